@@ -1,0 +1,42 @@
+{
+  # Two targets: `child` is the code that runs between clone and exec. It has flags of its own (no sanitizer, no stack
+  # protector: both would call into libc) and its object is audited by test/native/child-symbols.test.ts.
+  'variables': { 'sanitize%': 'false' },
+  'target_defaults': {
+    'cflags': ['-Wall', '-Wextra', '-Werror', '-O2'],
+    'cflags_cc': ['-std=c++17'],
+    'cflags!': ['-O3'],
+    'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
+  },
+  'targets': [
+    {
+      'target_name': 'child',
+      'type': 'static_library',
+      'standalone_static_library': 1,
+      'sources': ['native/child.cc'],
+      'cflags': ['-fPIC', '-ffreestanding', '-fno-stack-protector', '-fcf-protection=none', '-U_FORTIFY_SOURCE'],
+    },
+    {
+      'target_name': 'stdiod',
+      'dependencies': ['child'],
+      'sources': [
+        'native/addon.cc',
+        'native/accounts.cc',
+        'native/error.cc',
+        'native/output.cc',
+        'native/poller.cc',
+        'native/reaper.cc',
+        'native/socket.cc',
+        'native/spawn.cc',
+      ],
+      'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS'],
+      'conditions': [
+        ["sanitize=='true'", {
+          'cflags': ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined', '-fno-omit-frame-pointer', '-g'],
+          'ldflags': ['-fsanitize=address,undefined'],
+        }],
+      ],
+    },
+  ],
+}

@@ -1,0 +1,14 @@
+// The addon's front door: collects the exports of the other files.
+#include "addon.h"
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  init_accounts(env, exports);
+  init_output(env, exports);
+  init_poller(env, exports);
+  init_reaper(env, exports);
+  init_socket(env, exports);
+  init_spawn(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, Init)

@@ -1,0 +1,11 @@
+// What each file of the addon adds to its exports. src/native/addon.ts has the types of all of it.
+#pragma once
+
+#include <napi.h>
+
+void init_accounts(Napi::Env env, Napi::Object exports);
+void init_output(Napi::Env env, Napi::Object exports);
+void init_poller(Napi::Env env, Napi::Object exports);
+void init_reaper(Napi::Env env, Napi::Object exports);
+void init_socket(Napi::Env env, Napi::Object exports);
+void init_spawn(Napi::Env env, Napi::Object exports);

@@ -1,0 +1,216 @@
+// Everything between clone and exec. You are in the child: it shares the parent's memory and its thread-local
+// storage with live JavaScript, so there is no libc here (its wrappers write errno, and its set*id signal
+// Node's threads), no allocation, no lock and no C++ runtime: raw system calls only.
+// test/native/child-symbols.test.ts holds the object file to that.
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/prctl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace {
+
+// --- System calls: the result, or a negative errno. ---
+
+#if defined(__x86_64__)
+inline long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
+  long result;
+  register long r10 asm("r10") = d;
+  register long r8 asm("r8") = e;
+  register long r9 asm("r9") = f;
+  asm volatile("syscall"
+               : "=a"(result)
+               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
+  return result;
+}
+#elif defined(__aarch64__)
+inline long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
+  register long x8 asm("x8") = number;
+  register long x0 asm("x0") = a;
+  register long x1 asm("x1") = b;
+  register long x2 asm("x2") = c;
+  register long x3 asm("x3") = d;
+  register long x4 asm("x4") = e;
+  register long x5 asm("x5") = f;
+  asm volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+  return x0;
+}
+#else
+#error \
+    "stdiod's child set-up is written for x86-64 and arm64; add the system call instruction of this machine here"
+#endif
+
+inline long address(const volatile void *pointer) {
+  return reinterpret_cast<long>(pointer);
+}
+
+// The kernel's own layout, which is not libc's `struct sigaction`.
+struct KernelSigaction {
+  void (*handler)(int);
+  unsigned long flags;
+  void (*restorer)();
+  unsigned long mask;
+};
+
+constexpr int kSignals = 64;
+constexpr unsigned kGroupBatch = 64;
+constexpr long kDiscard = 1 << 30;
+
+// --- Steps: 0, or a negative errno. ---
+
+// Copies only the low part of the parent's descriptor table: its cost does not grow with what the parent
+// holds above.
+long unshare_descriptors(const ChildTask *task) {
+  const int stderr_fd = task->plan->stderr_fd;
+  const int highest = stderr_fd > task->connection ? stderr_fd : task->connection;
+  return call(SYS_close_range, highest + 1, ~0U, CLOSE_RANGE_UNSHARE);
+}
+
+// Ignored signals survive exec (Node ignores SIGPIPE and SIGXFSZ), so each goes back to its default.
+long default_signals() {
+  for (int number = 1; number <= kSignals; ++number) {
+    if (number == SIGKILL || number == SIGSTOP) continue;
+    KernelSigaction action;
+    action.handler = SIG_DFL;
+    action.flags = 0;
+    action.restorer = nullptr;
+    action.mask = 0;
+    const long result = call(SYS_rt_sigaction, number, address(&action), 0, sizeof action.mask);
+    if (result < 0) return result;
+  }
+  return 0;
+}
+
+// Node raises its own soft limit to the hard one, and programs that loop over every possible fd would suffer
+// for it.
+long limit_open_files(unsigned long soft) {
+  struct {
+    unsigned long soft, hard;
+  } limit;
+  long result = call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, address(&limit));
+  if (result < 0) return result;
+  limit.soft = soft < limit.hard ? soft : limit.hard;
+  return call(SYS_prlimit64, 0, RLIMIT_NOFILE, address(&limit), 0);
+}
+
+bool has_groups(const ChildIdentity *identity, const gid_t *actual, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    bool found = false;
+    for (size_t k = 0; k < identity->group_count && !found; ++k) found = identity->groups[k] == actual[i];
+    if (!found) return false;
+  }
+  return true;
+}
+
+// The kernel said yes three times; this asks it who we are. A longer list of groups than fits is compared by
+// length.
+bool is_identity(const ChildIdentity *identity) {
+  uid_t uid[3];
+  gid_t gid[3];
+  if (call(SYS_getresuid, address(&uid[0]), address(&uid[1]), address(&uid[2])) < 0) return false;
+  if (call(SYS_getresgid, address(&gid[0]), address(&gid[1]), address(&gid[2])) < 0) return false;
+  for (int i = 0; i < 3; ++i) {
+    if (uid[i] != identity->uid || gid[i] != identity->gid) return false;
+  }
+  const long count = call(SYS_getgroups, 0, 0);
+  if (count < 0 || static_cast<size_t>(count) > identity->group_count) return false;
+  if (static_cast<size_t>(count) > kGroupBatch) return static_cast<size_t>(count) == identity->group_count;
+  gid_t actual[kGroupBatch];
+  if (call(SYS_getgroups, count, address(actual)) != count) return false;
+  return has_groups(identity, actual, static_cast<size_t>(count));
+}
+
+// Groups, then gid, then uid: each step needs the right that the last one gives up.
+ChildStep become(const ChildIdentity *identity, long *error) {
+  if (!identity->change) return kStepNone;
+  *error = call(SYS_setgroups, static_cast<long>(identity->group_count), address(identity->groups));
+  if (*error < 0) return kStepGroups;
+  *error = call(SYS_setresgid, identity->gid, identity->gid, identity->gid);
+  if (*error < 0) return kStepGid;
+  *error = call(SYS_setresuid, identity->uid, identity->uid, identity->uid);
+  if (*error < 0) return kStepUid;
+  *error = is_identity(identity) ? 0 : -EPERM;
+  return *error < 0 ? kStepVerify : kStepNone;
+}
+
+// dup3 leaves the copies without close-on-exec; the parent promises that the connection is never 0, 1 or 2.
+long connect_descriptors(const ChildTask *task) {
+  const int error_fd = task->plan->stderr_fd >= 0 ? task->plan->stderr_fd : task->connection;
+  const int source[3] = {task->connection, task->connection, error_fd};
+  for (int fd = 0; fd < 3; ++fd) {
+    const long result = call(SYS_dup3, source[fd], fd, 0);
+    if (result < 0) return result;
+  }
+  return 0;
+}
+
+long unblock_signals() {
+  const unsigned long all = ~0UL;
+  return call(SYS_rt_sigprocmask, SIG_UNBLOCK, address(&all), 0, sizeof all);
+}
+
+// To close a socket with unread bytes resets the connection. The client of a program that could not be
+// started is to see an end, not a reset: so the bytes that have come are thrown away first (MSG_TRUNC copies
+// none of them).
+void end_connection(int fd) {
+  call(SYS_shutdown, fd, SHUT_WR);
+  call(SYS_recvfrom, fd, 0, kDiscard, MSG_TRUNC | MSG_DONTWAIT);
+}
+
+[[noreturn]] void leave() {
+  for (;;) call(SYS_exit_group, 127);
+}
+
+// Runs every step up to exec; returns the one that failed. What is not a step (umask) cannot fail.
+ChildStep set_up(const ChildTask *task, long *error) {
+  const ChildPlan *plan = task->plan;
+  if ((*error = unshare_descriptors(task)) < 0) return kStepUnshare;
+  // From here on the parent's close of the connection does not reach us.
+  __atomic_store_n(&task->report->unshared, 1, __ATOMIC_RELEASE);
+  if ((*error = call(SYS_setsid)) < 0) return kStepSession;
+  if ((*error = default_signals()) < 0) return kStepSignals;
+  if ((*error = limit_open_files(plan->open_files)) < 0) return kStepLimits;
+  call(SYS_umask, plan->umask);
+  // A right that stdiod was given as an ambient capability (to bind low ports, say) is not the program's.
+  if ((*error = call(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)) < 0) return kStepAmbient;
+  const ChildStep step = become(&plan->identity, error);
+  if (step != kStepNone) return step;
+  // As the user, so that nobody is placed in a folder that is closed to them.
+  if ((*error = call(SYS_chdir, address(plan->directory))) < 0) return kStepDirectory;
+  if ((*error = connect_descriptors(task)) < 0) return kStepDescriptors;
+  if ((*error = call(SYS_close_range, 3, ~0U, 0)) < 0) return kStepCloseRest;
+  if ((*error = unblock_signals()) < 0) return kStepUnblock;
+  *error = call(SYS_execve, address(plan->path), address(plan->argv), address(task->envp));
+  return kStepExec;
+}
+
+}  // namespace
+
+int child_main(void *argument) {
+  const auto *task = static_cast<const ChildTask *>(argument);
+  long error = 0;
+  const ChildStep step = set_up(task, &error);
+  end_connection(task->connection);
+  task->report->error = static_cast<int>(-error);
+  __atomic_store_n(&task->report->step, static_cast<int>(step), __ATOMIC_RELEASE);
+  leave();
+}
+
+int child_probe(void *argument) {
+  auto *probe = static_cast<ChildProbe *>(argument);
+  long error = 0;
+  if (become(&probe->identity, &error) == kStepNone) {
+    error = call(SYS_faccessat, AT_FDCWD, address(probe->path), X_OK);
+  }
+  probe->error = static_cast<int>(-error);
+  leave();
+}

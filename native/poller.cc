@@ -1,0 +1,105 @@
+// Which listeners have a client waiting: one epoll set of our own below libuv's, so that one call into
+// JavaScript tells of all. Called by src/listener on the main thread.
+#include "addon.h"
+#include "error.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include <uv.h>
+
+namespace {
+
+// As many as one call tells; the rest follow in the next turn of the loop, and epoll rotates its ready list.
+constexpr int kBatch = 64;
+
+struct Poller {
+  Napi::Env env;
+  // The epoll set; watched by libuv through `handle`.
+  int set;
+  uv_poll_t handle;
+  Napi::AsyncContext context;
+  // onReady(count): the first `count` entries of `ready` are descriptors.
+  Napi::FunctionReference on_ready;
+  Napi::Reference<Napi::Int32Array> ready;
+};
+
+// An error thrown by JavaScript below a libuv callback has no caller: it goes to the process, which ends
+// loudly.
+void report_uncaught(Napi::Env env) {
+  if (env.IsExceptionPending()) napi_fatal_exception(env, env.GetAndClearPendingException().Value());
+}
+
+void on_poll(uv_poll_t *handle, int status, int) {
+  auto *poller = static_cast<Poller *>(handle->data);
+  epoll_event events[kBatch];
+  if (status < 0) return;
+  const int count = epoll_wait(poller->set, events, kBatch, 0);
+  if (count <= 0) return;
+  Napi::HandleScope scope(poller->env);
+  Napi::Int32Array ready = poller->ready.Value();
+  for (int i = 0; i < count; ++i) ready[static_cast<size_t>(i)] = events[i].data.fd;
+  poller->on_ready.MakeCallback(poller->env.Global(), {Napi::Number::New(poller->env, count)},
+                                poller->context);
+  report_uncaught(poller->env);
+}
+
+Poller *poller_of(const Napi::CallbackInfo &info) {
+  return static_cast<Poller *>(info.Data());
+}
+
+// watch(fd): level-triggered.
+void Watch(const Napi::CallbackInfo &info) {
+  epoll_event event = {};
+  event.events = EPOLLIN;
+  event.data.fd = info[0].ToNumber().Int32Value();
+  if (epoll_ctl(poller_of(info)->set, EPOLL_CTL_ADD, event.data.fd, &event) < 0) {
+    throw_system_error(info.Env(), errno, "epoll_ctl");
+  }
+}
+
+// unwatch(fd): also needed before a close, because a child that has not exec'ed yet may hold the socket too.
+void Unwatch(const Napi::CallbackInfo &info) {
+  if (epoll_ctl(poller_of(info)->set, EPOLL_CTL_DEL, info[0].ToNumber().Int32Value(), nullptr) < 0) {
+    throw_system_error(info.Env(), errno, "epoll_ctl");
+  }
+}
+
+void ClosePoller(const Napi::CallbackInfo &info) {
+  Poller *poller = poller_of(info);
+  if (poller->set < 0) return;
+  uv_poll_stop(&poller->handle);
+  uv_close(reinterpret_cast<uv_handle_t *>(&poller->handle), nullptr);
+  close(poller->set);
+  poller->set = -1;
+}
+
+// openPoller(ready: Int32Array(64), onReady) → {watch, unwatch, close}. The poller itself lives as long as
+// the process.
+Napi::Value OpenPoller(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const int set = epoll_create1(EPOLL_CLOEXEC);
+  if (set < 0) {
+    throw_system_error(env, errno, "epoll_create1");
+    return env.Undefined();
+  }
+  auto *poller = new Poller{env, set, {}, Napi::AsyncContext(env, "stdiod:poller"), {}, {}};
+  poller->ready = Napi::Reference<Napi::Int32Array>::New(info[0].As<Napi::Int32Array>(), 1);
+  poller->on_ready = Napi::Persistent(info[1].As<Napi::Function>());
+  poller->handle.data = poller;
+  uv_loop_t *loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  uv_poll_init(loop, &poller->handle, set);
+  uv_poll_start(&poller->handle, UV_READABLE, on_poll);
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("watch", Napi::Function::New(env, Watch, "watch", poller));
+  result.Set("unwatch", Napi::Function::New(env, Unwatch, "unwatch", poller));
+  result.Set("close", Napi::Function::New(env, ClosePoller, "close", poller));
+  return result;
+}
+
+}  // namespace
+
+void init_poller(Napi::Env env, Napi::Object exports) {
+  exports.Set("openPoller", Napi::Function::New(env, OpenPoller));
+}

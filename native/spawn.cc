@@ -1,0 +1,291 @@
+// The parent's half of creating a child: plans, slots, clone, and the close of the parent's copy of the
+// connection. Called by src/child on the main thread only; native/child.cc is the other half.
+//
+// A slot is what one child borrows between clone and exec: a stack, an argument block, a report. With
+// CLONE_VM the kernel zeroes the report's tid when the child execs or dies, and only then may the slot be
+// lent again. With CLONE_FILES the child starts on our own descriptor table, so our copy of the connection
+// stays open until the child says that it has a table of its own. Both are seen by `sweep`, once in every
+// turn of the event loop while a slot is out.
+#include "spawn.h"
+
+#include "addon.h"
+#include "child.h"
+#include "error.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr size_t kPage = 4096;
+constexpr size_t kSlotSize = 8 * kPage;  // a guard page, the stack, and the report at the top
+constexpr uint64_t kSweepMs = 1;
+
+// Owns what a ChildPlan points to.
+struct Plan {
+  std::string path;
+  std::string directory;
+  std::vector<std::string> words;
+  std::vector<std::string> variables;
+  std::vector<gid_t> groups;
+  std::vector<const char *> argv;
+  ChildPlan view = {};
+};
+
+struct Slot {
+  // Shared memory, so that a plain fork can report too.
+  ChildReport *report;
+  ChildTask task;
+  // Kept until the slot is free: a reload may drop the plan while the child still reads it.
+  std::shared_ptr<Plan> plan;
+  std::string facts;
+  std::vector<const char *> envp;
+  pid_t pid;
+  // Our copy, -1 once it is closed.
+  int connection;
+};
+
+struct Spawner {
+  std::vector<Slot *> free;
+  std::vector<Slot *> busy;
+  // Without CLONE_VM and CLONE_FILES: for tests that compare.
+  bool plain_fork = false;
+  uv_check_t check;
+  uv_timer_t timer;
+  bool has_handles = false;
+};
+
+Spawner spawner;
+
+// --- Slots ---
+
+Slot *make_slot() {
+  void *memory = mmap(nullptr, kSlotSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  mprotect(memory, kPage, PROT_NONE);
+  auto *slot = new Slot{};
+  auto top = reinterpret_cast<uintptr_t>(memory) + kSlotSize - sizeof(ChildReport);
+  slot->report = reinterpret_cast<ChildReport *>(top & ~static_cast<uintptr_t>(63));
+  return slot;
+}
+
+void close_connection(Slot *slot) {
+  if (slot->connection < 0) return;
+  close(slot->connection);
+  slot->connection = -1;
+}
+
+void free_slot(Slot *slot) {
+  close_connection(slot);
+  slot->plan.reset();
+  slot->pid = 0;
+  spawner.free.push_back(slot);
+}
+
+bool has_left(const Slot *slot) {
+  return __atomic_load_n(&slot->report->tid, __ATOMIC_ACQUIRE) == 0;
+}
+
+bool is_unshared(const Slot *slot) {
+  return __atomic_load_n(&slot->report->unshared, __ATOMIC_ACQUIRE) != 0;
+}
+
+// A child that failed keeps its slot until it is reaped, because the slot has the reason.
+bool has_failed(const Slot *slot) {
+  return __atomic_load_n(&slot->report->step, __ATOMIC_ACQUIRE) != kStepNone;
+}
+
+// Closes the connections and frees the slots that children have let go of; returns whether a connection is
+// still open.
+bool sweep() {
+  bool is_open = false;
+  size_t kept = 0;
+  for (Slot *slot : spawner.busy) {
+    const bool left = has_left(slot);
+    if (left || is_unshared(slot)) close_connection(slot);
+    if (left && !has_failed(slot)) {
+      free_slot(slot);
+      continue;
+    }
+    is_open = is_open || slot->connection >= 0;
+    spawner.busy[kept++] = slot;
+  }
+  spawner.busy.resize(kept);
+  return is_open;
+}
+
+Slot *take_slot() {
+  if (spawner.free.empty()) sweep();
+  if (spawner.free.empty()) return make_slot();
+  Slot *slot = spawner.free.back();
+  spawner.free.pop_back();
+  return slot;
+}
+
+// --- The event loop's part ---
+
+void on_timer(uv_timer_t *) {}  // only ends the wait; `on_check` follows in the same turn
+
+void on_check(uv_check_t *) {
+  if (sweep()) uv_timer_start(&spawner.timer, on_timer, kSweepMs, 0);
+  if (spawner.busy.empty()) uv_check_stop(&spawner.check);
+}
+
+void start_sweeping(Napi::Env env) {
+  if (!spawner.has_handles) {
+    uv_loop_t *loop = nullptr;
+    napi_get_uv_event_loop(env, &loop);
+    uv_check_init(loop, &spawner.check);
+    uv_timer_init(loop, &spawner.timer);
+    uv_unref(reinterpret_cast<uv_handle_t *>(&spawner.check));
+    spawner.has_handles = true;
+  }
+  uv_check_start(&spawner.check, on_check);
+  if (!uv_is_active(reinterpret_cast<uv_handle_t *>(&spawner.timer))) {
+    uv_timer_start(&spawner.timer, on_timer, kSweepMs, 0);
+  }
+}
+
+// --- Spawning ---
+
+// Facts of the connection first (`A=1\0B=2\0`, copied into the slot), then the plan's own variables.
+void lay_out_environment(Slot *slot, Napi::Env env, napi_value facts) {
+  size_t length = 0;
+  napi_get_value_string_utf8(env, facts, nullptr, 0, &length);
+  slot->facts.resize(length + 1);
+  napi_get_value_string_utf8(env, facts, &slot->facts[0], length + 1, &length);
+  slot->envp.clear();
+  for (size_t at = 0; at < length; at += std::char_traits<char>::length(&slot->facts[at]) + 1) {
+    slot->envp.push_back(&slot->facts[at]);
+  }
+  for (const std::string &variable : slot->plan->variables) slot->envp.push_back(variable.c_str());
+  slot->envp.push_back(nullptr);
+}
+
+pid_t clone_child(Slot *slot) {
+  *slot->report = ChildReport{-1, 0, kStepNone, 0};
+  slot->task = ChildTask{&slot->plan->view, slot->envp.data(), slot->connection, slot->report};
+  const int sharing = spawner.plain_fork ? 0 : CLONE_VM | CLONE_FILES;
+  const int flags = sharing | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+  // A signal that came to the child before it has reset them would run libuv's handler on our memory.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const pid_t pid = clone(child_main, slot->report, flags, &slot->task, nullptr, nullptr, &slot->report->tid);
+  const int error = errno;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return pid;
+}
+
+// spawn(plan, connection, facts) → pid. Takes the connection on success; after a throw it is still the
+// caller's.
+Napi::Value Spawn(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  Slot *slot = take_slot();
+  if (slot == nullptr) {
+    throw_system_error(env, ENOMEM, "mmap");
+    return env.Undefined();
+  }
+  slot->plan = *info[0].As<Napi::External<std::shared_ptr<Plan>>>().Data();
+  slot->connection = info[1].As<Napi::Number>().Int32Value();
+  lay_out_environment(slot, env, info[2]);
+  slot->pid = clone_child(slot);
+  if (slot->pid < 0) {
+    const int error = errno;
+    slot->connection = -1;
+    free_slot(slot);
+    throw_system_error(env, error, "clone");
+    return env.Undefined();
+  }
+  spawner.busy.push_back(slot);
+  start_sweeping(env);
+  return Napi::Number::New(env, slot->pid);
+}
+
+// --- Plans ---
+
+std::vector<std::string> strings_of(const Napi::Array &array) {
+  std::vector<std::string> result;
+  for (uint32_t i = 0; i < array.Length(); ++i) result.push_back(array.Get(i).ToString());
+  return result;
+}
+
+void read_identity(const Napi::Value &value, Plan *plan) {
+  if (!value.IsObject()) return;
+  const auto identity = value.As<Napi::Object>();
+  const auto groups = identity.Get("groups").As<Napi::Array>();
+  for (uint32_t i = 0; i < groups.Length(); ++i)
+    plan->groups.push_back(groups.Get(i).ToNumber().Uint32Value());
+  plan->view.identity =
+      ChildIdentity{true, identity.Get("uid").ToNumber().Uint32Value(),
+                    identity.Get("gid").ToNumber().Uint32Value(), plan->groups.data(), plan->groups.size()};
+}
+
+// preparePlan({path, argv, environment: string[], identity | null, directory, umask, openFiles, stderrFd}) →
+// plan
+Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
+  const auto options = info[0].As<Napi::Object>();
+  auto plan = std::make_shared<Plan>();
+  plan->path = options.Get("path").ToString();
+  plan->directory = options.Get("directory").ToString();
+  plan->words = strings_of(options.Get("argv").As<Napi::Array>());
+  plan->variables = strings_of(options.Get("environment").As<Napi::Array>());
+  for (const std::string &word : plan->words) plan->argv.push_back(word.c_str());
+  plan->argv.push_back(nullptr);
+  read_identity(options.Get("identity"), plan.get());
+  plan->view.path = plan->path.c_str();
+  plan->view.argv = plan->argv.data();
+  plan->view.directory = plan->directory.c_str();
+  plan->view.umask = options.Get("umask").ToNumber().Uint32Value();
+  plan->view.open_files = static_cast<unsigned long>(options.Get("openFiles").ToNumber().Int64Value());
+  plan->view.stderr_fd = options.Get("stderrFd").ToNumber().Int32Value();
+  auto *held = new std::shared_ptr<Plan>(std::move(plan));
+  return Napi::External<std::shared_ptr<Plan>>::New(
+      info.Env(), held, [](Napi::Env, std::shared_ptr<Plan> *old) { delete old; });
+}
+
+// setPlainFork(on)
+void SetPlainFork(const Napi::CallbackInfo &info) {
+  spawner.plain_fork = info[0].ToBoolean();
+}
+
+// The name of each ChildStep, by number.
+Napi::Array step_names(Napi::Env env) {
+  Napi::Array names = Napi::Array::New(env);
+  names.Set(0U, "none");
+#define X(name, text) names.Set(static_cast<uint32_t>(name), text);
+  STDIOD_STEPS(X)
+#undef X
+  return names;
+}
+
+}  // namespace
+
+SpawnFailure settle_child(pid_t pid) {
+  for (size_t i = 0; i < spawner.busy.size(); ++i) {
+    Slot *slot = spawner.busy[i];
+    if (slot->pid != pid) continue;
+    const SpawnFailure failure = {slot->report->step, slot->report->error};
+    spawner.busy.erase(spawner.busy.begin() + static_cast<long>(i));
+    free_slot(slot);
+    return failure;
+  }
+  return SpawnFailure{kStepNone, 0};
+}
+
+void init_spawn(Napi::Env env, Napi::Object exports) {
+  exports.Set("preparePlan", Napi::Function::New(env, PreparePlan));
+  exports.Set("spawn", Napi::Function::New(env, Spawn));
+  exports.Set("setPlainFork", Napi::Function::New(env, SetPlainFork));
+  exports.Set("stepNames", step_names(env));
+}
