@@ -1,0 +1,151 @@
+/**
+ * The children that we started and have not reaped: spawn puts them in, an exit takes them out. `server` calls both sides.
+ *
+ * Races that end here: a child that dies before its pid is recorded is not reaped before, because spawn and reap run on
+ * one thread; a pid is not reused before we reap it, so a signal never hits a stranger. A pid that we do not know is an orphan that
+ * we inherited (as PID 1): it is reaped, and that is all.
+ */
+import { addon, REAP_FIELDS, type AcceptedSocket, type NativePlan, type Pid } from '../native/addon';
+import { errnoName, signalName } from '../native/system-error';
+
+export interface Child<Owner> {
+  readonly pid: Pid;
+  readonly owner: Owner;
+  /** The id that stands in the log and in the child's environment. */
+  readonly connection: string;
+  /** `10.0.0.5:51034`. */
+  readonly peer: string;
+  /** CLOCK_MONOTONIC, milliseconds. */
+  readonly startedMs: number;
+}
+
+export interface Exit {
+  /** 0 to 255; null: it died by a signal. */
+  readonly status: number | null;
+  /** `SIGSEGV`; null: it exited. */
+  readonly signal: string | null;
+  readonly cpuSeconds: number;
+  /** Peak resident size; null where it is not known (see `PeakRss`). */
+  readonly rssBytes: number | null;
+  /** Why the program was never started; null: it was. */
+  readonly failure: { readonly step: string; readonly error: string } | null;
+}
+
+export type OnExit<Owner> = (child: Child<Owner>, exit: Exit) => void;
+
+const BATCH = 64;
+/** Up to here a walk over all children costs about as much as one look-up (1 µs; native/reaper.cc has the figures). */
+const CHEAP_WALK = 64;
+/** With more, one walk in this time finds those whose SIGCHLD was merged into another's. */
+const WALK_MS = 20;
+const KIB = 1024;
+
+export class Children<Owner> {
+  readonly #byPid = new Map<number, Child<Owner>>();
+  readonly #records = new Float64Array(BATCH * REAP_FIELDS);
+  readonly #onExit: OnExit<Owner>;
+  readonly #onBatch: () => void;
+  readonly #peakRss = new PeakRss();
+  #walkTimer: NodeJS.Timeout | null = null;
+
+  /** @param onBatch called after every group of exits */
+  constructor(onExit: OnExit<Owner>, onBatch: () => void) {
+    this.#onExit = onExit;
+    this.#onBatch = onBatch;
+    addon.openReaper(() => {
+      this.reap();
+    });
+  }
+
+  get count(): number {
+    return this.#byPid.size;
+  }
+
+  [Symbol.iterator](): IterableIterator<Child<Owner>> {
+    return this.#byPid.values();
+  }
+
+  /** Takes the connection's descriptor unless it throws. @throws SystemError of clone */
+  spawn(plan: NativePlan, socket: AcceptedSocket, facts: string, about: Omit<Child<Owner>, 'pid'>): Child<Owner> {
+    const pid = addon.spawn(plan, socket.fd, facts);
+    const { owner, connection, peer, startedMs } = about;
+    const child = { pid, owner, connection, peer, startedMs };
+    this.#byPid.set(pid, child);
+    return child;
+  }
+
+  /** Collects those that died. Also called by a server that is about to leave. */
+  reap(): void {
+    if (this.count <= CHEAP_WALK) {
+      this.#collect(true);
+    } else {
+      this.#collect(false);
+      this.#walkTimer ??= setTimeout(() => {
+        this.#walkTimer = null;
+        this.#collect(true);
+      }, WALK_MS);
+    }
+  }
+
+  /** To the child's process group. A child that has not reached setsid yet has no group: it gets the signal itself. */
+  signal(child: Child<Owner>, name: NodeJS.Signals): void {
+    if (!this.#byPid.has(child.pid)) return;
+    if (!trySignal(-Number(child.pid), name)) trySignal(child.pid, name);
+  }
+
+  #collect(everyone: boolean): void {
+    let total = 0;
+    let count: number;
+    do {
+      count = addon.reap(this.#records, everyone);
+      for (let index = 0; index < count; index += 1) this.#forget(index * REAP_FIELDS);
+      total += count;
+    } while (count === BATCH);
+    if (total > 0) this.#onBatch();
+  }
+
+  #forget(offset: number): void {
+    const pid = this.#records[offset] ?? 0;
+    const child = this.#byPid.get(pid);
+    if (child === undefined) return;
+    this.#byPid.delete(pid);
+    this.#onExit(child, readExit(this.#records, offset, this.#peakRss));
+  }
+}
+
+/**
+ * The kernel's figure for a child starts at our own peak, because until exec the child lives in our memory
+ * (setmax_mm_hiwater_rss in exec_mmap). What is larger is the child's own; of what is not, nothing is known.
+ */
+class PeakRss {
+  /** Ours when it was last asked for; it only grows. */
+  #own = 0;
+
+  ofChild(bytes: number): number | null {
+    if (bytes <= this.#own) return null;
+    this.#own = process.resourceUsage().maxRSS * KIB;
+    return bytes > this.#own ? bytes : null;
+  }
+}
+
+function readExit(records: Float64Array, offset: number, peakRss: PeakRss): Exit {
+  const [status = 0, signal = 0, cpuSeconds = 0, rssKib = 0, step = 0, error = 0] = records.subarray(
+    offset + 1,
+    offset + REAP_FIELDS,
+  );
+  return {
+    status: status < 0 ? null : status,
+    signal: signal === 0 ? null : signalName(signal),
+    cpuSeconds,
+    rssBytes: peakRss.ofChild(rssKib * KIB),
+    failure: step === 0 ? null : { step: addon.stepNames[step] ?? 'unknown', error: errnoName(error) },
+  };
+}
+
+function trySignal(target: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(target, name);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Finds the configuration and loads it, or tells the operator why not. Shared by the verbs that take `-c`.
+ */
+import { existsSync } from 'node:fs';
+import type { Diagnostic } from '../config/diagnostic';
+import { renderDiagnostics } from '../config/diagnostic';
+import { loadConfiguration, type LoadResult } from '../config/load';
+import { systemHost } from '../server/host';
+import { EXIT } from './exit';
+import { isColored, writeError, writeOutput } from './terminal';
+
+/** Looked for in this order when there is no `-c`. */
+const DEFAULT_FILES = ['services.yaml', 'config/services.yaml', '/etc/stdiod/services.yaml'];
+
+export type Loaded =
+  | { readonly file: string; readonly result: LoadResult & { ok: true } }
+  /** The operator has been told. */
+  | { readonly exitCode: number };
+
+/**
+ * @param outcome what did not happen because of the problems ("nothing was started")
+ * @param json diagnostics as JSON on stdout
+ */
+export function loadOrTell(named: string | null, outcome: string, json: boolean): Loaded {
+  const file = named ?? DEFAULT_FILES.find((candidate) => existsSync(candidate));
+  if (file === undefined) {
+    writeError(`stdiod: there is no configuration: looked for ${DEFAULT_FILES.map(visiblePath).join(', ')}\n`);
+    writeError(
+      'name a file with -c FILE, or try one command without a file: stdiod try 127.0.0.1:7007 -- tr a-z A-Z\n',
+    );
+    return { exitCode: EXIT.badConfiguration };
+  }
+  const result = loadConfiguration(file, systemHost());
+  if (result.ok) return { file, result };
+  tellDiagnostics(result.diagnostics, file, outcome, json);
+  return { exitCode: EXIT.badConfiguration };
+}
+
+export function tellDiagnostics(
+  diagnostics: readonly Diagnostic[],
+  file: string,
+  outcome: string,
+  json: boolean,
+): void {
+  if (json) writeOutput(`${JSON.stringify(diagnostics.map(publicFields), null, 2)}\n`);
+  else writeError(renderDiagnostics(diagnostics, { color: isColored(process.stderr), file, outcome }));
+}
+
+function publicFields({ file, line, column, path, message, remedy }: Diagnostic): object {
+  return { file, line, column, path, message, remedy };
+}
+
+function visiblePath(path: string): string {
+  return path.startsWith('/') ? path : `./${path}`;
+}

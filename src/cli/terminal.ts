@@ -1,0 +1,35 @@
+/**
+ * stdout for data, stderr for people. Written synchronously, so that nothing is lost when the process ends.
+ */
+import { writeSync } from 'node:fs';
+
+export function writeOutput(text: string): void {
+  writeAll(process.stdout.fd, text);
+}
+
+export function writeError(text: string): void {
+  writeAll(process.stderr.fd, text);
+}
+
+export function isColored(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
+}
+
+/** A reader that has left (`stdiod print | head`) is no error; one that is slow is waited for. */
+function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text, 'utf8');
+  let done = 0;
+  while (done < bytes.length) {
+    const written = tryWrite(fd, bytes.subarray(done));
+    if (written === null) return;
+    done += written;
+  }
+}
+
+function tryWrite(fd: number, bytes: Uint8Array): number | null {
+  try {
+    return writeSync(fd, bytes);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? 0 : null;
+  }
+}

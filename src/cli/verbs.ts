@@ -1,0 +1,97 @@
+/**
+ * What each verb does; `main` picks one. A verb returns its exit status.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { jsonSchema } from '../config/json-schema';
+import { loadConfigurationText } from '../config/load';
+import { printConfiguration } from '../config/print';
+import { systemHost } from '../server/host';
+import { serve, type ServeOptions } from '../server/serve';
+import { Signals } from '../server/signals';
+import type { Request } from './arguments';
+import { loadOrTell, tellDiagnostics } from './configuration-file';
+import { EXIT } from './exit';
+import { writeError, writeOutput } from './terminal';
+import { usage } from './usage';
+
+type RequestOf<V extends Request['verb']> = Extract<Request, { verb: V }>;
+interface FileRequest {
+  readonly file: string | null;
+  readonly json: boolean;
+}
+
+export async function runVerb({ file, json }: FileRequest): Promise<number> {
+  const signals = new Signals();
+  const loaded = loadOrTell(file, 'nothing was started', json);
+  if ('exitCode' in loaded) return loaded.exitCode;
+  return serveAndTell({ configuration: loaded.result.configuration, file: loaded.file, signals, json });
+}
+
+export function checkVerb({ file, json }: FileRequest): number {
+  const loaded = loadOrTell(file, 'not usable', json);
+  return 'exitCode' in loaded ? loaded.exitCode : EXIT.done;
+}
+
+export function printVerb({ file, json }: FileRequest): number {
+  const loaded = loadOrTell(file, 'nothing to print', json);
+  if ('exitCode' in loaded) return loaded.exitCode;
+  const { effective } = loaded.result;
+  writeOutput(json ? `${JSON.stringify(effective, null, 2)}\n` : printConfiguration(effective));
+  return EXIT.done;
+}
+
+/** One service without a file; the YAML that it stands for goes to stdout, ready to be kept. */
+export async function tryVerb({ listen, command, json }: RequestOf<'try'>): Promise<number> {
+  const signals = new Signals();
+  const yaml = stringify({ services: { try: { listen, exec: command } } });
+  const name = 'try';
+  const result = loadConfigurationText(yaml, join(process.cwd(), name), systemHost());
+  if (!result.ok) {
+    tellDiagnostics(result.diagnostics, name, 'nothing was started', json);
+    return EXIT.badConfiguration;
+  }
+  writeOutput(yaml);
+  return serveAndTell({ configuration: result.configuration, file: null, signals, json });
+}
+
+export function schemaVerb(): number {
+  writeOutput(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+  return EXIT.done;
+}
+
+export function versionVerb({ json }: { readonly json: boolean }): number {
+  const versions = {
+    stdiod: packageVersion(),
+    node: process.versions.node,
+    platform: `${process.platform}-${process.arch}`,
+  };
+  writeOutput(json ? `${JSON.stringify(versions)}\n` : `stdiod ${versions.stdiod}\n`);
+  return EXIT.done;
+}
+
+export function helpVerb({ topic }: { readonly topic: string | null }): number {
+  const text = usage(topic);
+  if (text === null) {
+    writeError(`stdiod: there is no verb "${topic ?? ''}"; see "stdiod help"\n`);
+    return EXIT.usage;
+  }
+  writeOutput(text);
+  return EXIT.done;
+}
+
+async function serveAndTell(options: ServeOptions): Promise<number> {
+  const served = await serve(options);
+  if (served.isOpen) return served.isClean ? EXIT.done : EXIT.failed;
+  for (const failure of served.failures) writeError(`stdiod: ${failure}\n`);
+  const count = served.failures.length;
+  writeError(`stdiod: ${count} of the addresses cannot be used, nothing was started\n`);
+  return EXIT.failed;
+}
+
+/** From dist/src/cli. */
+function packageVersion(): string {
+  const text = readFileSync(join(__dirname, '../../../package.json'), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

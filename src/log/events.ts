@@ -1,0 +1,81 @@
+/**
+ * Every event that stdiod reports, with its fields in the order in which they are written. docs/events.md is the manual;
+ * a test holds the two together. `server` makes them, format.ts writes them.
+ */
+
+export type LogEvent =
+  | { event: 'listening'; service: string; address: string; backlog: number }
+  | {
+      event: 'accepted';
+      service: string;
+      connection: string;
+      peer: string;
+      pid: number;
+      children: number;
+      limit: number;
+    }
+  | { event: 'refused'; service: string; peer: string; reason: PauseReason; limit: number }
+  | { event: 'dropped'; service: string; connection: string; peer: string; step: string; error: string }
+  | Reaped
+  | { event: 'paused'; service: string; reason: PauseReason; children: number; limit: number }
+  | { event: 'resumed'; service: string; children: number; limit: number }
+  | { event: 'reloaded'; added: number; changed: number; removed: number; kept: number }
+  | { event: 'rejected'; problems: number }
+  | {
+      event: 'problem';
+      file: string;
+      line: number;
+      column: number;
+      path: string;
+      message: string;
+      remedy: string | null;
+    }
+  | { event: 'failed'; verb: string; address: string; service: string; error: string; action: string }
+  | { event: 'ignored'; signal: string }
+  | { event: 'stopping'; signal: string; children: number }
+  | { event: 'terminating'; signal: string; children: number }
+  | { event: 'stopped'; children: number }
+  | { event: 'status'; service: string; listeners: number; children: number; limit: number }
+  | { event: 'lost'; count: number };
+
+/** A child was collected: `exit` or `signal`, never both. Durations in seconds; `rss` in bytes, null when it is not known. */
+export interface Reaped {
+  event: 'reaped';
+  service: string;
+  connection: string;
+  pid: number;
+  exit?: number;
+  signal?: string;
+  duration: number;
+  cpu: number;
+  rss: number | null;
+  children: number;
+  limit: number;
+}
+
+/**
+ * full: the service has all its children. server-full: stdiod has. open-files, memory, processes: the system refused more.
+ * accept: accept failed in a way that clients cannot cause.
+ */
+export type PauseReason = 'full' | 'server-full' | 'open-files' | 'memory' | 'processes' | 'accept';
+
+/** Every word that may stand in `event`, for the test that compares with docs/events.md. */
+export const EVENT_NAMES = [
+  'listening',
+  'accepted',
+  'refused',
+  'dropped',
+  'reaped',
+  'paused',
+  'resumed',
+  'reloaded',
+  'rejected',
+  'problem',
+  'failed',
+  'ignored',
+  'stopping',
+  'terminating',
+  'stopped',
+  'status',
+  'lost',
+] as const satisfies readonly LogEvent['event'][];

@@ -1,0 +1,75 @@
+/**
+ * Events go out here, and the accept path never waits for their reader. Lines of one turn of the event loop leave in one
+ * write; when stderr takes no more they queue up to a bound, and beyond it they are counted and told in one `lost` event.
+ */
+import type { LogEvent } from './events';
+import type { FormatEvent } from './format';
+import type { Output } from './output';
+
+/** Bytes that may wait for a slow reader: some 5,000 events. */
+const QUEUE_BYTES = 1024 * 1024;
+const RETRY_MS = 50;
+
+export class Log {
+  readonly #output: Output;
+  #format: FormatEvent;
+  /** Lines of this turn of the loop. */
+  #lines = '';
+  /** Bytes that the output did not take yet. */
+  #queue: Buffer = Buffer.alloc(0);
+  #lost = 0;
+  #isScheduled = false;
+  #retry: NodeJS.Timeout | null = null;
+
+  constructor(output: Output, format: FormatEvent) {
+    this.#output = output;
+    this.#format = format;
+  }
+
+  setFormat(format: FormatEvent): void {
+    this.#format = format;
+  }
+
+  emit(event: LogEvent): void {
+    if (this.#queue.length + this.#lines.length > QUEUE_BYTES) {
+      this.#lost += 1;
+      return;
+    }
+    this.#lines += this.#format(event, new Date());
+    if (this.#isScheduled || this.#retry !== null) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.flush();
+    });
+  }
+
+  /** Writes what the output takes now; the rest is tried again soon. Also the last thing before exit. */
+  flush(): void {
+    this.#drain();
+    if (this.#queue.length === 0) this.#tellLost();
+    if (this.#queue.length > 0) this.#retryLater();
+  }
+
+  #drain(): void {
+    const fresh = Buffer.from(this.#lines, 'utf8');
+    this.#lines = '';
+    const bytes = this.#queue.length === 0 ? fresh : Buffer.concat([this.#queue, fresh]);
+    this.#queue = bytes.subarray(this.#output.write(bytes));
+  }
+
+  #tellLost(): void {
+    if (this.#lost === 0) return;
+    const event: LogEvent = { event: 'lost', count: this.#lost };
+    this.#lost = 0;
+    this.#lines += this.#format(event, new Date());
+    this.#drain();
+  }
+
+  #retryLater(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = null;
+      this.flush();
+    }, RETRY_MS).unref();
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Which sockets a configuration needs, and how to get them without touching those that serve: an address that is already
+ * bound keeps its very socket, a new one is bound before anything else changes, and if one cannot be bound all new ones
+ * are closed again.
+ */
+import type { Listeners } from '../listener/listener';
+import { asSystemError, describeSystemError, type SystemError } from '../native/system-error';
+import { formatAddress, type ListenAddress, type SocketAddress } from '../service/address';
+import type { Service } from '../service/service';
+import type { Hosted, HostedListener } from './hosted';
+
+export interface OpenedSockets {
+  /** For each service by name, its listeners in the order of its `listen`. */
+  readonly byService: ReadonlyMap<string, readonly HostedListener[]>;
+  /** Bound just now. */
+  readonly fresh: readonly HostedListener[];
+}
+
+export interface ListenFailure {
+  readonly service: string;
+  readonly address: SocketAddress;
+  readonly error: SystemError;
+}
+
+/** Our listener of that key (see `listenKey`), null when there is none. */
+export type FindExisting = (key: string) => HostedListener | null;
+
+/** @param wanted each service with the object that will own its listeners */
+export function openListeners(
+  wanted: ReadonlyMap<Service, Hosted>,
+  listeners: Listeners<Hosted>,
+  find: FindExisting,
+): OpenedSockets | readonly ListenFailure[] {
+  const attempt = new Attempt(listeners, find);
+  for (const [service, owner] of wanted) attempt.open(service, owner);
+  return attempt.finish();
+}
+
+/** What makes two addresses the same listener: the address, or the place in its service where the kernel chose the port. */
+export function listenKey(service: string, entry: number, address: SocketAddress): string {
+  return address.port === 0 ? `${service} ${entry} ${address.address}` : formatAddress(address);
+}
+
+/** `listen 0.0.0.0:80 (http): EACCES permission denied`, as the log and the terminal show it. */
+export function describeFailure({ service, address, error }: ListenFailure): string {
+  return `listen ${formatAddress(address)} (${service}): ${describeSystemError(error)}`;
+}
+
+/** How often a wildcard with port 0 looks for a number that is free in both families. */
+const PAIR_ATTEMPTS = 16;
+
+class Attempt {
+  readonly #listeners: Listeners<Hosted>;
+  readonly #find: FindExisting;
+  readonly #byService = new Map<string, HostedListener[]>();
+  readonly #fresh: HostedListener[] = [];
+  readonly #failures: ListenFailure[] = [];
+
+  constructor(listeners: Listeners<Hosted>, find: FindExisting) {
+    this.#listeners = listeners;
+    this.#find = find;
+  }
+
+  open(service: Service, owner: Hosted): void {
+    const opened = service.listen.flatMap((entry, index) => this.#openEntry(service, owner, entry, index));
+    this.#byService.set(service.name, opened);
+  }
+
+  finish(): OpenedSockets | readonly ListenFailure[] {
+    if (this.#failures.length === 0) return { byService: this.#byService, fresh: this.#fresh };
+    for (const listener of this.#fresh) this.#listeners.close(listener);
+    return this.#failures;
+  }
+
+  #openEntry(service: Service, owner: Hosted, entry: ListenAddress, index: number): HostedListener[] {
+    const existing = entry.sockets.map((address) => this.#find(listenKey(service.name, index, address)));
+    const isNew = existing.every((listener) => listener === null);
+    if (isNew && isPair(entry)) return this.#openPair(service, owner, entry.sockets);
+    return entry.sockets.flatMap((address, at) => existing[at] ?? this.#openOne(service, owner, address));
+  }
+
+  /** With port 0 the second family takes the number that the first was given, which somebody may hold already. */
+  #openPair(service: Service, owner: Hosted, [first, second]: Pair): HostedListener[] {
+    for (let attempt = 1; ; attempt += 1) {
+      const [one] = this.#openOne(service, owner, first);
+      if (one === undefined) return [];
+      const two = this.#tryOpen(service, owner, { ...second, port: one.address.port });
+      if ('fd' in two) return [one, this.#keep(two)];
+      if (attempt === PAIR_ATTEMPTS) return this.#fail(service, second, two);
+      this.#fresh.pop();
+      this.#listeners.close(one);
+    }
+  }
+
+  #openOne(service: Service, owner: Hosted, address: SocketAddress): HostedListener[] {
+    const opened = this.#tryOpen(service, owner, address);
+    return 'fd' in opened ? [this.#keep(opened)] : this.#fail(service, address, opened);
+  }
+
+  #tryOpen(service: Service, owner: Hosted, address: SocketAddress): HostedListener | SystemError {
+    try {
+      return this.#listeners.open(address, service.socket, owner);
+    } catch (error) {
+      return asSystemError(error);
+    }
+  }
+
+  #keep(listener: HostedListener): HostedListener {
+    this.#fresh.push(listener);
+    return listener;
+  }
+
+  #fail(service: Service, address: SocketAddress, error: SystemError): HostedListener[] {
+    this.#failures.push({ service: service.name, address, error });
+    return [];
+  }
+}
+
+type Pair = readonly [SocketAddress, SocketAddress];
+
+function isPair(entry: ListenAddress): entry is { readonly sockets: Pair } {
+  return entry.sockets.length === 2 && entry.sockets[0]?.port === 0;
+}

@@ -1,0 +1,109 @@
+/**
+ * HUP: the file is read again on a thread of its own, because parsing a large one would hold up the accept path; what it
+ * says is applied on the main thread. Signals that arrive meanwhile lead to one more reload, not to many.
+ */
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { LoadResult } from '../config/load';
+import type { Diagnostic } from '../config/diagnostic';
+import { chooseFormat } from '../log/format';
+import type { Log } from '../log/log';
+import { describeSystemError } from '../native/system-error';
+import { formatAddress } from '../service/address';
+import type { ListenFailure } from './open-listeners';
+import type { Server } from './server';
+
+export class Reloader {
+  readonly #file: string;
+  readonly #server: Server;
+  readonly #log: Log;
+  readonly #isJson: boolean;
+  #isRunning = false;
+  #isWantedAgain = false;
+  #isStopped = false;
+
+  /** @param isJson the operator asked for JSON lines, whatever the file says */
+  constructor(file: string, server: Server, log: Log, isJson: boolean) {
+    this.#file = file;
+    this.#server = server;
+    this.#log = log;
+    this.#isJson = isJson;
+  }
+
+  request(): void {
+    if (this.#isStopped) return;
+    this.#isWantedAgain = true;
+    if (!this.#isRunning) void this.#run();
+  }
+
+  /** A server that drains takes no new configuration. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    while (this.#isWantedAgain) {
+      this.#isWantedAgain = false;
+      const result = await loadOnThread(this.#file);
+      if (!this.#isStopped) this.#apply(result);
+    }
+    this.#isRunning = false;
+  }
+
+  #apply(result: LoadResult): void {
+    if (!result.ok) {
+      this.#rejectProblems(result.diagnostics);
+      return;
+    }
+    const { format } = result.configuration.log;
+    const failures = this.#server.reload(result.configuration);
+    if (failures.length > 0) this.#rejectFailures(failures);
+    else if (!this.#isJson) this.#log.setFormat(chooseFormat(format, process.stderr.isTTY));
+  }
+
+  #rejectProblems(diagnostics: readonly Diagnostic[]): void {
+    for (const { file, line, column, path, message, remedy } of diagnostics) {
+      this.#log.emit({ event: 'problem', file, line, column, path, message, remedy });
+    }
+    this.#log.emit({ event: 'rejected', problems: diagnostics.length });
+  }
+
+  #rejectFailures(failures: readonly ListenFailure[]): void {
+    for (const { service, address, error } of failures) {
+      const text = describeSystemError(error);
+      const action = 'the configuration before stays in force';
+      this.#log.emit({
+        event: 'failed',
+        verb: 'listen',
+        address: formatAddress(address),
+        service,
+        error: text,
+        action,
+      });
+    }
+    this.#log.emit({ event: 'rejected', problems: failures.length });
+  }
+}
+
+/** A loader that fails in a way that we did not foresee must not end the server either: it reads as a problem of the file. */
+function loadOnThread(file: string): Promise<LoadResult> {
+  return new Promise((resolve) => {
+    const worker = new Worker(join(__dirname, 'load-thread.js'), { workerData: file });
+    worker.once('message', (result: LoadResult) => {
+      resolve(result);
+    });
+    worker.once('error', (error) => {
+      resolve(asProblem(file, error));
+    });
+    worker.once('exit', () => {
+      resolve(asProblem(file, new Error('the loader ended without a word')));
+    });
+  });
+}
+
+function asProblem(file: string, error: Error): LoadResult {
+  const message = `could not be loaded: ${error.message}`;
+  const place = { file, line: 0, column: 0, path: '', source: '', sourceColumn: 1 };
+  return { ok: false, diagnostics: [{ ...place, message, remedy: null }] };
+}

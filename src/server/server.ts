@@ -1,0 +1,123 @@
+/**
+ * The conductor: the one place that knows listeners, admission, children and log, and introduces them to each other.
+ * connections.ts tells the life of a connection, roster.ts the step from one configuration to the next, drain.ts the end.
+ */
+import { openSync } from 'node:fs';
+import { Slots } from '../admission/slots';
+import { Children } from '../child/children';
+import { Listeners } from '../listener/listener';
+import type { Log } from '../log/log';
+import { addon } from '../native/addon';
+import { formatAddress } from '../service/address';
+import type { Gate } from '../admission/slots';
+import type { Configuration } from '../service/service';
+import { Connections } from './connections';
+import { Drain } from './drain';
+import type { Hosted, HostedListener } from './hosted';
+import type { ListenFailure } from './open-listeners';
+import { Pauses } from './pauses';
+import { RetiredListeners } from './retired';
+import { Roster, type Applied } from './roster';
+
+export class Server {
+  readonly #log: Log;
+  readonly #listeners: Listeners<Hosted>;
+  readonly #slots: Slots;
+  readonly #children: Children<Hosted>;
+  readonly #pauses: Pauses;
+  readonly #connections: Connections;
+  readonly #roster: Roster;
+  readonly #drain: Drain;
+  /** Gates of the children that were collected in this turn. */
+  readonly #freed = new Set<Gate>();
+
+  constructor(log: Log, maxConnections: number) {
+    if (process.env['STDIOD_SPAWN'] === 'fork') addon.setPlainFork(true);
+    const accept = (listener: HostedListener) => this.#connections.onReadable(listener);
+    this.#log = log;
+    this.#slots = new Slots(maxConnections);
+    this.#listeners = new Listeners(accept);
+    this.#children = this.#makeChildren();
+    this.#pauses = this.#makePauses();
+    const retired = new RetiredListeners(this.#listeners, this.#pauses, accept);
+    const { slots, children, pauses } = { slots: this.#slots, children: this.#children, pauses: this.#pauses };
+    this.#connections = new Connections({ log, slots, children, pauses });
+    // Opened before any connection, so that its number is low: a child copies the descriptor table up to it.
+    const nullFd = openSync('/dev/null', 'r+');
+    this.#roster = new Roster({ listeners: this.#listeners, pauses, retired, slots, nullFd });
+    this.#drain = new Drain({ log, roster: this.#roster, retired, children, connections: this.#connections });
+  }
+
+  /** Takes this configuration in place of the one before, or changes nothing. */
+  apply(configuration: Configuration): readonly ListenFailure[] {
+    const applied = this.#roster.apply(configuration);
+    if (!applied.ok) return applied.failures;
+    this.#tellListening(applied);
+    return [];
+  }
+
+  /** As `apply`, for a server that already serves: tells what changed. */
+  reload(configuration: Configuration): readonly ListenFailure[] {
+    const applied = this.#roster.apply(configuration);
+    if (!applied.ok) return applied.failures;
+    this.#tellListening(applied);
+    const { added, changed, removed, kept } = applied.diff;
+    this.#log.emit({
+      event: 'reloaded',
+      added: added.length,
+      changed: changed.length,
+      removed: removed.length,
+      kept: kept.length,
+    });
+    return [];
+  }
+
+  /** Drains, then terminates what is left. @returns when nothing is left; whether that took more than SIGKILL */
+  stop(signal: string): Promise<boolean> {
+    return this.#drain.start(signal);
+  }
+
+  /** Ends every child now; `stop` settles soon after. */
+  stopAtOnce(signal: string): void {
+    this.#drain.killAll(signal);
+  }
+
+  logStatus(): void {
+    for (const { service, listeners, gate } of this.#roster) {
+      const { inUse: children, limit } = gate;
+      this.#log.emit({ event: 'status', service: service.name, listeners: listeners.length, children, limit });
+    }
+  }
+
+  #makeChildren(): Children<Hosted> {
+    return new Children(
+      (child, exit) => {
+        this.#connections.onChildExit(child, exit);
+        this.#freed.add(child.owner.gate);
+      },
+      () => {
+        this.#pauses.onRoom(this.#freed);
+        this.#freed.clear();
+        this.#drain.onChildrenEnded();
+      },
+    );
+  }
+
+  #makePauses(): Pauses {
+    return new Pauses({
+      log: this.#log,
+      slots: this.#slots,
+      listeners: this.#listeners,
+      tryAccept: (listener) => this.#connections.onReadable(listener),
+      retryStalled: () => this.#connections.retryStalled(),
+      hasStalled: () => this.#connections.hasStalled(),
+    });
+  }
+
+  #tellListening({ fresh }: Applied & { ok: true }): void {
+    for (const { address, owner } of fresh) {
+      const { name, socket } = owner.service;
+      this.#log.emit({ event: 'listening', service: name, address: formatAddress(address), backlog: socket.backlog });
+    }
+  }
+}

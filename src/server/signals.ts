@@ -1,0 +1,30 @@
+/**
+ * The signals that an operator sends. Caught from the first moment: one that comes while the configuration is still being
+ * read waits until somebody listens. USR1 must be caught in any case, because Node would open its debugger on it.
+ */
+
+const CAUGHT = ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGUSR1', 'SIGUSR2'] as const;
+export type OperatorSignal = (typeof CAUGHT)[number];
+
+export class Signals {
+  #early: OperatorSignal[] = [];
+  #listener: ((signal: OperatorSignal) => void) | null = null;
+
+  constructor() {
+    for (const signal of CAUGHT) {
+      process.on(signal, () => {
+        this.#onSignal(signal);
+      });
+    }
+  }
+
+  listen(listener: (signal: OperatorSignal) => void): void {
+    this.#listener = listener;
+    for (const signal of this.#early.splice(0)) listener(signal);
+  }
+
+  #onSignal(signal: OperatorSignal): void {
+    if (this.#listener === null) this.#early.push(signal);
+    else this.#listener(signal);
+  }
+}

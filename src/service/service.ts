@@ -1,0 +1,74 @@
+/**
+ * The domain: a service as the rest of stdiod sees it, with every name resolved and every default filled in.
+ * Made by `config`, compared by a reload, turned into a plan by `child` and into listeners by `listener`.
+ * Everything here is plain data, so that it can be compared and can cross a thread boundary.
+ */
+import type { ListenAddress } from './address';
+
+export interface Service {
+  readonly name: string;
+  readonly description: string | null;
+  readonly enabled: boolean;
+  readonly listen: readonly ListenAddress[];
+  readonly command: Command;
+  /** Who the child runs as; null: as stdiod itself does, with nothing to change. */
+  readonly identity: Identity | null;
+  /** Absolute path of the child's working directory. */
+  readonly directory: string;
+  /** 0 to 0o777. */
+  readonly umask: number;
+  /** The child's whole environment but for the facts of its connection. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Where the child's fd 2 leads. */
+  readonly stderr: 'socket' | 'null';
+  /** Most children of this service at once, 1 or more. */
+  readonly maxConnections: number;
+  readonly whenFull: WhenFull;
+  readonly socket: SocketOptions;
+  /** From SIGTERM to SIGKILL, milliseconds. */
+  readonly stopGraceMs: number;
+}
+
+export interface Command {
+  /** Absolute path of the program. */
+  readonly path: string;
+  /** The words that the program sees; the first is its own name. Never empty. */
+  readonly argv: readonly string[];
+}
+
+export interface Identity {
+  readonly user: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** Supplementary groups. */
+  readonly groups: readonly number[];
+}
+
+/** `wait`: leave the next clients in the kernel's queue. `refuse`: accept and close at once. */
+export type WhenFull = 'wait' | 'refuse';
+
+/** Set once on the listener; what it accepts inherits them. */
+export interface SocketOptions {
+  /** Clients that the kernel may queue, 1 or more (capped by net.core.somaxconn). */
+  readonly backlog: number;
+  readonly nodelay: boolean;
+  readonly keepalive: boolean;
+}
+
+/** Everything that one load of the configuration says. */
+export interface Configuration {
+  /** In file order; disabled ones included. */
+  readonly services: readonly Service[];
+  readonly limits: ServerLimits;
+  readonly log: LogOptions;
+}
+
+export interface ServerLimits {
+  /** Most children of all services at once, 1 or more. */
+  readonly maxConnections: number;
+}
+
+export interface LogOptions {
+  /** `auto`: text on a terminal, JSON lines else. */
+  readonly format: 'auto' | 'text' | 'json';
+}
