@@ -187,6 +187,11 @@ pid_t clone_child(Slot *slot) {
   return pid;
 }
 
+void remember(pid_t pid) {
+  static size_t next = 0;
+  recent_children[next++ % kRecent] = RecentChild{pid, 0};
+}
+
 // spawn(plan, connection, facts) → pid. Takes the connection on success; after a throw it is still the
 // caller's.
 Napi::Value Spawn(const Napi::CallbackInfo &info) {
@@ -208,6 +213,7 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
     return env.Undefined();
   }
   spawner.busy.push_back(slot);
+  remember(slot->pid);
   start_sweeping(env);
   return Napi::Number::New(env, slot->pid);
 }
@@ -270,6 +276,8 @@ Napi::Array step_names(Napi::Env env) {
 }
 
 }  // namespace
+
+RecentChild recent_children[kRecent] = {};
 
 SpawnFailure settle_child(pid_t pid) {
   for (size_t i = 0; i < spawner.busy.size(); ++i) {

@@ -7,6 +7,7 @@
  */
 import { addon, REAP_FIELDS, type AcceptedSocket, type NativePlan, type Pid } from '../native/addon';
 import { errnoName, signalName } from '../native/system-error';
+import { PidTable } from './pid-table';
 
 export interface Child<Owner> {
   readonly pid: Pid;
@@ -36,17 +37,20 @@ export type OnExit<Owner> = (child: Child<Owner>, exit: Exit) => void;
 const BATCH = 64;
 /** Up to here a walk over all children costs about as much as one look-up (1 µs; native/reaper.cc has the figures). */
 const CHEAP_WALK = 64;
-/** With more, one walk in this time finds those whose SIGCHLD was merged into another's. */
+/** With more, those whose SIGCHLD was merged into another's are found by a walk this long after it … */
 const WALK_MS = 20;
+/** … or later, so that walks take no more than a fiftieth of the time. */
+const WALK_SHARE = 50;
 const KIB = 1024;
 
 export class Children<Owner> {
-  readonly #byPid = new Map<number, Child<Owner>>();
+  readonly #byPid = new PidTable<Child<Owner>>();
   readonly #records = new Float64Array(BATCH * REAP_FIELDS);
   readonly #onExit: OnExit<Owner>;
   readonly #onBatch: () => void;
   readonly #peakRss = new PeakRss();
   #walkTimer: NodeJS.Timeout | null = null;
+  #walkMs = WALK_MS;
 
   /** @param onBatch called after every group of exits */
   constructor(onExit: OnExit<Owner>, onBatch: () => void) {
@@ -62,7 +66,7 @@ export class Children<Owner> {
   }
 
   [Symbol.iterator](): IterableIterator<Child<Owner>> {
-    return this.#byPid.values();
+    return this.#byPid.values().values();
   }
 
   /** Takes the connection's descriptor unless it throws. @throws SystemError of clone */
@@ -70,7 +74,7 @@ export class Children<Owner> {
     const pid = addon.spawn(plan, socket.fd, facts);
     const { owner, connection, peer, startedMs } = about;
     const child = { pid, owner, connection, peer, startedMs };
-    this.#byPid.set(pid, child);
+    this.#byPid.add(pid, child);
     return child;
   }
 
@@ -81,16 +85,22 @@ export class Children<Owner> {
     } else {
       this.#collect(false);
       this.#walkTimer ??= setTimeout(() => {
-        this.#walkTimer = null;
-        this.#collect(true);
-      }, WALK_MS);
+        this.#walk();
+      }, this.#walkMs);
     }
   }
 
   /** To the child's process group. A child that has not reached setsid yet has no group: it gets the signal itself. */
   signal(child: Child<Owner>, name: NodeJS.Signals): void {
-    if (!this.#byPid.has(child.pid)) return;
+    if (this.#byPid.get(child.pid) !== child) return;
     if (!trySignal(-Number(child.pid), name)) trySignal(child.pid, name);
+  }
+
+  #walk(): void {
+    this.#walkTimer = null;
+    const startMs = performance.now();
+    this.#collect(true);
+    this.#walkMs = Math.max(WALK_MS, WALK_SHARE * (performance.now() - startMs));
   }
 
   #collect(everyone: boolean): void {
@@ -108,7 +118,7 @@ export class Children<Owner> {
     const pid = this.#records[offset] ?? 0;
     const child = this.#byPid.get(pid);
     if (child === undefined) return;
-    this.#byPid.delete(pid);
+    this.#byPid.remove(pid);
     this.#onExit(child, readExit(this.#records, offset, this.#peakRss));
   }
 }
@@ -129,16 +139,15 @@ class PeakRss {
 }
 
 function readExit(records: Float64Array, offset: number, peakRss: PeakRss): Exit {
-  const [status = 0, signal = 0, cpuSeconds = 0, rssKib = 0, step = 0, error = 0] = records.subarray(
-    offset + 1,
-    offset + REAP_FIELDS,
-  );
+  // By index: a view per exit would cost more than all the rest of this function.
+  const at = (field: number): number => records[offset + field] ?? 0;
+  const [status, signal, step] = [at(1), at(2), at(5)];
   return {
     status: status < 0 ? null : status,
     signal: signal === 0 ? null : signalName(signal),
-    cpuSeconds,
-    rssBytes: peakRss.ofChild(rssKib * KIB),
-    failure: step === 0 ? null : { step: addon.stepNames[step] ?? 'unknown', error: errnoName(error) },
+    cpuSeconds: at(3),
+    rssBytes: peakRss.ofChild(at(4) * KIB),
+    failure: step === 0 ? null : { step: addon.stepNames[step] ?? 'unknown', error: errnoName(at(6)) },
   };
 }
 

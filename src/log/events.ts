@@ -44,8 +44,8 @@ export interface Reaped {
   service: string;
   connection: string;
   pid: number;
-  exit?: number;
-  signal?: string;
+  exit: number | undefined;
+  signal: string | undefined;
   duration: number;
   cpu: number;
   rss: number | null;

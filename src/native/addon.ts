@@ -89,8 +89,8 @@ export interface Addon {
   openReaper(onExit: () => void): void;
   /**
    * wait4(2) without waiting. Fills records of REAP_FIELDS numbers: pid, exit status (-1: a signal), signal, CPU seconds,
-   * peak RSS in KiB, failed step, its errno. `everyone`: also children whose SIGCHLD was merged into another's; costs
-   * time for each live child.
+   * peak RSS in KiB, failed step, its errno. Looks at those whose SIGCHLD named them and at those who were spawned last; `everyone`:
+   * at all, which costs time for each live child.
    */
   reap(records: Float64Array, everyone: boolean): number;
   /** write(2) or send(2); 0: it would have to wait. */

@@ -78,7 +78,9 @@ export class Connections {
       service: service.name,
       connection,
       pid,
-      ...(exit.signal === null ? { exit: exit.status ?? 0 } : { signal: exit.signal }),
+      // JSON leaves out what is undefined.
+      exit: exit.status ?? undefined,
+      signal: exit.signal ?? undefined,
       duration: Math.round(performance.now() - child.startedMs) / MS,
       cpu: Math.round(exit.cpuSeconds * MS) / MS,
       rss: exit.rssBytes,
