@@ -1,0 +1,28 @@
+/**
+ * What a service's program finds in its environment, but for the facts of its connection. Called by `resolve`.
+ */
+import type { Account, Host } from './host';
+import type { ServiceSettings } from './schema';
+
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Nothing of stdiod's own environment but what `pass_env` names; `env` has the last word. */
+export function makeEnvironment(settings: ServiceSettings, account: Account, host: Host): Record<string, string> {
+  const basic = { PATH: DEFAULT_PATH, LANG: 'C.UTF-8' };
+  const person = { HOME: account.home, USER: account.name, LOGNAME: account.name, SHELL: account.shell };
+  return { ...basic, ...person, ...passedOn(settings.pass_env, host), ...settings.env };
+}
+
+/** Where a bare command name is looked up: in the service's own PATH, or else in stdiod's. */
+export function searchPathOf(settings: ServiceSettings, host: Host): string {
+  return settings.env['PATH'] ?? host.environment['PATH'] ?? DEFAULT_PATH;
+}
+
+function passedOn(names: readonly string[], host: Host): Record<string, string> {
+  const passed: Record<string, string> = {};
+  for (const name of names) {
+    const value = Object.hasOwn(host.environment, name) ? host.environment[name] : undefined;
+    if (value !== undefined) passed[name] = value;
+  }
+  return passed;
+}

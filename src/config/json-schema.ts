@@ -1,0 +1,10 @@
+/**
+ * The JSON Schema (draft-7) that editors check and complete a configuration with. Called by the verb `schema`.
+ */
+import { z } from 'zod';
+import { configurationSchema } from './schema';
+
+export function jsonSchema(): object {
+  const { $schema, ...rest } = z.toJSONSchema(configurationSchema, { target: 'draft-7', io: 'input' });
+  return { $schema, title: 'stdiod configuration', ...rest };
+}

@@ -1,0 +1,120 @@
+/**
+ * From a file to a configuration, or to everything that is wrong with it. Called by `server` at start and at each reload
+ * (in a worker thread: the result is plain data), and by the verbs that read a configuration.
+ *
+ * The stages: text (`read`), YAML (`document`, `tree`), keys and types (`check`), then for each service names, programs and
+ * addresses (`resolve`), then addresses between services (`clash`). A stage does not stop at a problem; any problem at all
+ * means no configuration.
+ */
+import type { Configuration } from '../service/service';
+import { check, withoutKeys } from './check';
+import type { Diagnostic } from './diagnostic';
+import { parseDocument } from './document';
+import type { EffectiveConfiguration } from './effective';
+import type { Host } from './host';
+import { findIncluded } from './include';
+import { Machine } from './machine';
+import { reporterFor } from './layers';
+import { formatPath } from './path';
+import { Problems } from './problems';
+import { readSource } from './read';
+import type { Resolved } from './resolve';
+import { frameSchema, includedFrameSchema } from './schema';
+import { readServices } from './services';
+import { Source } from './source';
+import { type Data, type Tree, buildTree, isData } from './tree';
+
+export type LoadResult =
+  | { readonly ok: true; readonly configuration: Configuration; readonly effective: EffectiveConfiguration }
+  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+
+/** Relative paths in the file start from the folder that it is in. */
+export function loadConfiguration(file: string, host: Host): LoadResult {
+  const problems = new Problems();
+  return load(readSource(file, file, 0, problems), host, problems);
+}
+
+/** For a configuration that is not in a file. `file` is what messages call it, and relative paths start beside it. */
+export function loadConfigurationText(text: string, file: string, host: Host): LoadResult {
+  return load(new Source(file, text.replace(/^\ufeff/, ''), 0), host, new Problems());
+}
+
+function load(source: Source | undefined, host: Host, problems: Problems): LoadResult {
+  const main = source && readTree(source, problems);
+  if (main === undefined) return { ok: false, diagnostics: problems.diagnostics() };
+  const frame = checkFrame(main, problems);
+  const included = readIncluded(main, frame, problems);
+  const services = readServices([main, ...included], new Machine(host), problems);
+  for (const tree of [main, ...included]) reportOddNumbers(tree, problems);
+  if (!problems.isEmpty) return { ok: false, diagnostics: problems.diagnostics() };
+  return assemble(frame, services);
+}
+
+function assemble(frame: Data, services: readonly Resolved[]): LoadResult {
+  const { limits, log } = frameSchema.parse(frame);
+  const configuration: Configuration = {
+    services: services.map(({ service }) => service),
+    limits: { maxConnections: limits.max_connections },
+    log,
+  };
+  const described = Object.fromEntries(services.map(({ service, effective }) => [service.name, effective]));
+  return { ok: true, configuration, effective: { limits, log, services: described } };
+}
+
+function readTree(source: Source, problems: Problems): Tree | undefined {
+  const document = parseDocument(source, problems);
+  if (document === undefined) return undefined;
+  const tree = buildTree(document, source, problems);
+  if (isData(tree.root)) return tree;
+  const remedy = 'begin with "services:", and below it each service by its name';
+  problems.report({ source, offset: 0, path: '' }, { message: 'the file is not a map of keys and values', remedy });
+  return undefined;
+}
+
+/** The keys at the top of the main file that are right. */
+function checkFrame(main: Tree, problems: Problems): Data {
+  const root = main.root as Data;
+  const { badKeys } = check(frameSchema, root, 'top', reporterFor(main, [], problems));
+  if (!Object.hasOwn(root, 'services') && !Object.hasOwn(root, 'include')) {
+    const remedy = 'add "services:", and below it each service by its name';
+    problems.report({ source: main.source, offset: 0, path: '' }, { message: 'there are no services', remedy });
+  }
+  return withoutKeys(root, badKeys);
+}
+
+function readIncluded(main: Tree, frame: Data, problems: Problems): Tree[] {
+  const files = new Set(includePatterns(frame, main, problems));
+  const trees: Tree[] = [];
+  for (const file of files) {
+    const source = readSource(file, file, trees.length + 1, problems);
+    const tree = source && readTree(source, problems);
+    if (tree === undefined) continue;
+    check(includedFrameSchema, tree.root as Data, 'included', reporterFor(tree, [], problems));
+    trees.push(tree);
+  }
+  return trees;
+}
+
+function includePatterns(frame: Data, main: Tree, problems: Problems): string[] {
+  const { include } = frameSchema.parse(frame);
+  const isList = Array.isArray(include);
+  return (isList ? include : [include]).flatMap((pattern, index) => {
+    const found = findIncluded(pattern, main.source.file);
+    if (Array.isArray(found)) return found;
+    reporterFor(main, [], problems).report(isList ? ['include', index] : ['include'], found);
+    return [];
+  });
+}
+
+/** Where a number is wanted, `080` and `0x50` are taken by some YAML readers for one number and by some for another. */
+function reportOddNumbers(tree: Tree, problems: Problems): void {
+  for (const { path, place, value } of tree.oddNumbers) {
+    if (problems.isReportedAt(tree.source, place.start)) continue;
+    const written = tree.textAt(place);
+    const message = `${written.slice(0, 60)} is not a plain decimal number: YAML versions read it differently`;
+    problems.report(
+      { source: tree.source, offset: place.start, path: formatPath(path) },
+      { message, remedy: `write ${value}` },
+    );
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Every problem that one load has found so far. All stages of the loader report here; at the end it gives the diagnostics.
+ */
+import type { Diagnostic } from './diagnostic';
+import type { Source } from './source';
+
+/** What is wrong and what to do about it, without a place yet. */
+export interface Problem {
+  readonly message: string;
+  /** null: the message says it. */
+  readonly remedy: string | null;
+}
+
+/** Where a problem is: an offset of a file, or (null) the file as a whole. */
+export interface Spot {
+  readonly source: Source;
+  readonly offset: number | null;
+  readonly path: string;
+}
+
+/** A file can be wrong in a million places; this many are kept. */
+const MOST_KEPT = 10_000;
+
+export class Problems {
+  private readonly found = new Map<string, Spot & Problem>();
+  /** `order offset` of each, for `isReportedAt`. */
+  private readonly spots = new Set<string>();
+
+  /** A problem that several services inherit from one place counts once. */
+  report(spot: Spot, problem: Problem): void {
+    if (this.found.size >= MOST_KEPT) return;
+    const place = `${spot.source.order} ${spot.offset ?? -1}`;
+    const key = `${place} ${problem.message}`;
+    this.spots.add(place);
+    if (!this.found.has(key)) this.found.set(key, { ...spot, ...problem });
+  }
+
+  get isEmpty(): boolean {
+    return this.found.size === 0;
+  }
+
+  isReportedAt(source: Source, offset: number): boolean {
+    return this.spots.has(`${source.order} ${offset}`);
+  }
+
+  /** By file, then line, then column. */
+  diagnostics(): Diagnostic[] {
+    const sorted = [...this.found.values()].sort(
+      (a, b) => a.source.order - b.source.order || (a.offset ?? -1) - (b.offset ?? -1),
+    );
+    return sorted.map(toDiagnostic);
+  }
+}
+
+function toDiagnostic({ source, offset, path, message, remedy }: Spot & Problem): Diagnostic {
+  const position = offset === null ? { line: 0, column: 0, source: '', sourceColumn: 1 } : source.position(offset);
+  return { file: source.file, ...position, path, message, remedy };
+}

@@ -1,0 +1,79 @@
+/**
+ * The services of all files: each with the defaults that lie under it, checked and resolved. Called by `load`.
+ */
+import { check, withoutKeys } from './check';
+import { Clashes } from './clash';
+import { type Layer, Layers, reporterFor } from './layers';
+import type { Machine } from './machine';
+import type { Path } from './path';
+import type { Problems } from './problems';
+import { type Resolved, resolveService } from './resolve';
+import { defaultsSchema, partialServiceSchema, serviceSchema } from './schema';
+import { ServiceNames } from './service-names';
+import { type Data, type Tree, isData } from './tree';
+
+/** Of all files, the main one first, in the order that they are written in. */
+export function readServices(trees: readonly Tree[], machine: Machine, problems: Problems): Resolved[] {
+  const names = new ServiceNames(problems);
+  const clashes = new Clashes(machine.host.hasIpv6, problems);
+  const [main, ...included] = trees;
+  const general = main && readDefaults(main, problems);
+  return trees.flatMap((tree) => {
+    const own = included.includes(tree) ? readDefaults(tree, problems) : undefined;
+    const below = [own, general].filter((layer) => layer !== undefined);
+    return readServicesOf(tree, below, { machine, names, clashes, problems });
+  });
+}
+
+/** Each problem of the defaults is reported here, once; what is wrong is not laid under any service. */
+function readDefaults(tree: Tree, problems: Problems): Layer | undefined {
+  const data = (tree.root as Data)['defaults'];
+  const base = ['defaults'];
+  if (data === undefined || !requireMap(data, base, tree, problems)) return undefined;
+  const { badKeys } = check(defaultsSchema, data, 'defaults', reporterFor(tree, base, problems));
+  return { tree, base, data: withoutKeys(data, badKeys) };
+}
+
+function requireMap(value: unknown, path: Path, tree: Tree, problems: Problems): value is Data {
+  if (isData(value)) return true;
+  const key = path.at(-1) ?? '';
+  const reporter = reporterFor(tree, [], problems);
+  if (reporter.isReported(path)) return false;
+  const remedy = path[0] === 'services' ? 'write "NAME:" for each service, and its keys indented below' : null;
+  const got = Array.isArray(value) ? 'a list' : value === null ? 'nothing' : 'a single value';
+  const message = `"${key}" must be a map of keys and values, got ${got}`;
+  reporter.report(path, { message, remedy });
+  return false;
+}
+
+interface Reading {
+  readonly machine: Machine;
+  readonly names: ServiceNames;
+  readonly clashes: Clashes;
+  readonly problems: Problems;
+}
+
+function readServicesOf(tree: Tree, below: readonly Layer[], reading: Reading): Resolved[] {
+  const services = (tree.root as Data)['services'];
+  if (services === undefined || !requireMap(services, ['services'], tree, reading.problems)) return [];
+  const resolved: Resolved[] = [];
+  for (const name of tree.keysOf(services)) {
+    reading.names.add(name, tree);
+    const data = services[name];
+    const base = ['services', name];
+    if (!requireMap(data, base, tree, reading.problems)) continue;
+    resolved.push(readService(name, [{ tree, base, data }, ...below], reading));
+  }
+  return resolved;
+}
+
+function readService(name: string, stack: readonly [Layer, ...Layer[]], reading: Reading): Resolved {
+  const layers = new Layers(name, stack, reading.problems);
+  const merged = layers.merged();
+  const { badKeys } = check(serviceSchema, merged, 'service', layers);
+  const settings = partialServiceSchema.parse(badKeys.size === 0 ? merged : withoutKeys(merged, badKeys));
+  const resolved = resolveService(settings, layers, reading.machine);
+  if (!settings.enabled) return resolved;
+  for (const entry of resolved.entries) reading.clashes.add(entry, layers);
+  return resolved;
+}

@@ -1,0 +1,51 @@
+/**
+ * Loading, as the tests of this folder speak of it.
+ */
+import type { Diagnostic } from '../../../src/config/diagnostic';
+import type { EffectiveConfiguration } from '../../../src/config/effective';
+import type { Host } from '../../../src/config/host';
+import { loadConfigurationText } from '../../../src/config/load';
+import type { Configuration, Service } from '../../../src/service/service';
+import { pretendHost } from './pretend-host';
+
+export function load(
+  text: string,
+  changes: Partial<Host> = {},
+  file = 'services.yaml',
+): { configuration: Configuration; effective: EffectiveConfiguration } {
+  const result = loadConfigurationText(text, file, pretendHost(changes));
+  if (!result.ok) throw new Error(result.diagnostics.map(inShort).join('\n'));
+  return result;
+}
+
+export function service(text: string, changes: Partial<Host> = {}, file = 'services.yaml'): Service {
+  const [first] = load(text, changes, file).configuration.services;
+  if (first === undefined) throw new Error('there is no service');
+  return first;
+}
+
+/** A service called `a` with these keys over `listen: 7007` and `exec: cat`. */
+export function withKeys(keys: string): string {
+  const lines = keys.split('\n').map((line) => `    ${line}`);
+  const missing = ['listen: 7007', 'exec: cat'].filter((line) => !keys.includes(line.replace(/ .*/, '')));
+  return ['services:', '  a:', ...lines, ...missing.map((line) => `    ${line}`), ''].join('\n');
+}
+
+export function diagnosticsOf(
+  text: string,
+  changes: Partial<Host> = {},
+  file = 'services.yaml',
+): readonly Diagnostic[] {
+  const result = loadConfigurationText(text, file, pretendHost(changes));
+  return result.ok ? [] : result.diagnostics;
+}
+
+/** `line:column path: message (remedy)` of each problem. */
+export function problemsOf(text: string, changes: Partial<Host> = {}, file = 'services.yaml'): string[] {
+  return diagnosticsOf(text, changes, file).map(inShort);
+}
+
+function inShort({ line, column, path, message, remedy }: Diagnostic): string {
+  const subject = path === '' ? '' : ` ${path}:`;
+  return `${line}:${column}${subject} ${message}${remedy === null ? '' : ` (${remedy})`}`;
+}

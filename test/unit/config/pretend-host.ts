@@ -1,0 +1,54 @@
+/**
+ * A machine that is the same wherever the tests run: its accounts, its groups, its port names, its rights.
+ * Files are real (each test makes its own); who may execute them is decided by their permission bits alone.
+ */
+import { statSync } from 'node:fs';
+import type { Account, Group, Host } from '../../../src/config/host';
+import type { Identity } from '../../../src/service/service';
+
+const ACCOUNTS: readonly Account[] = [
+  { name: 'root', uid: 0, gid: 0, home: '/root', shell: '/bin/bash' },
+  { name: 'alice', uid: 1000, gid: 1000, home: '/home/alice', shell: '/bin/zsh' },
+  { name: 'nobody', uid: 65534, gid: 65534, home: '/nonexistent', shell: '/usr/sbin/nologin' },
+];
+
+const GROUPS: readonly Group[] = [
+  { name: 'root', gid: 0 },
+  { name: 'games', gid: 60 },
+  { name: 'alice', gid: 1000 },
+  { name: 'nogroup', gid: 65534 },
+];
+
+const PORTS = new Map([
+  ['http', 80],
+  ['echo', 7],
+  ['daytime', 13],
+]);
+
+export function pretendHost(changes: Partial<Host> = {}): Host {
+  return {
+    uid: 0,
+    gid: 0,
+    hasIpv6: true,
+    environment: { PATH: '/usr/bin:/bin', TZ: 'UTC', SECRET: 'x' },
+    findUser: (nameOrId) => ACCOUNTS.find(({ name, uid }) => name === nameOrId || uid === nameOrId),
+    findGroup: (nameOrId) => GROUPS.find(({ name, gid }) => name === nameOrId || gid === nameOrId),
+    groupsOf: ({ name, gid }) => (name === 'alice' ? [gid, 60] : [gid]),
+    whyNotExecutable: judgeByMode,
+    mayBindPort: () => true,
+    tcpPortNames: () => PORTS,
+    ...changes,
+  };
+}
+
+export const asAlice: Partial<Host> = { uid: 1000, gid: 1000, mayBindPort: (port) => port >= 1024 };
+
+function judgeByMode(path: string, identity: Identity | null): string | null {
+  try {
+    const { mode } = statSync(path);
+    const bits = identity === null || identity.uid === 0 ? 0o111 : 0o001;
+    return (mode & bits) === 0 ? 'EACCES' : null;
+  } catch {
+    return 'ENOENT';
+  }
+}
