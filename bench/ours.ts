@@ -1,0 +1,39 @@
+// How stdiod and the bare C loop are started, each with any number of services. Used by every benchmark.
+
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Launch } from './daemon';
+import type { Programs } from './programs';
+
+export interface Served {
+  readonly name: string;
+  readonly port: number;
+  readonly program: string;
+}
+
+export const runsAsRoot = process.getuid?.() === 0;
+
+const stdiod = path.join(__dirname, '..', 'src', 'main.js');
+
+export function launchLoop(programs: Programs, services: readonly Served[]): Launch {
+  return { argv: [programs.loop, ...services.flatMap((service) => [String(service.port), service.program])] };
+}
+
+/** Logs each connection, as JSON lines to a file. `user`: nothing leaves it to stdiod's default. */
+export function launchStdiod(folder: string, name: string, services: readonly Served[], user?: string): Launch {
+  const file = path.join(folder, `${name}.yaml`);
+  // JSON is YAML.
+  writeFileSync(file, JSON.stringify({ services: Object.fromEntries(services.map((each) => describe(each, user))) }));
+  return { argv: [process.execPath, stdiod, 'run', '-c', file] };
+}
+
+/** As root the peers run a service as root when they are told so; stdiod must be told so too to do the same work. */
+export function sameUser(): string | undefined {
+  return runsAsRoot ? 'root' : undefined;
+}
+
+function describe(service: Served, user: string | undefined): [string, object] {
+  const { name, port, program } = service;
+  const common = { listen: `127.0.0.1:${port}`, exec: [program], max_connections: 10_000 };
+  return [name, user === undefined ? common : { ...common, user }];
+}
