@@ -199,7 +199,8 @@ int child_main(void *argument) {
   const auto *task = static_cast<const ChildTask *>(argument);
   long error = 0;
   const ChildStep step = set_up(task, &error);
-  end_connection(task->connection);
+  // Its own number is closed after that step; 0 is the same socket.
+  end_connection(step > kStepCloseRest ? 0 : task->connection);
   task->report->error = static_cast<int>(-error);
   __atomic_store_n(&task->report->step, static_cast<int>(step), __ATOMIC_RELEASE);
   leave();

@@ -42,14 +42,17 @@ export function printVerb({ file, json }: FileRequest): number {
   return EXIT.done;
 }
 
+/** What stands for a file in the diagnostics: there is none. */
+const TRY_NAME = '<the command line>';
+
 /** One service without a file; the YAML that it stands for goes to stdout, ready to be kept. */
 export async function tryVerb({ listen, command, json }: RequestOf<'try'>): Promise<number> {
   const signals = new Signals();
   const yaml = stringify({ services: { try: { listen, exec: command } } });
-  const name = 'try';
-  const result = loadConfigurationText(yaml, join(process.cwd(), name), systemHost());
+  const result = loadConfigurationText(yaml, join(process.cwd(), TRY_NAME), systemHost());
   if (!result.ok) {
-    tellDiagnostics(result.diagnostics, name, 'nothing was started', json);
+    const diagnostics = result.diagnostics.map((diagnostic) => ({ ...diagnostic, file: TRY_NAME }));
+    tellDiagnostics(diagnostics, TRY_NAME, 'nothing was started', json);
     return EXIT.badConfiguration;
   }
   writeOutput(yaml);

@@ -110,7 +110,9 @@ export const serviceSchema = z.strictObject({
     .default('wait')
     .describe('What happens to more clients: `wait` in the queue of the kernel, or `refuse` them.'),
   socket: socket.prefault({}).describe('Options of the listening socket.'),
-  stop_grace: duration.default('5s').describe('When a child has to go: the time from SIGTERM to SIGKILL.'),
+  stop_grace: duration
+    .default('5s')
+    .describe('When a child has to go: the time before SIGTERM, and again from SIGTERM to SIGKILL.'),
 });
 
 /** A part may be missing or wrong: it is reported, and the rest is looked at all the same. */

@@ -42,7 +42,8 @@ export function formatText(event: LogEvent, now: Date): string {
 
 type Value = string | number | null | undefined;
 
-const NAME_WIDTH = 9;
+/** Of the longest name, `terminating`. */
+const NAME_WIDTH = 11;
 const SECONDS = new Set(['duration', 'cpu']);
 const PLAIN_WORD = /^[^\s"'\\=\p{C}]+$/u;
 
@@ -79,7 +80,7 @@ function escapeUnprintable(json: string): string {
   return UNPRINTABLE.test(json) ? json.replace(UNPRINTABLE_ALL, escapeCharacter) : json;
 }
 
-const UNPRINTABLE = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
+const UNPRINTABLE = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/;
 const UNPRINTABLE_ALL = new RegExp(UNPRINTABLE.source, 'g');
 
 function escapeCharacter(character: string): string {

@@ -5,6 +5,7 @@
  */
 import type { Listeners } from '../listener/listener';
 import { addon } from '../native/addon';
+import { asSystemError } from '../native/system-error';
 import { formatAddress } from '../service/address';
 import type { AcceptOutcome } from './connections';
 import type { Hosted, HostedListener } from './hosted';
@@ -34,7 +35,7 @@ export class RetiredListeners {
 
   retire(listener: HostedListener): void {
     if (this.#deadlines.has(listener)) return;
-    addon.holdOff(listener.fd, true);
+    tryHoldOff(listener, true);
     this.#deadlines.set(listener, performance.now() + listener.owner.service.stopGraceMs);
     this.#startTimer();
   }
@@ -52,7 +53,7 @@ export class RetiredListeners {
 
   /** Takes a listener back into service, if it was here at all. */
   revive(listener: HostedListener): void {
-    if (this.#deadlines.delete(listener)) addon.holdOff(listener.fd, false);
+    if (this.#deadlines.delete(listener)) tryHoldOff(listener, false);
   }
 
   /** Accepts what waits now, as far as there are slots. */
@@ -79,6 +80,8 @@ export class RetiredListeners {
   #closeEmpty(): void {
     const now = performance.now();
     for (const [listener, deadline] of this.#deadlines) {
+      // Right before the close, so that where clients could not be held off none comes in between.
+      this.drain(listener);
       if (now >= deadline || !addon.hasWaiting(listener.fd)) this.#close(listener);
     }
     this.#tellIfEmpty();
@@ -95,5 +98,14 @@ export class RetiredListeners {
     const onEmpty = this.#onEmpty;
     this.#onEmpty = null;
     onEmpty?.();
+  }
+}
+
+/** Some kernels want CAP_NET_ADMIN for a socket filter. Without it clients go on coming until the close. */
+function tryHoldOff(listener: HostedListener, isOn: boolean): void {
+  try {
+    addon.holdOff(listener.fd, isOn);
+  } catch (error) {
+    asSystemError(error);
   }
 }

@@ -58,7 +58,8 @@ class Control {
   onSignal(signal: OperatorSignal): void {
     switch (signal) {
       case 'SIGHUP':
-        this.#reloader?.request();
+        if (this.#reloader === null) this.#log.emit({ event: 'ignored', signal });
+        else this.#reloader.request();
         return;
       case 'SIGUSR1':
         this.#server.logStatus();

@@ -25,7 +25,7 @@ export interface Service {
   readonly maxConnections: number;
   readonly whenFull: WhenFull;
   readonly socket: SocketOptions;
-  /** From SIGTERM to SIGKILL, milliseconds. */
+  /** How long a stop waits before SIGTERM, and again from SIGTERM to SIGKILL; milliseconds. */
   readonly stopGraceMs: number;
 }
 
