@@ -1,6 +1,7 @@
 /*
- * line-length: answers each line with the number of its characters, and at the end of the input writes the totals to
- * stderr. A character is a Unicode code point of UTF-8 text; the newline that ends a line is not counted.
+ * line-length: answers each line with the number of its characters, and at the end of the input writes the
+ * totals to stderr. A character is a Unicode code point of UTF-8 text; the newline that ends a line is not
+ * counted.
  *
  * Try it:  printf 'one\nzwölf\n' | dist/services/line-length
  */
@@ -24,7 +25,8 @@ static bool read_line(unsigned long *length) {
 int main(void) {
   unsigned long lines = 0, chars = 0, length;
 
-  /* Left alone, C collects output to a socket until it has some KiB; a client wants its answer after every line. */
+  /* Left alone, C collects output to a socket until it has some KiB; a client wants its answer after every
+   * line. */
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 
   while (read_line(&length)) {

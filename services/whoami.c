@@ -1,8 +1,8 @@
 /*
  * whoami: tells a client its own address, the address that it asked for, and the family of both.
  *
- * stdin is the real connection, so the kernel knows the answer: getpeername(0) is the client, getsockname(0) is us.
- * whoami.py, whoami.sh and whoami.ts print the same in other languages.
+ * stdin is the real connection, so the kernel knows the answer: getpeername(0) is the client, getsockname(0)
+ * is us. whoami.py, whoami.sh and whoami.ts print the same in other languages.
  *
  * Try it:  dist/services/whoami </dev/null     (no client: it says so)
  */

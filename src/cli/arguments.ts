@@ -43,7 +43,7 @@ export function parseArguments(words: readonly string[]): Parsed {
   return wrong(`there is no verb "${first}"`, guess === undefined ? 'see "stdiod help"' : `did you mean "${guess}"?`);
 }
 
-function isVerb(word: string): word is Verb {
+export function isVerb(word: string): word is Verb {
   return (VERBS as readonly string[]).includes(word);
 }
 

@@ -43,7 +43,7 @@ export function tellDiagnostics(
   json: boolean,
 ): void {
   if (json) writeOutput(`${JSON.stringify(diagnostics.map(publicFields), null, 2)}\n`);
-  else writeError(renderDiagnostics(diagnostics, { color: isColored(process.stderr), file, outcome }));
+  else writeError(renderDiagnostics(diagnostics, { color: isColored(), file, outcome }));
 }
 
 function publicFields({ file, line, column, path, message, remedy }: Diagnostic): object {

@@ -1,18 +1,24 @@
 /**
- * stdout for data, stderr for people. Written synchronously, so that nothing is lost when the process ends.
+ * stdout for data, stderr for people. Written synchronously, so that nothing is lost when the process ends, and by number:
+ * the streams `process.stdout` and `process.stderr` would make a pipe non-blocking for everybody who shares it.
  */
 import { writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
+
+const STDOUT = 1;
+const STDERR = 2;
 
 export function writeOutput(text: string): void {
-  writeAll(process.stdout.fd, text);
+  writeAll(STDOUT, text);
 }
 
 export function writeError(text: string): void {
-  writeAll(process.stderr.fd, text);
+  writeAll(STDERR, text);
 }
 
-export function isColored(stream: NodeJS.WriteStream): boolean {
-  return stream.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
+/** Whether diagnostics on stderr may have colours. */
+export function isColored(): boolean {
+  return isatty(STDERR) && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
 }
 
 /** A reader that has left (`stdiod print | head`) is no error; one that is slow is waited for. */

@@ -1,12 +1,12 @@
 /**
  * `stdiod help` and `stdiod help VERB`. docs/command-line.md is the long form; a test holds the two together.
  */
-import type { Verb } from './arguments';
+import { isVerb, type Verb } from './arguments';
 
 /** null: there is no such verb. */
 export function usage(topic: string | null): string | null {
   if (topic === null) return GENERAL;
-  return (VERB_USAGE as Record<string, string | undefined>)[topic] ?? null;
+  return isVerb(topic) ? VERB_USAGE[topic] : null;
 }
 
 const GENERAL = `stdiod hosts any program that reads stdin and writes stdout as a network service.

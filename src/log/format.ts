@@ -42,8 +42,8 @@ export function formatText(event: LogEvent, now: Date): string {
 
 type Value = string | number | null | undefined;
 
-/** Of the longest name, `terminating`. */
-const NAME_WIDTH = 11;
+/** Of the names that come often. */
+const NAME_WIDTH = 9;
 const SECONDS = new Set(['duration', 'cpu']);
 const PLAIN_WORD = /^[^\s"'\\=\p{C}]+$/u;
 

@@ -33,7 +33,13 @@ export function errnoName(number: number): string {
   return NAMES.get(number) ?? `E${number}`;
 }
 
-const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+/** Second names of a number. */
+const ERRNO_ALIASES = new Set(['EWOULDBLOCK', 'EOPNOTSUPP', 'EDEADLOCK']);
+const NAMES = new Map(
+  Object.entries(constants.errno)
+    .filter(([name]) => !ERRNO_ALIASES.has(name))
+    .map(([name, number]): [number, string] => [number, name]),
+);
 
 /** The name of a signal by number, `SIGRTMIN+3` for the real-time ones. */
 export function signalName(number: number): string {

@@ -12,6 +12,9 @@ import type { Roster } from './roster';
 /** After SIGKILL: a child that the kernel cannot end (in uninterruptible sleep) must not keep us. */
 const GIVE_UP_MS = 2000;
 
+/** Timers hold 31 bits and fire at once beyond: 24 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export interface DrainParts {
   readonly log: Log;
   readonly roster: Roster;
@@ -79,6 +82,7 @@ export class Drain {
       this.#after(2 * graceMs, () => {
         this.#parts.connections.dropStalled();
         this.#signalAll('SIGKILL', isDue);
+        this.onChildrenEnded();
       });
     }
     return Math.max(0, ...graces);
@@ -93,6 +97,6 @@ export class Drain {
   }
 
   #after(delayMs: number, action: () => void): void {
-    this.#timers.push(setTimeout(action, delayMs));
+    this.#timers.push(setTimeout(action, Math.min(delayMs, LONGEST_TIMER_MS)));
   }
 }

@@ -3,6 +3,7 @@
  * says is applied on the main thread. Signals that arrive meanwhile lead to one more reload, not to many.
  */
 import { join } from 'node:path';
+import { isatty } from 'node:tty';
 import { Worker } from 'node:worker_threads';
 import type { LoadResult } from '../config/load';
 import type { Diagnostic } from '../config/diagnostic';
@@ -12,6 +13,8 @@ import { describeSystemError } from '../native/system-error';
 import { formatAddress } from '../service/address';
 import type { ListenFailure } from './open-listeners';
 import type { Server } from './server';
+
+const STDERR = 2;
 
 export class Reloader {
   readonly #file: string;
@@ -59,7 +62,7 @@ export class Reloader {
     const { format } = result.configuration.log;
     const failures = this.#server.reload(result.configuration);
     if (failures.length > 0) this.#rejectFailures(failures);
-    else if (!this.#isJson) this.#log.setFormat(chooseFormat(format, process.stderr.isTTY));
+    else if (!this.#isJson) this.#log.setFormat(chooseFormat(format, isatty(STDERR)));
   }
 
   #rejectProblems(diagnostics: readonly Diagnostic[]): void {
@@ -89,7 +92,11 @@ export class Reloader {
 /** A loader that fails in a way that we did not foresee must not end the server either: it reads as a problem of the file. */
 function loadOnThread(file: string): Promise<LoadResult> {
   return new Promise((resolve) => {
-    const worker = new Worker(join(__dirname, 'load-thread.js'), { workerData: file });
+    const worker = startThread(file);
+    if (worker instanceof Error) {
+      resolve(asProblem(file, worker));
+      return;
+    }
     worker.once('message', (result: LoadResult) => {
       resolve(result);
     });
@@ -100,6 +107,15 @@ function loadOnThread(file: string): Promise<LoadResult> {
       resolve(asProblem(file, new Error('the loader ended without a word')));
     });
   });
+}
+
+/** With its own ends of stdout and stderr: ours would be opened as streams, which makes them non-blocking for all who share them. */
+function startThread(file: string): Worker | Error {
+  try {
+    return new Worker(join(__dirname, 'load-thread.js'), { workerData: file, stdout: true, stderr: true });
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
 }
 
 function asProblem(file: string, error: Error): LoadResult {

@@ -134,7 +134,9 @@ export class Roster {
   #retireUnused({ byService }: OpenedSockets): void {
     const used = new Set([...byService.values()].flat());
     for (const { listeners } of this.#hosted.values()) {
-      for (const listener of listeners) if (!used.has(listener)) this.#parts.retired.retire(listener);
+      // One that had to make way is closed already, and its number may be another's by now.
+      const unused = listeners.filter((listener) => !used.has(listener) && !listener.isClosed);
+      for (const listener of unused) this.#parts.retired.retire(listener);
     }
   }
 

@@ -1,6 +1,7 @@
 /**
  * A server from its start to its end: opens, answers signals, drains. Called by the verbs `run` and `try`.
  */
+import { isatty } from 'node:tty';
 import { Log } from '../log/log';
 import { chooseFormat, formatJson } from '../log/format';
 import { openOutput } from '../log/output';
@@ -9,6 +10,8 @@ import { describeFailure } from './open-listeners';
 import { Reloader } from './reload';
 import { Server } from './server';
 import type { OperatorSignal, Signals } from './signals';
+
+const STDERR = 2;
 
 export interface ServeOptions {
   readonly configuration: Configuration;
@@ -25,7 +28,7 @@ export type Served =
   | { readonly isOpen: true; readonly isClean: boolean };
 
 export async function serve({ configuration, file, signals, json }: ServeOptions): Promise<Served> {
-  const format = json ? formatJson : chooseFormat(configuration.log.format, process.stderr.isTTY);
+  const format = json ? formatJson : chooseFormat(configuration.log.format, isatty(STDERR));
   const log = new Log(openOutput(), format);
   const server = new Server(log, configuration.limits.maxConnections);
   const failures = server.apply(configuration);
