@@ -1,0 +1,62 @@
+/**
+ * Every shipped configuration: it is right where its programs are installed, and says what is missing where they are not.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { endAll } from '../system/endings';
+import { main, project } from '../system/fixtures';
+import { runProgram, type Ended } from './client-program';
+import { Shipped } from './configure';
+import { NODE_FOR_EVERYBODY, testNeeding } from './needs';
+
+afterEach(endAll);
+
+interface Example {
+  readonly needs: readonly string[];
+  /** How a machine without its program is made: of a bare name, with an empty search path. */
+  readonly hide?: (shipped: Shipped) => void;
+  /** What is said then. */
+  readonly complaint: RegExp;
+}
+
+const EXAMPLES: Readonly<Record<string, Example>> = {
+  'git.yaml': { needs: ['git'], complaint: /services\.git\.exec\[0\]: there is no program "git"/ },
+  'one-liner.yaml': { needs: [], complaint: /services\.greet\.exec\[0\]: there is no program "sh"/ },
+  'rsync.yaml': { needs: ['rsync'], complaint: /services\.rsync\.exec: there is no program "rsync"/ },
+  'services.yaml': {
+    needs: ['python3', NODE_FOR_EVERYBODY],
+    complaint: /services\.guess\.exec: there is no program "node"[^]*env does not find "python3"/,
+  },
+  'sshd.yaml': {
+    needs: ['root', 'sshd'],
+    hide: (shipped) => {
+      shipped.edit('config/sshd.yaml', '/usr/sbin/sshd', '/usr/sbin/sshd-is-not-installed');
+    },
+    complaint: /services\.sshd\.exec: \/usr\/sbin\/sshd-is-not-installed does not exist/,
+  },
+};
+
+function check(shipped: Shipped, name: string, env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  return runProgram([process.execPath, main, 'check', '-c', shipped.path(`config/${name}`)], { env });
+}
+
+test('every shipped configuration has its tests', () => {
+  const shipped = readdirSync(join(project, 'config')).filter((name) => name.endsWith('.yaml'));
+  expect(shipped.sort()).toEqual(Object.keys(EXAMPLES));
+});
+
+describe.each(Object.entries(EXAMPLES))('config/%s', (name, { needs, hide, complaint }) => {
+  testNeeding(...needs)('is right, and check says so with its silence', async () => {
+    const { status, stdout, stderr } = await check(new Shipped(), name);
+    expect([stdout.toString(), stderr, status]).toEqual(['', '', 0]);
+  });
+
+  test('says plainly which program is missing and where that is named', async () => {
+    const shipped = new Shipped();
+    hide?.(shipped);
+    const { status, stdout, stderr } = await check(shipped, name, { PATH: shipped.folder });
+    expect(stderr).toMatch(complaint);
+    expect(stderr).toMatch(new RegExp(`^\\S*${name}:\\d+:\\d+: `, 'm'));
+    expect([status, stdout.toString()]).toEqual([78, '']);
+  });
+});

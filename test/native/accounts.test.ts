@@ -1,0 +1,78 @@
+/**
+ * Names, ids, and who may execute what: native/accounts.cc. The witnesses are id(1) and the kernel's answer to exec.
+ */
+import { execFileSync } from 'node:child_process';
+import { inFreshProcess } from './fresh-process';
+import { ROOT, testWith } from './needs';
+
+test('finds the same user by name and by number', async () => {
+  const found = await inFreshProcess(({ addon }) => [addon.findUser('root'), addon.findUser(0)]);
+  const root = { name: 'root', uid: 0, gid: 0, home: expect.any(String), shell: expect.any(String) };
+  expect(found).toEqual([root, root]);
+});
+
+test('finds the same group by name and by number', async () => {
+  const found = await inFreshProcess(({ addon }) => [addon.findGroup('root'), addon.findGroup(0)]);
+  expect(found).toEqual([
+    { name: 'root', gid: 0 },
+    { name: 'root', gid: 0 },
+  ]);
+});
+
+test.each(['no-such-name', '', 3_999_999_999])('finds nobody called %p', async (missing) => {
+  const found = await inFreshProcess(
+    ({ addon }, missing) => [addon.findUser(missing) ?? 'none', addon.findGroup(missing) ?? 'none'],
+    missing,
+  );
+  expect(found).toEqual(['none', 'none']);
+});
+
+test('lists the groups of a user as id(1) does, and for a stranger the given one alone', async () => {
+  const user = execFileSync('id', ['-un'], { encoding: 'utf8' }).trim();
+  const known = execFileSync('id', ['-G', user], { encoding: 'utf8' }).trim().split(' ').map(Number);
+  const { groups, stranger } = await inFreshProcess(({ addon }, user) => {
+    const gid = addon.findUser(user)?.gid ?? -1;
+    return { groups: addon.groupsOf(user, gid), stranger: addon.groupsOf('no-such-name', 4711) };
+  }, user);
+  expect(groups.sort()).toEqual(known.sort());
+  expect(stranger).toEqual([4711]);
+});
+
+test('tells why a path cannot be executed, and 0 when it can', async () => {
+  const why = await inFreshProcess(({ addon }) =>
+    ['/bin/sh', '/etc/passwd', '/no/such/file', '/etc/passwd/below'].map((path) => addon.whyNotExecutable(path, null)),
+  );
+  const { EACCES, ENOENT, ENOTDIR } = { EACCES: 13, ENOENT: 2, ENOTDIR: 20 };
+  expect(why).toEqual([0, EACCES, ENOENT, ENOTDIR]);
+});
+
+testWith(ROOT)('asks as the identity that will run the program, its groups included, and stays who it is', async () => {
+  const seen = await inFreshProcess(({ addon, fs, temporaryFolder }) => {
+    const folder = temporaryFolder();
+    const program = `${folder}/program`;
+    fs.writeFileSync(program, '#!/bin/sh\n', { mode: 0o750 });
+    fs.chownSync(program, 0, 4711);
+    const [nobody, member] = [
+      { uid: 65534, gid: 65534, groups: [65534] },
+      { uid: 65534, gid: 65534, groups: [4711] },
+    ];
+    const closed = [addon.whyNotExecutable(program, nobody), addon.whyNotExecutable(program, member)];
+    fs.chmodSync(folder, 0o755);
+    const open = [addon.whyNotExecutable(program, nobody), addon.whyNotExecutable(program, member)];
+    return { closed, open, uid: process.getuid?.(), gid: process.getgid?.(), groups: process.getgroups?.() };
+  });
+  const before = { uid: process.getuid?.(), gid: process.getgid?.(), groups: process.getgroups?.() };
+  expect(seen).toEqual({ closed: [13, 13], open: [13, 0], ...before });
+});
+
+testWith(ROOT)('a question about somebody else leaves no zombie and is not taken for an exit', async () => {
+  const seen = await inFreshProcess(async ({ addon, plan, nullConnection, exitOf, exits, openReaper, children }) => {
+    openReaper();
+    const nobody = { uid: 65534, gid: 65534, groups: [] };
+    for (let times = 0; times < 100; times += 1) addon.whyNotExecutable('/bin/sh', nobody);
+    const left = children();
+    await exitOf(addon.spawn(plan(['/bin/true']), nullConnection(), ''));
+    return { left, exits: exits.size };
+  });
+  expect(seen).toEqual({ left: [], exits: 1 });
+});

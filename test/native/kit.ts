@@ -1,0 +1,311 @@
+/**
+ * What the tests of the addon have in hand inside their fresh process: the addon, a client, a child, and the kernel's own
+ * view of this process as witness.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import * as fs from 'node:fs';
+import * as net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  addon,
+  REAP_FIELDS,
+  type AcceptedSocket,
+  type Fd,
+  type ListenerOptions,
+  type NativeIdentity,
+  type NativePlan,
+  type PlanOptions,
+} from '../../src/native/addon';
+
+export interface Exit {
+  readonly pid: number;
+  readonly status: number;
+  readonly signal: number;
+  readonly cpuSeconds: number;
+  readonly rssKib: number;
+  readonly step: string;
+  readonly error: number;
+}
+
+const OPTIONS: ListenerOptions = { backlog: 128, nodelay: false, keepalive: false };
+const BATCH = 64;
+const LISTENER_BASE = 1024;
+const SPARE_FDS = 8;
+const NOBODY = 65534;
+
+const exits = new Map<number, Exit>();
+const records = new Float64Array(BATCH * REAP_FIELDS);
+
+/** Waits until `fact` is something; it looks again in every turn of the event loop. */
+async function until<Fact>(fact: () => Fact | undefined | false | null): Promise<Fact> {
+  for (;;) {
+    const value = fact();
+    if (value !== undefined && value !== false && value !== null) return value;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+function listen(address = '127.0.0.1', options: Partial<ListenerOptions> = {}): { fd: Fd; port: number } {
+  return addon.openListener(address, 0, { ...OPTIONS, ...options });
+}
+
+async function connect(port: number, address = '127.0.0.1'): Promise<net.Socket> {
+  const client = net.connect({ port, host: address, allowHalfOpen: true });
+  await once(client, 'connect');
+  return client;
+}
+
+function accept(listener: Fd): Promise<AcceptedSocket> {
+  return until(() => addon.accept(listener));
+}
+
+/** A client and our end of its connection. */
+async function connection(): Promise<{ client: net.Socket; socket: AcceptedSocket }> {
+  const { fd, port } = listen();
+  const client = await connect(port);
+  const socket = await accept(fd);
+  addon.close(fd);
+  return { client, socket };
+}
+
+/** All that a client receives until the end; rejects when the connection is reset. */
+async function readAll(client: net.Socket): Promise<string> {
+  let received = '';
+  client.setEncoding('utf8').on('data', (piece: string) => (received += piece));
+  await once(client, 'end');
+  return received;
+}
+
+function plan(argv: readonly string[], options: Partial<PlanOptions> = {}): NativePlan {
+  return addon.preparePlan({
+    path: argv[0] ?? '',
+    argv,
+    environment: ['PATH=/usr/bin:/bin'],
+    identity: null,
+    directory: '/',
+    umask: 0o22,
+    openFiles: 1024,
+    stderrFd: -1,
+    ...options,
+  });
+}
+
+function shell(script: string, options: Partial<PlanOptions> = {}): NativePlan {
+  return plan(['/bin/sh', '-c', script], options);
+}
+
+/** Something to be a child's fds 0, 1 and 2 where no client is needed. */
+function nullConnection(): Fd {
+  return fs.openSync('/dev/null', 'r+') as Fd;
+}
+
+/** Collects every exit into `exits`. No child_process in this process from here on. */
+function openReaper(): void {
+  addon.openReaper(() => {
+    reap(true);
+  });
+}
+
+function reap(everyone: boolean): number {
+  const count = addon.reap(records, everyone);
+  for (let at = 0; at < count * REAP_FIELDS; at += REAP_FIELDS) {
+    const [pid = 0, status = 0, signal = 0, cpuSeconds = 0, rssKib = 0, step = 0, error = 0] = records.subarray(at);
+    exits.set(pid, { pid, status, signal, cpuSeconds, rssKib, step: addon.stepNames[step] ?? '?', error });
+  }
+  return count === BATCH ? count + reap(everyone) : count;
+}
+
+function exitOf(pid: number): Promise<Exit> {
+  return until(() => exits.get(pid));
+}
+
+/** The connection is a socket with its client: what the child writes is what the client reads. */
+async function outputOf(prepared: NativePlan, facts = ''): Promise<{ output: string; exit: Exit }> {
+  const { client, socket } = await connection();
+  const pid = addon.spawn(prepared, socket.fd, facts);
+  const output = await readAll(client);
+  client.destroy();
+  return { output, exit: await exitOf(pid) };
+}
+
+function openFds(): string[] {
+  const directory = '/proc/self/fd';
+  return fs.readdirSync(directory).filter((fd) => fs.existsSync(`${directory}/${fd}`));
+}
+
+/** Flags of an open file as fcntl(2) would tell them: fs/proc/fd.c adds close-on-exec to those of the file. */
+function flagsOf(fd: number, pid = process.pid): { isCloseOnExec: boolean; isNonBlocking: boolean } {
+  const [, octal = '0'] = /^flags:\s*(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8')) ?? [];
+  const flags = parseInt(octal, 8);
+  return { isCloseOnExec: (flags & 0o2000000) !== 0, isNonBlocking: (flags & fs.constants.O_NONBLOCK) !== 0 };
+}
+
+/** What the call throws, as plain data. */
+function failureOf(call: () => unknown): Record<string, unknown> | null {
+  try {
+    call();
+    return null;
+  } catch (error) {
+    const { message, code, errno, syscall } = error as NodeJS.ErrnoException;
+    return { message, code, errno, syscall, isError: error instanceof Error };
+  }
+}
+
+/** A soft limit of this process (prlimit(1)), as long as the reaper is not open. */
+function setLimit(name: 'nofile' | 'nproc', soft: number): void {
+  execFileSync('prlimit', ['--pid', String(process.pid), `--${name}=${soft}:`]);
+}
+
+/** A row of /proc/self/limits. */
+function limits(name: string): { soft: string; hard: string } {
+  const row = new RegExp(`^${name} +(\\S+) +(\\S+)`, 'm').exec(fs.readFileSync('/proc/self/limits', 'utf8'));
+  return { soft: row?.[1] ?? '', hard: row?.[2] ?? '' };
+}
+
+/** Lowers the limit to what is open and fills the gaps. @returns what is to be closed again */
+function takeEveryFd(): Fd[] {
+  setLimit(
+    'nofile',
+    Math.max(
+      ...openFds()
+        .map(Number)
+        .filter((fd) => fd < LISTENER_BASE),
+    ) + SPARE_FDS,
+  );
+  const taken: Fd[] = [];
+  while (failureOf(() => taken.push(nullConnection())) === null);
+  return taken;
+}
+
+/** How many clients had to send their SYN to this port again, from /proc/net/tcp: rows in SYN_SENT with a retransmit. */
+function unansweredSyns(port: number): number {
+  const [, ...rows] = fs.readFileSync('/proc/net/tcp', 'utf8').trim().split('\n');
+  const columns = rows.map((row) => row.trim().split(/\s+/));
+  const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return columns.filter(([, , to = '', state, , , again]) => to.endsWith(remote) && state === '02' && Number(again) > 0)
+    .length;
+}
+
+function stateOf(pid: number): string {
+  const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat.charAt(stat.lastIndexOf(')') + 2);
+}
+
+function isZombie(pid: number): boolean {
+  return stateOf(pid) === 'Z';
+}
+
+/** Pids of all that we started and nobody collected. */
+function children(): string[] {
+  return fs.readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').split(' ').filter(Boolean);
+}
+
+/** How many slots the addon has made: one shared mapping behind a guard page each. */
+function slotCount(): number {
+  const guards = fs.readFileSync('/proc/self/maps', 'utf8').match(/^\S+ ---s .*\/dev\/zero/gm);
+  return guards?.length ?? 0;
+}
+
+/** Removed when the process ends. */
+function temporaryFolder(): string {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'stdiod-test-'));
+  process.on('exit', () => {
+    fs.rmSync(folder, { recursive: true });
+  });
+  return folder;
+}
+
+/** A pipe of which we are the reader too. */
+function fifo(): number {
+  return fs.openSync(makeFifo(), 'r+');
+}
+
+function brokenPipe(): number {
+  const path = makeFifo();
+  const reader = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  const writer = fs.openSync(path, 'w');
+  fs.closeSync(reader);
+  return writer;
+}
+
+function makeFifo(): string {
+  const path = `${temporaryFolder()}/pipe`;
+  execFileSync('mkfifo', [path]);
+  return path;
+}
+
+/** Writes until no more is taken. @returns how much was */
+function fillWith(write: () => number): number {
+  let total = 0;
+  for (let taken = write(); taken > 0; taken = write()) total += taken;
+  return total;
+}
+
+/** The ordinary user that root becomes here; null: we are one. */
+function nobody(): NativeIdentity | null {
+  return process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY, groups: [NOBODY] } : null;
+}
+
+function becomeNobody(): void {
+  if (process.getuid?.() !== 0) return;
+  process.setgroups?.([NOBODY]);
+  process.setgid?.(NOBODY);
+  process.setuid?.(NOBODY);
+}
+
+/** From here on system calls fail as an expression of strace(1) says; the tracer stays until we end. */
+async function inject(expression: string): Promise<void> {
+  const words = ['-f', '-qq', '-o', '/dev/null', '-e', `inject=${expression}`, '-p', String(process.pid)];
+  const strace = spawn('strace', words, { stdio: 'inherit' });
+  strace.unref();
+  await until(() => /^TracerPid:\t[1-9]/m.test(fs.readFileSync('/proc/self/status', 'utf8')));
+}
+
+/** As long as the reaper is not open. A Python without any shim in front of it, which a child could not start. */
+function python(): string {
+  return execFileSync('python3', ['-c', 'import os, sys; print(os.path.realpath(sys.executable))'], {
+    encoding: 'utf8',
+  }).trim();
+}
+
+export const kit = {
+  addon,
+  fs,
+  net,
+  exits,
+  until,
+  listen,
+  connect,
+  accept,
+  connection,
+  readAll,
+  plan,
+  shell,
+  nullConnection,
+  openReaper,
+  reap,
+  exitOf,
+  outputOf,
+  openFds,
+  flagsOf,
+  failureOf,
+  setLimit,
+  takeEveryFd,
+  unansweredSyns,
+  python,
+  limits,
+  stateOf,
+  isZombie,
+  children,
+  slotCount,
+  temporaryFolder,
+  fifo,
+  brokenPipe,
+  fillWith,
+  nobody,
+  becomeNobody,
+  inject,
+};
+export type Kit = typeof kit;

@@ -1,0 +1,112 @@
+/**
+ * Every step of child set-up is made to fail once: the reap record names the step and the errno, the client sees a clean
+ * end. Most steps never fail by themselves; strace(1) makes them.
+ */
+import { inFreshProcess } from './fresh-process';
+import { ROOT, testWith, tool } from './needs';
+
+interface Fault {
+  readonly path?: string;
+  readonly directory?: string;
+  readonly identity?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  /** An expression for `strace -e inject=`. */
+  readonly injection?: string;
+}
+
+const NOBODY = { uid: 65534, gid: 65534, groups: [65534] };
+const [EPERM, ENOENT, ENOEXEC, EACCES, ENOTDIR, EMFILE] = [1, 2, 8, 13, 20, 24];
+
+/** What became of a child that was to fail, and what its client saw after it had sent some data. */
+function fail(fault: Fault): Promise<unknown> {
+  return inFreshProcess(async (kit, fault) => {
+    const { addon, connection, plan, readAll, exitOf } = kit;
+    const { injection, path = '/bin/cat', ...rest } = fault;
+    const { client, socket } = await connection();
+    if (injection !== undefined) await kit.inject(injection);
+    kit.openReaper();
+    client.write('data that nobody will read');
+    const end = readAll(client);
+    const pid = addon.spawn(plan([path], { path, ...rest }), socket.fd, '');
+    const { status, signal, step, error } = await exitOf(pid);
+    return { status, signal, step, error, received: await end };
+  }, fault);
+}
+
+const END = { status: 127, signal: 0, received: '' };
+
+test.each([
+  ['a program that does not exist', '/no/such/program', ENOENT],
+  ['a program below a file', '/etc/passwd/program', ENOTDIR],
+  ['a folder in place of a program', '/', EACCES],
+  ['a file that is not executable', '/etc/passwd', EACCES],
+])('execve fails: %s', async (_, path, error) => {
+  expect(await fail({ path })).toEqual({ ...END, step: 'execve', error });
+});
+
+test('execve fails: a file that is no program', async () => {
+  const exit = await inFreshProcess(async ({ addon, fs, plan, temporaryFolder, nullConnection, ...kit }) => {
+    const path = `${temporaryFolder()}/empty`;
+    fs.writeFileSync(path, '', { mode: 0o755 });
+    kit.openReaper();
+    return kit.exitOf(addon.spawn(plan([path]), nullConnection(), ''));
+  });
+  expect(exit).toMatchObject({ step: 'execve', error: ENOEXEC });
+});
+
+test('chdir fails: a folder that does not exist', async () => {
+  expect(await fail({ directory: '/no/such/folder' })).toEqual({ ...END, step: 'chdir', error: ENOENT });
+});
+
+testWith(ROOT)('chdir fails: a folder that is closed to the user, though not to us', async () => {
+  const exit = await inFreshProcess(async ({ addon, plan, temporaryFolder, nullConnection, ...kit }, identity) => {
+    kit.openReaper();
+    const options = { directory: temporaryFolder(), identity };
+    return kit.exitOf(addon.spawn(plan(['/bin/true'], options), nullConnection(), ''));
+  }, NOBODY);
+  expect(exit).toMatchObject({ step: 'chdir', error: EACCES });
+});
+
+testWith(ROOT)('verify-ids fails: an id that means "as it is" to the kernel', async () => {
+  const unchanged = 0xffff_ffff;
+  const verify = { ...END, step: 'verify-ids', error: EPERM };
+  expect(await fail({ identity: { ...NOBODY, uid: unchanged } })).toEqual(verify);
+  expect(await fail({ identity: { ...NOBODY, gid: unchanged } })).toEqual(verify);
+});
+
+test('setgroups fails: nobody becomes somebody else without the right', async () => {
+  const exit = await inFreshProcess(async ({ addon, plan, nullConnection, becomeNobody, ...kit }) => {
+    becomeNobody();
+    kit.openReaper();
+    const identity = { uid: 0, gid: 0, groups: [0] };
+    return kit.exitOf(addon.spawn(plan(['/bin/true'], { identity }), nullConnection(), ''));
+  });
+  expect(exit).toMatchObject({ step: 'setgroups', error: EPERM });
+});
+
+const REFUSALS: [step: string, call: string, error: number][] = [
+  ['close_range', 'close_range:error=EMFILE', EMFILE],
+  ['setsid', 'setsid:error=EMFILE', EMFILE],
+  ['rt_sigaction', 'rt_sigaction:error=EMFILE:when=2+', EMFILE],
+  ['prlimit', 'prlimit64:error=EMFILE', EMFILE],
+  ['prctl', 'prctl:error=EMFILE', EMFILE],
+  ['setgroups', 'setgroups:error=EMFILE', EMFILE],
+  ['setresgid', 'setresgid:error=EMFILE', EMFILE],
+  ['setresuid', 'setresuid:error=EMFILE', EMFILE],
+  ['verify-ids', 'setresuid:retval=0', EPERM],
+  ['chdir', 'chdir:error=EMFILE', EMFILE],
+  ['dup3', 'dup3:error=EMFILE', EMFILE],
+  ['close-rest', 'close_range:error=EMFILE:when=2', EMFILE],
+  ['rt_sigprocmask', 'rt_sigprocmask:error=EMFILE', EMFILE],
+  ['execve', 'execve:error=EMFILE', EMFILE],
+];
+
+for (const [step, injection, error] of REFUSALS) {
+  testWith(ROOT, tool('strace'))(`${step} fails: ${injection}`, async () => {
+    expect(await fail({ injection, identity: NOBODY })).toEqual({ ...END, step, error });
+  });
+}
+
+test('every step was made to fail', async () => {
+  const names = await inFreshProcess(({ addon }) => addon.stepNames);
+  expect(REFUSALS.map(([step]) => step)).toEqual(names.slice(1));
+});

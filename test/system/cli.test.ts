@@ -1,0 +1,213 @@
+/**
+ * The command line: verbs, streams and exit statuses.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { startDaemon, startWords } from './daemon';
+import { atEnd, endAll } from './endings';
+import { fixture, main, makeFolder, project } from './fixtures';
+
+afterEach(endAll);
+
+const GOOD = 'services: {echo: {listen: "127.0.0.1:0", exec: cat}}\n';
+const BAD = 'services:\n  echo: {listen: 70000, exec: cat}\n  b: {listen: "127.0.0.1:0", comand: cat}\n';
+
+interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(words: readonly string[], cwd = '/', env: Readonly<Record<string, string>> = {}): Outcome {
+  const options = { cwd, encoding: 'utf8', env: { ...process.env, ...env } } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...words], options);
+  return { status, stdout, stderr };
+}
+
+function folderWith(files: Readonly<Record<string, string>>): string {
+  const folder = makeFolder();
+  mkdirSync(join(folder, 'config'));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  atEnd(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return folder;
+}
+
+describe('check', () => {
+  test('prints nothing about a good file, and exits with 0', () => {
+    const folder = folderWith({ 'it.yaml': GOOD });
+    expect(run(['check', '-c', 'it.yaml'], folder)).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  });
+
+  test('prints every problem of a bad file on stderr, and exits with 78', () => {
+    const { status, stdout, stderr } = run(['check', '-c', 'it.yaml'], folderWith({ 'it.yaml': BAD }));
+    expect([status, stdout]).toEqual([78, '']);
+    expect(stderr).toContain('it.yaml:2:18: services.echo.listen: port must be 0-65535, got 70000');
+    expect(stderr).toMatch(/^it\.yaml:3:\d+: services\.b: unknown key "comand"/m);
+  });
+
+  test('prints problems as JSON on stdout with --json', () => {
+    const { status, stdout, stderr } = run(['check', '-c', 'it.yaml', '--json'], folderWith({ 'it.yaml': BAD }));
+    expect([status, stderr]).toEqual([78, '']);
+    const problems = JSON.parse(stdout) as object[];
+    expect(problems[0]).toMatchObject({ file: 'it.yaml', line: 2, path: 'services.echo.listen' });
+    expect(Object.keys(problems[0] ?? {})).toEqual(['file', 'line', 'column', 'path', 'message', 'remedy']);
+  });
+});
+
+describe('run', () => {
+  test('starts nothing with a bad file, and exits with 78', () => {
+    const { status, stdout, stderr } = run(['run', '-c', 'it.yaml'], folderWith({ 'it.yaml': BAD }));
+    expect([status, stdout]).toEqual([78, '']);
+    expect(stderr).toMatch(/nothing was started\n$/);
+  });
+
+  test('exits with 78 when the named file does not exist', () => {
+    const { status, stderr } = run(['run', '-c', '/nowhere/services.yaml']);
+    expect(status).toBe(78);
+    expect(stderr).toContain('/nowhere/services.yaml');
+  });
+
+  test('is the verb when there is none', async () => {
+    const folder = folderWith({ 'it.yaml': GOOD });
+    const daemon = await startWords(['-c', join(folder, 'it.yaml')]);
+    expect(daemon.all('listening')).toHaveLength(1);
+  });
+
+  test('prints nothing on stdout', async () => {
+    const daemon = await startDaemon(GOOD);
+    await daemon.stop();
+    expect(daemon.stdout).toBe('');
+  });
+});
+
+describe('without -c', () => {
+  const named = (name: string): string => `services: {${name}: {listen: "127.0.0.1:0", exec: cat}}\n`;
+  const servicesOf = ({ stdout }: Outcome): string[] => Object.keys((parse(stdout) as { services: object }).services);
+
+  test('./services.yaml comes first', () => {
+    const folder = folderWith({ 'services.yaml': named('here'), 'config/services.yaml': named('there') });
+    expect(servicesOf(run(['print'], folder))).toEqual(['here']);
+  });
+
+  test('./config/services.yaml comes next', () => {
+    const folder = folderWith({ 'config/services.yaml': named('there') });
+    expect(servicesOf(run(['print'], folder))).toEqual(['there']);
+  });
+
+  test('a bad first file is told, not passed over', () => {
+    const folder = folderWith({ 'services.yaml': BAD, 'config/services.yaml': named('there') });
+    expect(run(['check'], folder)).toMatchObject({ status: 78 });
+  });
+});
+
+describe('print', () => {
+  test('prints what loads again and prints the same', () => {
+    const folder = folderWith({ 'it.yaml': GOOD });
+    const first = run(['print', '-c', 'it.yaml'], folder);
+    writeFileSync(join(folder, 'again.yaml'), first.stdout);
+    expect(run(['print', '-c', 'again.yaml'], folder)).toEqual(first);
+    expect(first).toMatchObject({ status: 0, stderr: '' });
+    const { services } = parse(first.stdout) as { services: { echo: { exec: string[]; max_connections: number } } };
+    expect(services.echo.exec[0]).toMatch(/^\/.*\/cat$/);
+    expect(services.echo.max_connections).toBe(1000);
+  });
+
+  test('prints the same as JSON', () => {
+    const folder = folderWith({ 'it.yaml': GOOD });
+    const [yaml, json] = [run(['print', '-c', 'it.yaml'], folder), run(['print', '-c', 'it.yaml', '--json'], folder)];
+    expect(JSON.parse(json.stdout)).toEqual(parse(yaml.stdout));
+  });
+
+  test('exits with 78 for a bad file', () => {
+    expect(run(['print', '-c', 'it.yaml'], folderWith({ 'it.yaml': BAD }))).toMatchObject({ status: 78, stdout: '' });
+  });
+});
+
+describe('try', () => {
+  test.each([
+    [['try'], 'an address is missing'],
+    [['try', '127.0.0.1:0'], 'put "--" before the command'],
+    [['try', '127.0.0.1:0', 'cat'], 'put "--" before the command'],
+    [['try', '127.0.0.1:0', '--'], 'a command is missing'],
+  ])('%j exits with 2 and says what is missing', (words, message) => {
+    const { status, stdout, stderr } = run(words);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(message);
+  });
+
+  test('of a program that does not exist exits with 78', () => {
+    expect(run(['try', '127.0.0.1:0', '--', 'no-such-program'])).toMatchObject({ status: 78, stdout: '' });
+  });
+});
+
+describe('the other verbs', () => {
+  test('schema prints a JSON Schema of draft-7', () => {
+    const { status, stdout } = run(['schema']);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ $schema: 'http://json-schema.org/draft-07/schema#' });
+  });
+
+  test.each([['version'], ['--version'], ['-V']])('%s prints the version of the package', (word) => {
+    const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as { version: string };
+    expect(run([word])).toMatchObject({ status: 0, stdout: `stdiod ${version}\n`, stderr: '' });
+  });
+
+  test('version --json is an object', () => {
+    const { stdout } = run(['version', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ node: process.versions.node });
+  });
+
+  test.each([[['help']], [['--help']], [['-h']]])('%j names every verb', (words) => {
+    const { status, stdout } = run(words);
+    expect(status).toBe(0);
+    for (const verb of ['run', 'check', 'print', 'try', 'schema', 'version', 'help'])
+      expect(stdout).toContain(`stdiod ${verb}`);
+  });
+
+  test.each(['run', 'check', 'print', 'try', 'schema', 'version'])('help is the same as --help for %s', (verb) => {
+    expect(run(['help', verb])).toEqual(run([verb, '--help']));
+    expect(run(['help', verb])).toMatchObject({ status: 0, stderr: '' });
+  });
+});
+
+describe('wrong usage', () => {
+  test.each([
+    [['chekc'], 'did you mean "check"?'],
+    [['run', '--colour'], '--colour'],
+    [['check', 'services.yaml'], '-c FILE'],
+    [['check', '-c'], '-c'],
+    [['schema', 'more'], 'more'],
+    [['help', 'nothing'], 'nothing'],
+  ])('%j exits with 2 and says what to do', (words, message) => {
+    const { status, stdout, stderr } = run(words);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(message);
+  });
+});
+
+describe('colour', () => {
+  const onTerminal = fixture('on-terminal.py');
+  const ESCAPE = '\u001b';
+
+  function checkOnTerminal(env: Readonly<Record<string, string>>): string {
+    const folder = folderWith({ 'it.yaml': BAD });
+    const args = [onTerminal, process.execPath, main, 'check', '-c', 'it.yaml'];
+    const terminal = { ...process.env, NO_COLOR: '', TERM: 'xterm' };
+    return spawnSync('python3', args, { cwd: folder, encoding: 'utf8', env: { ...terminal, ...env } }).stderr;
+  }
+
+  test('is for terminals', () => {
+    expect(checkOnTerminal({})).toContain(ESCAPE);
+    expect(run(['check', '-c', 'it.yaml'], folderWith({ 'it.yaml': BAD })).stderr).not.toContain(ESCAPE);
+  });
+
+  test.each([{ NO_COLOR: '1' }, { TERM: 'dumb' }])('is not used with %j', (env) => {
+    const stderr = checkOnTerminal(env);
+    expect(stderr).toContain('services.echo.listen');
+    expect(stderr).not.toContain(ESCAPE);
+  });
+});

@@ -1,0 +1,280 @@
+/**
+ * What fails on the way of a connection costs at most that connection, is told, and passes by itself.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { clientThatSent, connectTo, exchange, Load } from './client';
+import { launchDaemon, startDaemon, type Daemon, type DaemonOptions } from './daemon';
+import { atEnd, endAll } from './endings';
+import { fixture, makeFolder } from './fixtures';
+import { asOther, findProgram, isRoot, setSoftLimit, testAsOther } from './machine';
+import { childrenOf, limits, openFds, stat } from './proc';
+import { untilTrue } from './until';
+
+afterEach(endAll);
+
+const ECHO = 'services: {echo: {listen: "127.0.0.1:0", exec: cat}}\n';
+/** Lower than what every daemon has open: whatever comes next gets EMFILE. */
+const TOO_FEW = 10;
+const WAYS: readonly [string, DaemonOptions][] = [
+  ['clone', {}],
+  ['plain fork', { env: { STDIOD_SPAWN: 'fork' } }],
+];
+
+/** A client that has sent something sees an end and no reset; the drop is told with its step. */
+async function expectDrop(daemon: Daemon, step: string, error: string): Promise<void> {
+  const client = await daemon.whileStopped(() => clientThatSent(daemon.port(), 'x'.repeat(10_000)));
+  expect(await client.rest()).toBe('');
+  const dropped = await daemon.waitFor('dropped', { peer: client.address });
+  expect(dropped).toMatchObject({ service: 'it', step, error });
+  client.end();
+}
+
+function temporaryFolder(): string {
+  const folder = makeFolder();
+  atEnd(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return folder;
+}
+
+describe.each(WAYS)('a program that cannot be started (%s)', (_, options) => {
+  /** `cat` in a folder of its own, served one at a time. */
+  async function serveCopy(keys = ''): Promise<{ daemon: Daemon; folder: string; program: string }> {
+    const folder = temporaryFolder();
+    const program = join(folder, 'copy');
+    copyFileSync(findProgram('cat'), program);
+    const service = `{listen: "127.0.0.1:0", exec: ${program}, max_connections: 1, ${keys}}`;
+    return { daemon: await startDaemon(`services: {it: ${service}}\n`, options), folder, program };
+  }
+
+  test('because it is gone ends each connection cleanly, gives its slot back and is served when it is back', async () => {
+    const { daemon, program } = await serveCopy();
+    renameSync(program, `${program}.away`);
+    for (let time = 0; time < 3; time += 1) await expectDrop(daemon, 'execve', 'ENOENT');
+    renameSync(`${program}.away`, program);
+    expect(await exchange(daemon.port(), 'back')).toBe('back');
+    expect(daemon.all('accepted')).toHaveLength(4);
+    expect(Object.keys(daemon.all('dropped')[0] ?? {})).toEqual(
+      ['event', 'time', 'service', 'connection', 'peer', 'step', 'error'], // in this order
+    );
+  });
+
+  test('because it may not be executed any more is told as EACCES', async () => {
+    const { daemon, program } = await serveCopy();
+    chmodSync(program, 0o644);
+    await expectDrop(daemon, 'execve', 'EACCES');
+  });
+
+  test('because it is no program any more is told as ENOEXEC', async () => {
+    const { daemon, program } = await serveCopy();
+    rmSync(program);
+    writeFileSync(program, 'neither ELF nor #!\n', { mode: 0o755 });
+    chmodSync(program, 0o755);
+    await expectDrop(daemon, 'execve', 'ENOEXEC');
+  });
+
+  test('because its folder is gone is told as chdir', async () => {
+    const work = join(temporaryFolder(), 'work');
+    mkdirSync(work);
+    const { daemon } = await serveCopy(`directory: ${work}`);
+    rmSync(work, { recursive: true });
+    await expectDrop(daemon, 'chdir', 'ENOENT');
+    mkdirSync(work);
+    expect(await exchange(daemon.port(), 'back')).toBe('back');
+  });
+});
+
+describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
+  const STEPS = [
+    'close_range',
+    'setsid',
+    'rt_sigaction',
+    'prlimit',
+    'prctl',
+    'setgroups',
+    'setresgid',
+    'setresuid',
+    'verify-ids',
+    'chdir',
+    'dup3',
+    'close-rest',
+    'rt_sigprocmask',
+    'execve',
+  ];
+  const OF_ROOT = ['setgroups', 'setresgid', 'setresuid', 'verify-ids'];
+
+  const testSteps = isRoot ? test : test.skip;
+  testSteps.each(STEPS.filter((step) => OF_ROOT.includes(step)))('is told: %s (needs root)', checkStep);
+  test.each(STEPS.filter((step) => !OF_ROOT.includes(step)))('is told: %s', checkStep);
+
+  async function checkStep(step: string): Promise<void> {
+    const deny = join(temporaryFolder(), 'deny');
+    const wrapper = [fixture('deny-syscall.c'), step, String(constants.errno.EIO), deny];
+    const yaml = 'services: {it: {listen: "127.0.0.1:0", exec: cat, max_connections: 1}}\n';
+    const daemon = await startDaemon(yaml, { ...options, wrapper });
+    const fds = openFds(daemon.pid);
+    expect(await exchange(daemon.port(), 'before')).toBe('before');
+    writeFileSync(deny, '');
+    // Of a wrong identity the kernel gives no errno: the child compared.
+    for (let time = 0; time < 3; time += 1) await expectDrop(daemon, step, step === 'verify-ids' ? 'EPERM' : 'EIO');
+    rmSync(deny);
+    expect(await exchange(daemon.port(), 'after')).toBe('after');
+    await daemon.waitForCount('reaped', 2);
+    expect(childrenOf(daemon.pid)).toEqual([]);
+    await untilTrue('no descriptor is left', () => openFds(daemon.pid).size === fds.size);
+  }
+});
+
+describe('a daemon that has no descriptors left', () => {
+  const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+
+  test('waits without spinning, tells so, loses nobody and goes on by itself', async () => {
+    const daemon = await startDaemon(ECHO);
+    const usual = limits(daemon.pid).get('Max open files')?.split(' ')[0] ?? '';
+    const load = new Load(8, async () => {
+      expect(await exchange(daemon.port(), 'hello')).toBe('hello');
+    });
+    await daemon.waitForCount('reaped', 50);
+    setSoftLimit(daemon.pid, 'nofile', TOO_FEW);
+    expect(await daemon.waitFor('paused')).toMatchObject({ service: 'echo', reason: 'open-files' });
+    await untilTrue('nobody is served', () => childrenOf(daemon.pid).length === 0);
+    const before = { ticks: stat(daemon.pid).ticks, ms: performance.now() };
+    await delay(1_000); // the outage itself, no wait for anything
+    const seconds = (performance.now() - before.ms) / 1000;
+    const busy = (stat(daemon.pid).ticks - before.ticks) / TICKS_PER_SECOND / seconds;
+    expect(busy).toBeLessThan(0.5);
+    setSoftLimit(daemon.pid, 'nofile', usual);
+    await daemon.waitFor('resumed');
+    await daemon.waitForCount('reaped', daemon.all('reaped').length + 50);
+    const answered = await load.stop();
+    expect(await daemon.waitForCount('reaped', answered)).toHaveLength(answered);
+    expect(daemon.all('dropped')).toEqual([]);
+  });
+
+  test('still ends its children and stops', async () => {
+    const daemon = await startDaemon(ECHO);
+    const client = await connectTo(daemon.port());
+    await client.ask('hello');
+    setSoftLimit(daemon.pid, 'nofile', TOO_FEW);
+    client.end();
+    await daemon.waitFor('reaped');
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe.each(WAYS)('a daemon that may have no more processes (%s)', (_, options) => {
+  testAsOther('keeps the connection that it accepted and those that wait, and serves them all later', async () => {
+    const daemon = await startDaemon(ECHO, { ...options, wrapper: asOther });
+    const fds = openFds(daemon.pid);
+    const most = limits(daemon.pid).get('Max processes')?.split(' ')[0] ?? '';
+    setSoftLimit(daemon.pid, 'nproc', 1, asOther);
+    const clients = await Promise.all(Array.from({ length: 5 }, () => connectTo(daemon.port())));
+    for (const client of clients) client.send('patience\n');
+    expect(await daemon.waitFor('paused')).toMatchObject({ service: 'echo', reason: 'processes' });
+    expect(daemon.all('accepted')).toEqual([]);
+    setSoftLimit(daemon.pid, 'nproc', most, asOther);
+    expect(await Promise.all(clients.map((client) => client.line()))).toEqual(clients.map(() => 'patience'));
+    await daemon.waitFor('resumed');
+    for (const client of clients) client.end();
+    expect(await daemon.waitForCount('reaped', 5)).toHaveLength(5);
+    expect(daemon.all('dropped')).toEqual([]);
+    await untilTrue('no descriptor is left', () => openFds(daemon.pid).size === fds.size);
+  });
+
+  testAsOther('tells of the connection that it kept in vain when it stops', async () => {
+    const daemon = await startDaemon(`${ECHO}defaults: {stop_grace: 100ms}\n`, { ...options, wrapper: asOther });
+    setSoftLimit(daemon.pid, 'nproc', 1, asOther);
+    const client = await connectTo(daemon.port());
+    await daemon.waitFor('paused');
+    expect(await daemon.stop()).toBe(0);
+    expect(await client.rest()).toBe('');
+    expect(daemon.all('dropped')[0]).toMatchObject({ peer: client.address, step: 'clone', error: 'EAGAIN' });
+  });
+});
+
+describe('a reload that cannot be done for want of', () => {
+  const FEW: readonly [string, 'nofile' | 'nproc', number][] = [
+    ['descriptors', 'nofile', TOO_FEW],
+    ['processes', 'nproc', 1],
+  ];
+
+  testAsOther.each(FEW)('%s is rejected, and the daemon serves on', async (_, limit, few) => {
+    const daemon = await startDaemon(ECHO, { wrapper: asOther });
+    setSoftLimit(daemon.pid, limit, few, asOther);
+    daemon.signal('SIGHUP');
+    await daemon.waitFor('rejected');
+    setSoftLimit(daemon.pid, limit, 4096, asOther);
+    expect(await exchange(daemon.port(), 'as before')).toBe('as before');
+    expect(await daemon.reload(ECHO)).toMatchObject({ kept: 1 });
+  });
+});
+
+describe('an address that is taken', () => {
+  async function takePort(): Promise<number> {
+    const server = createServer();
+    atEnd(() => {
+      server.close();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  test('is told with its service; nothing is started and the exit status is 1', async () => {
+    const port = await takePort();
+    const daemon = launchDaemon(`services: {it: {listen: "127.0.0.1:${port}", exec: cat}}\n`);
+    expect(await daemon.ended()).toBe(1);
+    expect(daemon.stderr).toContain(`listen 127.0.0.1:${port} (it): EADDRINUSE`);
+    expect(daemon.events).toEqual([]);
+  });
+
+  test('is told together with every other one', async () => {
+    const [one, two] = [await takePort(), await takePort()];
+    const daemon = launchDaemon(
+      `services: {a: {listen: ["127.0.0.1:${one}", "127.0.0.1:0"], exec: cat}, b: {listen: "127.0.0.1:${two}", exec: cat}}\n`,
+    );
+    expect(await daemon.ended()).toBe(1);
+    expect(daemon.stderr).toContain(`listen 127.0.0.1:${one} (a): EADDRINUSE`);
+    expect(daemon.stderr).toContain(`listen 127.0.0.1:${two} (b): EADDRINUSE`);
+  });
+
+  test('does not stop a reload from keeping what is there', async () => {
+    const port = await takePort();
+    const daemon = await startDaemon(ECHO);
+    daemon.configure(
+      `services: {echo: {listen: "127.0.0.1:0", exec: tac}, b: {listen: "127.0.0.1:${port}", exec: cat}}\n`,
+    );
+    daemon.signal('SIGHUP');
+    const failed = await daemon.waitFor('failed');
+    expect(failed).toMatchObject({ verb: 'listen', address: `127.0.0.1:${port}`, service: 'b' });
+    expect(failed.error).toContain('EADDRINUSE');
+    expect(Object.keys(failed)).toEqual(['event', 'time', 'verb', 'address', 'service', 'error', 'action']);
+    await daemon.waitFor('rejected');
+    expect(await exchange(daemon.port(), 'a\nb\n')).toBe('a\nb\n');
+  });
+});
+
+describe('a peer that has left before it was served', () => {
+  test.each(WAYS)('is accounted for, and the program is told who it was (%s)', async (_, options) => {
+    const folder = temporaryFolder();
+    chmodSync(folder, 0o777);
+    const told = join(folder, 'told');
+    const exec = JSON.stringify(['sh', '-c', `echo "$TCPREMOTEIP:$TCPREMOTEPORT" > ${told}`]);
+    const daemon = await startDaemon(`services: {it: {listen: "127.0.0.1:0", exec: ${exec}}}\n`, options);
+    const address = await daemon.whileStopped(async () => {
+      const client = await connectTo(daemon.port());
+      const { address } = client;
+      client.reset();
+      await untilTrue('the client is gone', () => client.socket.closed);
+      return address;
+    });
+    const { connection } = await daemon.waitFor('accepted', { peer: address });
+    await daemon.waitFor('reaped', { connection });
+    expect(existsSync(told) ? execFileSync('cat', [told], { encoding: 'utf8' }) : '').toBe(`${address}\n`);
+  });
+});

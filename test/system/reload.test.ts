@@ -1,0 +1,290 @@
+/**
+ * HUP: a new configuration comes into force and nobody is lost on the way.
+ */
+import { connectTo, exchange, inParallel, Load, type Client } from './client';
+import { startDaemon, type Daemon } from './daemon';
+import { endAll } from './endings';
+import { asOther, findFreePorts, hasIpv6, testAsOther } from './machine';
+import { isRunning, listeners } from './proc';
+import { untilTrue } from './until';
+
+afterEach(endAll);
+
+const PAIR = '["127.0.0.1:0", "127.0.0.2:0"]';
+
+function services(map: Readonly<Record<string, string>>): string {
+  return Object.entries(map).reduce((yaml, [name, keys]) => `${yaml}  ${name}: {${keys}}\n`, 'services:\n');
+}
+
+const at = (listen: string | number, exec = 'cat', more = ''): string => `listen: "${listen}", exec: ${exec}, ${more}`;
+
+describe('a reload', () => {
+  test('tells how many services it added, changed, removed and kept', async () => {
+    const any = '127.0.0.1:0';
+    const daemon = await startDaemon(services({ a: at(any), b: at(any), c: at(any), d: at(any) }));
+    const told = await daemon.reload(services({ a: at(any), b: at(any), c: at(any, 'tac'), e: at(any) }));
+    expect(told).toMatchObject({ added: 1, changed: 1, removed: 1, kept: 2 });
+    await untilTrue('the removed one is closed', () => listeners(daemon.pid).size === 4);
+    expect(await exchange(daemon.port('e'), 'e')).toBe('e');
+  });
+
+  test('keeps the very socket of an address that stays, changed or not', async () => {
+    const yaml = services({ a: `listen: ${PAIR}, exec: cat`, b: at('127.0.0.1:0') });
+    const daemon = await startDaemon(yaml);
+    const before = listeners(daemon.pid);
+    expect(before.size).toBe(3);
+    await daemon.reload(yaml);
+    expect(listeners(daemon.pid)).toEqual(before);
+    const changed = services({ a: `listen: ${PAIR}, exec: tac, socket: {backlog: 7}`, b: at('127.0.0.1:0') });
+    expect(await daemon.reload(changed)).toMatchObject({ changed: 1, kept: 1 });
+    expect(listeners(daemon.pid)).toEqual(before);
+    expect(daemon.all('listening')).toHaveLength(3);
+  });
+
+  test('gives the next client the new command, while those who are served keep the old one', async () => {
+    const daemon = await startDaemon(services({ a: at('127.0.0.1:0') }));
+    const old = await connectTo(daemon.port());
+    expect(await old.ask('hello')).toBe('hello');
+    await daemon.reload(services({ a: at('127.0.0.1:0', 'echo new') }));
+    expect(await exchange(daemon.port(), '')).toBe('new\n');
+    expect(await old.ask('still here')).toBe('still here');
+  });
+
+  test('lets the clients of a removed service finish', async () => {
+    const daemon = await startDaemon(services({ a: at('127.0.0.1:0'), b: at('127.0.0.1:0') }));
+    const old = await connectTo(daemon.port('a'));
+    await old.ask('hello');
+    const { pid } = await daemon.waitFor('accepted');
+    await daemon.reload(services({ b: at('127.0.0.1:0') }));
+    await untilTrue('its listener is closed', () => listeners(daemon.pid).size === 1);
+    expect(await old.ask('still here')).toBe('still here');
+    expect(isRunning(pid)).toBe(true);
+    old.end();
+    expect(await daemon.waitFor('reaped', { pid })).toMatchObject({ service: 'a', exit: 0 });
+  });
+
+  test('serves the clients that a removed service has in its queue', async () => {
+    const more = 'max_connections: 1, stop_grace: 60s';
+    const daemon = await startDaemon(services({ a: at('127.0.0.1:0', 'cat', more), b: at('127.0.0.1:0') }));
+    const port = daemon.port('a');
+    const clients: Client[] = [];
+    for (const name of ['first', 'second', 'third']) {
+      clients.push(await connectTo(port));
+      clients.at(-1)?.send(`${name}\n`);
+    }
+    await daemon.waitFor('accepted');
+    await daemon.reload(services({ b: at('127.0.0.1:0') }));
+    for (const [index, client] of clients.entries()) {
+      expect(await client.line()).toBe(['first', 'second', 'third'][index]);
+      client.end();
+      await client.rest();
+    }
+    await daemon.waitForCount('reaped', 3);
+    await untilTrue('the listener is closed', () => !listeners(daemon.pid).has(port));
+  });
+
+  testAsOther('closes what it removed when the daemon is not root', async () => {
+    const both = services({ a: at('127.0.0.1:0'), b: at('127.0.0.1:0') });
+    const daemon = await startDaemon(both, { wrapper: asOther });
+    expect(await daemon.reload(services({ b: at('127.0.0.1:0') }))).toMatchObject({ removed: 1, kept: 1 });
+    await untilTrue('it is closed', () => listeners(daemon.pid).size === 1);
+    expect(await daemon.reload(both)).toMatchObject({ added: 1, kept: 1 });
+    expect(await exchange(daemon.port('a', 1), 'again')).toBe('again');
+  });
+
+  test('of a bad file tells every problem and changes nothing', async () => {
+    const daemon = await startDaemon(services({ a: at('127.0.0.1:0') }));
+    const before = listeners(daemon.pid);
+    daemon.configure('services:\n  a: {listen: 70000, exec: cat}\n  b: {listen: 1, comand: cat}\n');
+    daemon.signal('SIGHUP');
+    const { problems } = await daemon.waitFor('rejected');
+    const told = daemon.all('problem');
+    expect(told).toHaveLength(problems);
+    expect(told[0]).toMatchObject({
+      line: 2,
+      path: 'services.a.listen',
+      message: expect.stringContaining('70000') as string,
+    });
+    expect(Object.keys(told[0] ?? {})).toEqual([
+      'event',
+      'time',
+      'file',
+      'line',
+      'column',
+      'path',
+      'message',
+      'remedy',
+    ]);
+    expect(Object.keys(daemon.all('rejected')[0] ?? {})).toEqual(['event', 'time', 'problems']);
+    expect(listeners(daemon.pid)).toEqual(before);
+    expect(await exchange(daemon.port(), 'as before')).toBe('as before');
+    expect(daemon.all('reloaded')).toEqual([]);
+  });
+
+  test('of a file that is gone changes nothing', async () => {
+    const daemon = await startDaemon(services({ a: at('127.0.0.1:0') }));
+    daemon.removeFile('services.yaml');
+    daemon.signal('SIGHUP');
+    await daemon.waitFor('rejected');
+    expect(await exchange(daemon.port(), 'as before')).toBe('as before');
+    expect(await daemon.reload(services({ a: at('127.0.0.1:0') }))).toMatchObject({ kept: 1 });
+  });
+
+  test('may turn a service off and on again', async () => {
+    const on = services({ a: at('127.0.0.1:0'), b: at('127.0.0.1:0') });
+    const off = services({ a: at('127.0.0.1:0', 'cat', 'enabled: false'), b: at('127.0.0.1:0') });
+    const daemon = await startDaemon(on);
+    expect(await daemon.reload(off)).toMatchObject({ removed: 1, kept: 1 });
+    await untilTrue('it is closed', () => listeners(daemon.pid).size === 1);
+    expect(await daemon.reload(on)).toMatchObject({ added: 1, kept: 1 });
+    expect(await exchange(daemon.port('a', 1), 'again')).toBe('again');
+  });
+
+  test('that brings a service back goes on counting the children that it had', async () => {
+    const there = services({ a: at('127.0.0.1:0', 'cat', 'max_connections: 1'), b: at('127.0.0.1:0') });
+    const daemon = await startDaemon(there);
+    const old = await connectTo(daemon.port('a'));
+    await old.ask('hello');
+    await daemon.reload(services({ b: at('127.0.0.1:0') }));
+    await untilTrue('it is closed', () => listeners(daemon.pid).size === 1);
+    await daemon.reload(there);
+    const late = await connectTo(daemon.port('a', 1));
+    late.send('late\n');
+    await daemon.waitFor('paused', { service: 'a', children: 1, limit: 1 });
+    old.end();
+    expect(await late.line()).toBe('late');
+    expect(daemon.all('accepted').map(({ children }) => children)).toEqual([1, 1]);
+  });
+
+  test('may change the limit of the server', async () => {
+    const yaml = services({ a: at('127.0.0.1:0') });
+    const daemon = await startDaemon(`${yaml}limits: {max_connections: 1}\n`);
+    const first = await connectTo(daemon.port());
+    await first.ask('hello');
+    const second = await connectTo(daemon.port());
+    await daemon.waitFor('paused', { reason: 'server-full' });
+    await daemon.reload(`${yaml}limits: {max_connections: 2}\n`);
+    expect(await second.ask('room')).toBe('room');
+  });
+});
+
+describe('an address that moves', () => {
+  test('from one service to another keeps its socket and the clients in its queue', async () => {
+    const port = await findFreePorts(1);
+    const address = `127.0.0.1:${port}`;
+    const daemon = await startDaemon(services({ a: at(address, 'cat', 'max_connections: 1') }));
+    const before = listeners(daemon.pid);
+    const first = await connectTo(port);
+    await first.ask('hello');
+    const queued = await connectTo(port);
+    expect(await daemon.reload(services({ b: at(address, 'echo from b') }))).toMatchObject({ added: 1, removed: 1 });
+    expect(await queued.rest()).toBe('from b\n');
+    expect(listeners(daemon.pid)).toEqual(before);
+    expect(await first.ask('still a')).toBe('still a');
+  });
+
+  test('between two services that trade places', async () => {
+    const port = await findFreePorts(2);
+    const [one, two] = [`127.0.0.1:${port}`, `127.0.0.1:${port + 1}`];
+    const daemon = await startDaemon(services({ a: at(one, 'echo a'), b: at(two, 'echo b') }));
+    const before = listeners(daemon.pid);
+    await daemon.reload(services({ a: at(two, 'echo a'), b: at(one, 'echo b') }));
+    expect([await exchange(port, ''), await exchange(port + 1, '')]).toEqual(['b\n', 'a\n']);
+    expect(listeners(daemon.pid)).toEqual(before);
+  });
+
+  test('from every address to one, on the same port, and back', async () => {
+    const port = await findFreePorts(1);
+    const [wide, narrow] = [services({ a: at(port) }), services({ a: at(`127.0.0.1:${port}`) })];
+    const daemon = await startDaemon(wide);
+    expect(await daemon.reload(narrow)).toMatchObject({ changed: 1 });
+    expect(await exchange(port, 'narrow')).toBe('narrow');
+    expect(await daemon.reload(wide)).toMatchObject({ changed: 1 });
+    expect(await exchange(port, 'wide')).toBe('wide');
+    if (hasIpv6) expect(await exchange(port, 'wide', '::1')).toBe('wide');
+  });
+
+  test('away, and back with the next reload', async () => {
+    const port = await findFreePorts(1);
+    const [there, gone] = [{ a: at(`127.0.0.1:${port}`) }, {}].map((map) => services({ ...map, b: at('127.0.0.1:0') }));
+    const daemon = await startDaemon(there ?? '');
+    await daemon.reload(gone ?? '');
+    await daemon.reload(there ?? '');
+    expect(await exchange(port, 'back')).toBe('back');
+    await daemon.reload(gone ?? '');
+    await untilTrue('the listener is closed', () => !listeners(daemon.pid).has(port));
+    await daemon.reload(there ?? '');
+    expect(await exchange(port, 'back')).toBe('back');
+  });
+
+  test('is in place of one that fails: the old one serves on', async () => {
+    const port = await findFreePorts(1);
+    const wide = services({ a: at(port) });
+    const daemon = await startDaemon(wide);
+    daemon.configure(services({ a: at(`127.0.0.1:${port}`), b: at(`192.0.2.1:${port}`) }));
+    for (let time = 1; time <= 2; time += 1) {
+      daemon.signal('SIGHUP');
+      await daemon.waitForCount('rejected', time);
+      expect(await exchange(port, 'as before', '127.0.0.9')).toBe('as before');
+      if (hasIpv6) expect(await exchange(port, 'as before', '::1')).toBe('as before');
+    }
+    expect(await daemon.reload(wide)).toMatchObject({ kept: 1 });
+    expect(await exchange(port, 'as before')).toBe('as before');
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe('clients in a loop', () => {
+  const VARIANTS = ['one', 'two'].map((text) =>
+    services({ a: at('127.0.0.1:0', 'cat', `env: {X: ${text}}`), b: at('127.0.0.1:0') }),
+  );
+
+  async function expectNobodyLost(daemon: Daemon, load: Load): Promise<void> {
+    const answered = await load.stop();
+    expect(await daemon.waitForCount('reaped', answered)).toHaveLength(answered);
+    expect(daemon.all('accepted')).toHaveLength(answered);
+    expect(daemon.all('dropped')).toEqual([]);
+  }
+
+  function startLoad(port: number): Load {
+    return new Load(8, async () => {
+      expect(await exchange(port, 'hello')).toBe('hello');
+    });
+  }
+
+  test('lose nobody to 400 HUPs', async () => {
+    const daemon = await startDaemon(VARIANTS[0] ?? '');
+    const load = startLoad(daemon.port('a'));
+    await inParallel(10, 1, async (round) => {
+      daemon.configure(VARIANTS[round % 2] ?? '');
+      const from = daemon.events.length;
+      await inParallel(40, 1, async () => {
+        daemon.signal('SIGHUP');
+        await new Promise(setImmediate);
+      });
+      await daemon.waitFor('reloaded', {}, from);
+    });
+    await daemon.waitForCount('reaped', daemon.all('reaped').length + 50);
+    await expectNobodyLost(daemon, load);
+  });
+
+  test('lose nobody to a service that comes and goes beside theirs', async () => {
+    const port = await findFreePorts(1);
+    const daemon = await startDaemon(services({ a: at('127.0.0.1:0') }));
+    const load = startLoad(daemon.port('a'));
+    for (let round = 0; round < 10; round += 1) {
+      const beside = round % 2 === 0 ? { b: at(`127.0.0.1:${port}`) } : {};
+      await daemon.reload(services({ a: at('127.0.0.1:0'), ...beside }));
+    }
+    await expectNobodyLost(daemon, load);
+  });
+
+  test('lose nobody to an address that moves between services', async () => {
+    const port = await findFreePorts(1);
+    const maps = ['a', 'b'].map((name) => services({ [name]: at(`127.0.0.1:${port}`), z: at('127.0.0.1:0') }));
+    const daemon = await startDaemon(maps[0] ?? '');
+    const load = startLoad(port);
+    for (let round = 1; round <= 10; round += 1) await daemon.reload(maps[round % 2] ?? '');
+    await expectNobodyLost(daemon, load);
+  });
+});

@@ -1,0 +1,31 @@
+import { constants } from 'node:os';
+import { classifyAcceptError } from '../../../src/listener/accept-errors';
+
+/** accept(2): "Linux accept() passes already-pending network errors on the new socket": the next client may be fine. */
+const GONE = [
+  'ECONNABORTED',
+  'EPERM',
+  'EPROTO',
+  'ENOPROTOOPT',
+  'EOPNOTSUPP',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'ENONET',
+  'ETIMEDOUT',
+];
+const TIRED = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'];
+
+test.each(GONE)('%s: that client is gone, the next may be fine', (code) => {
+  expect(classifyAcceptError(code)).toBe('gone');
+});
+
+test.each(TIRED)('%s: we are out of something, the client can wait', (code) => {
+  expect(classifyAcceptError(code)).toBe('tired');
+});
+
+test('everything else means that the listener is broken', () => {
+  const others = Object.keys(constants.errno).filter((code) => !GONE.includes(code) && !TIRED.includes(code));
+  expect(new Set(['EUNHEARDOF', ...others].map(classifyAcceptError))).toEqual(new Set(['broken']));
+});

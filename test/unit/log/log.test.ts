@@ -1,0 +1,119 @@
+/**
+ * The log and a reader that reads as much as a test lets it.
+ */
+import type { LogEvent } from '../../../src/log/events';
+import { Log } from '../../../src/log/log';
+
+/** Takes as many bytes as it has room for. */
+class Reader {
+  text = '';
+  writes = 0;
+  room = Number.POSITIVE_INFINITY;
+
+  write(bytes: Uint8Array): number {
+    this.writes += 1;
+    const taken = Math.min(this.room, bytes.length);
+    this.text += Buffer.from(bytes.subarray(0, taken)).toString('utf8');
+    this.room -= taken;
+    return taken;
+  }
+
+  get lines(): string[] {
+    return this.text.split('\n').slice(0, -1);
+  }
+}
+
+const QUEUE_BYTES = 1024 * 1024;
+
+let reader: Reader;
+let log: Log;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+  reader = new Reader();
+  log = new Log(reader, (event) => `${nameOf(event)}\n`);
+});
+
+afterEach(() => jest.useRealTimers());
+
+function nameOf(event: LogEvent): string {
+  return event.event === 'lost' ? `lost ${event.count}` : 'service' in event ? event.service : event.event;
+}
+
+function emit(service: string): void {
+  log.emit({ event: 'listening', service, address: '', backlog: 0 });
+}
+
+/** Emits numbered events of 1 KiB until well past the bound. @returns how many */
+function overfill(): number {
+  const count = (2 * QUEUE_BYTES) / 1024;
+  for (let number = 0; number < count; number += 1) emit(String(number).padStart(1023));
+  return count;
+}
+
+test('the events of one turn of the loop leave in one write, in their order', () => {
+  for (const service of ['a', 'b', 'c']) emit(service);
+  expect(reader.writes).toBe(0);
+  jest.runAllTimers();
+  expect(reader).toMatchObject({ text: 'a\nb\nc\n', writes: 1 });
+});
+
+test('a format that is set later holds for the events after it', () => {
+  emit('a');
+  log.setFormat((event) => `<${nameOf(event)}>\n`);
+  emit('b');
+  log.flush();
+  expect(reader.text).toBe('a\n<b>\n');
+});
+
+test('a reader that takes lines in pieces gets every byte, in order', () => {
+  reader.room = 3;
+  for (const service of ['first', 'sécond']) emit(service);
+  jest.advanceTimersToNextTimer();
+  emit('third');
+  while (reader.text.length < 'first\nsécond\nthird\n'.length) {
+    reader.room = 8;
+    jest.advanceTimersToNextTimer();
+  }
+  expect(reader.lines).toEqual(['first', 'sécond', 'third']);
+});
+
+test('while the reader stalls, events wait up to a bound and the rest are counted', () => {
+  reader.room = 0;
+  const count = overfill();
+  jest.advanceTimersByTime(1000);
+  reader.room = Number.POSITIVE_INFINITY;
+  jest.runAllTimers();
+  const kept = reader.lines.slice(0, -1).map(Number);
+  expect(kept).toEqual(kept.map((_, index) => index));
+  expect(reader.text.length).toBeLessThan(QUEUE_BYTES + 4096);
+  expect(reader.lines.at(-1)).toBe(`lost ${count - kept.length}`);
+});
+
+test('what was lost is told once, and what comes after it is told after it', () => {
+  reader.room = 0;
+  overfill();
+  jest.advanceTimersByTime(1000);
+  reader.room = Number.POSITIVE_INFINITY;
+  jest.runAllTimers();
+  const told = reader.lines.length;
+  for (const service of ['a', 'b']) emit(service);
+  jest.runAllTimers();
+  expect(reader.lines.slice(told - 1)).toEqual([expect.stringMatching(/^lost \d+$/), 'a', 'b']);
+});
+
+test('a stalled reader is asked again every 50 ms and not for each event', () => {
+  reader.room = 0;
+  emit('a');
+  jest.advanceTimersByTime(1);
+  const before = reader.writes;
+  for (let times = 0; times < 100; times += 1) emit('b');
+  jest.advanceTimersByTime(500);
+  expect(reader.writes - before).toBeLessThanOrEqual(10);
+});
+
+test('flush writes what it can at once, for a server that is about to leave', () => {
+  emit('last words');
+  log.flush();
+  expect(reader.text).toBe('last words\n');
+});
