@@ -58,7 +58,7 @@ describe('text', () => {
     expect(formatText(ACCEPTED, NOW)).toBe(
       `${CLOCK} accepted  service=echo connection=c1a7 peer=10.0.0.5:51034 pid=4711 children=3/1000\n`,
     );
-    expect(formatText({ event: 'lost', count: 12 }, NOW)).toBe(`${CLOCK} lost        count=12\n`);
+    expect(formatText({ event: 'lost', count: 12 }, NOW)).toBe(`${CLOCK} lost      count=12\n`);
   });
 
   test('writes seconds to the millisecond and sizes for people', () => {
@@ -77,7 +77,7 @@ describe('text', () => {
   });
 
   test('writes children alone where there is no limit', () => {
-    expect(formatText({ event: 'stopped', children: 0 }, NOW)).toBe(`${CLOCK} stopped     children=0\n`);
+    expect(formatText({ event: 'stopped', children: 0 }, NOW)).toBe(`${CLOCK} stopped   children=0\n`);
   });
 
   test.each(['two words', '', 'a=b', 'a"b', "a'b", 'a\\b', 'a\tb', 'a\nb', 'a\u00a0b'])('quotes %j', (message) => {
