@@ -10,6 +10,7 @@ import { endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
 import { asOther, testAsOther, testAsRoot } from './machine';
 import { fdFlags, limits, link, openFds, stat, status, strings } from './proc';
+import { untilTrue } from './until';
 
 afterEach(endAll);
 
@@ -90,7 +91,7 @@ describe('the descriptors', () => {
     const { pid, daemon } = await startSession();
     const [socket] = openFds(pid).values();
     expect([...openFds(pid)]).toEqual([0, 1, 2].map((fd) => [fd, socket]));
-    expect([...openFds(daemon.pid).values()]).not.toContain(socket);
+    await untilTrue('the daemon has let go', () => ![...openFds(daemon.pid).values()].includes(socket ?? ''));
     expect(fdFlags(pid, 0) & O_NONBLOCK).toBe(0);
   });
 

@@ -2,11 +2,11 @@
  * The command line: verbs, streams and exit statuses.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { startDaemon, startWords } from './daemon';
-import { atEnd, endAll } from './endings';
+import { endAll } from './endings';
 import { fixture, main, makeFolder, project } from './fixtures';
 
 afterEach(endAll);
@@ -30,9 +30,6 @@ function folderWith(files: Readonly<Record<string, string>>): string {
   const folder = makeFolder();
   mkdirSync(join(folder, 'config'));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  atEnd(() => {
-    rmSync(folder, { recursive: true, force: true });
-  });
   return folder;
 }
 

@@ -181,13 +181,9 @@ export class Daemon {
     for (const line of lines) if (line.startsWith('{"event"')) this.events.push(JSON.parse(line) as AnyEvent);
   }
 
-  async #end(): Promise<void> {
-    if (!this.isEnded) await this.#endNow();
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-
   /** Two INT end every child; a daemon that does not hear them is killed with what is left of them. */
-  async #endNow(): Promise<void> {
+  async #end(): Promise<void> {
+    if (this.isEnded) return;
     for (const name of ['SIGCONT', 'SIGINT', 'SIGINT'] as const) this.signal(name);
     const left = (): true | undefined => (this.isEnded ? true : undefined);
     await until('the daemon ends', left, END_MS).catch(() => {

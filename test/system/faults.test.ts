@@ -34,18 +34,10 @@ async function expectDrop(daemon: Daemon, step: string, error: string): Promise<
   client.end();
 }
 
-function temporaryFolder(): string {
-  const folder = makeFolder();
-  atEnd(() => {
-    rmSync(folder, { recursive: true, force: true });
-  });
-  return folder;
-}
-
 describe.each(WAYS)('a program that cannot be started (%s)', (_, options) => {
   /** `cat` in a folder of its own, served one at a time. */
   async function serveCopy(keys = ''): Promise<{ daemon: Daemon; folder: string; program: string }> {
-    const folder = temporaryFolder();
+    const folder = makeFolder();
     const program = join(folder, 'copy');
     copyFileSync(findProgram('cat'), program);
     const service = `{listen: "127.0.0.1:0", exec: ${program}, max_connections: 1, ${keys}}`;
@@ -58,7 +50,7 @@ describe.each(WAYS)('a program that cannot be started (%s)', (_, options) => {
     for (let time = 0; time < 3; time += 1) await expectDrop(daemon, 'execve', 'ENOENT');
     renameSync(`${program}.away`, program);
     expect(await exchange(daemon.port(), 'back')).toBe('back');
-    expect(daemon.all('accepted')).toHaveLength(4);
+    expect(await daemon.waitForCount('accepted', 4)).toHaveLength(4);
     expect(Object.keys(daemon.all('dropped')[0] ?? {})).toEqual(
       ['event', 'time', 'service', 'connection', 'peer', 'step', 'error'], // in this order
     );
@@ -79,7 +71,7 @@ describe.each(WAYS)('a program that cannot be started (%s)', (_, options) => {
   });
 
   test('because its folder is gone is told as chdir', async () => {
-    const work = join(temporaryFolder(), 'work');
+    const work = join(makeFolder(), 'work');
     mkdirSync(work);
     const { daemon } = await serveCopy(`directory: ${work}`);
     rmSync(work, { recursive: true });
@@ -113,7 +105,7 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
   test.each(STEPS.filter((step) => !OF_ROOT.includes(step)))('is told: %s', checkStep);
 
   async function checkStep(step: string): Promise<void> {
-    const deny = join(temporaryFolder(), 'deny');
+    const deny = join(makeFolder(), 'deny');
     const wrapper = [fixture('deny-syscall.c'), step, String(constants.errno.EIO), deny];
     const yaml = 'services: {it: {listen: "127.0.0.1:0", exec: cat, max_connections: 1}}\n';
     const daemon = await startDaemon(yaml, { ...options, wrapper });
@@ -261,7 +253,7 @@ describe('an address that is taken', () => {
 
 describe('a peer that has left before it was served', () => {
   test.each(WAYS)('is accounted for, and the program is told who it was (%s)', async (_, options) => {
-    const folder = temporaryFolder();
+    const folder = makeFolder();
     chmodSync(folder, 0o777);
     const told = join(folder, 'told');
     const exec = JSON.stringify(['sh', '-c', `echo "$TCPREMOTEIP:$TCPREMOTEPORT" > ${told}`]);

@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { atEnd } from './endings';
 
 export const project = findProject(__dirname);
 export const main = join(project, 'dist/src/main.js');
@@ -20,7 +21,7 @@ afterAll(() => {
 
 /** @param name as in test/fixtures; returns the path of the program */
 export function fixture(name: string): string {
-  folder ??= makeFolder();
+  folder ??= createFolder();
   const source = join(sources, name);
   const program = join(folder, basename(name, '.c'));
   if (existsSync(program)) return program;
@@ -30,8 +31,16 @@ export function fixture(name: string): string {
   return program;
 }
 
-/** A new folder that everybody may enter. */
+/** A new folder that everybody may enter, gone after the test. */
 export function makeFolder(): string {
+  const made = createFolder();
+  atEnd(() => {
+    rmSync(made, { recursive: true, force: true });
+  });
+  return made;
+}
+
+function createFolder(): string {
   const made = mkdtempSync(join(tmpdir(), 'stdiod-test-'));
   chmodSync(made, 0o755);
   return made;

@@ -86,7 +86,8 @@ describe('a full service that waits', () => {
     expect(await daemon.waitFor('paused')).toMatchObject({ children: 2, limit: 1 });
     for (const client of clients) await leave(client);
     expect(await late.line()).toBe('late');
-    expect(daemon.all('accepted')[2]).toMatchObject({ children: 1, limit: 1 });
+    const accepted = await daemon.waitForCount('accepted', 3);
+    expect(accepted[2]).toMatchObject({ children: 1, limit: 1 });
   });
 });
 

@@ -48,12 +48,12 @@ function isExecutable(path: string): boolean {
 
 /** Ports side by side that nobody listens on, below those that the kernel gives to clients. */
 export async function findFreePorts(count: number): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const first = 20_000 + Math.floor(Math.random() * 10_000);
+  for (let attempt = 0; attempt < 1000; attempt += 1) {
+    const first = 10_000 + Math.floor(Math.random() * 22_000);
     const ports = Array.from({ length: count }, (_, index) => first + index);
     if ((await Promise.all(ports.map(isFree))).every(Boolean)) return first;
   }
-  throw new Error(`no ${count} free ports from 20000 to 30000`);
+  throw new Error(`no ${count} free ports from 10000 to 32000`);
 }
 
 export function isFree(port: number): Promise<boolean> {

@@ -153,7 +153,8 @@ describe('a reload', () => {
     await daemon.waitFor('paused', { service: 'a', children: 1, limit: 1 });
     old.end();
     expect(await late.line()).toBe('late');
-    expect(daemon.all('accepted').map(({ children }) => children)).toEqual([1, 1]);
+    const accepted = await daemon.waitForCount('accepted', 2);
+    expect(accepted.map(({ children }) => children)).toEqual([1, 1]);
   });
 
   test('may change the limit of the server', async () => {
