@@ -22,7 +22,10 @@
       'sources': [
         'native/addon.cc',
         'native/accounts.cc',
+        'native/address.cc',
         'native/error.cc',
+        'native/handover.cc',
+        'native/options.cc',
         'native/output.cc',
         'native/poller.cc',
         'native/reaper.cc',

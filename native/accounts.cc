@@ -101,21 +101,23 @@ int run_probe(ChildProbe *probe) {
   return probe->error;
 }
 
-// whyNotExecutable(path, {uid, gid, groups} | null) → 0 or an errno
-Napi::Value WhyNotExecutable(const Napi::CallbackInfo &info) {
+// whyNoAccess(path, 'execute' | 'read', {uid, gid, groups} | null) → 0 or an errno
+Napi::Value WhyNoAccess(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const std::string path = info[0].ToString();
-  if (!info[1].IsObject()) {
-    const int result = faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS);
+  const int mode = info[1].ToString().Utf8Value() == "read" ? R_OK : X_OK;
+  if (!info[2].IsObject()) {
+    const int result = faccessat(AT_FDCWD, path.c_str(), mode, AT_EACCESS);
     return Napi::Number::New(env, result < 0 ? errno : 0);
   }
-  const auto identity = info[1].As<Napi::Object>();
+  const auto identity = info[2].As<Napi::Object>();
   const auto list = identity.Get("groups").As<Napi::Array>();
   std::vector<gid_t> groups;
   for (uint32_t i = 0; i < list.Length(); ++i) groups.push_back(list.Get(i).ToNumber().Uint32Value());
   ChildProbe probe = {{true, identity.Get("uid").ToNumber().Uint32Value(),
                        identity.Get("gid").ToNumber().Uint32Value(), groups.data(), groups.size()},
                       path.c_str(),
+                      mode,
                       EIO};
   return Napi::Number::New(env, run_probe(&probe));
 }
@@ -126,5 +128,5 @@ void init_accounts(Napi::Env env, Napi::Object exports) {
   exports.Set("findUser", Napi::Function::New(env, FindUser));
   exports.Set("findGroup", Napi::Function::New(env, FindGroup));
   exports.Set("groupsOf", Napi::Function::New(env, GroupsOf));
-  exports.Set("whyNotExecutable", Napi::Function::New(env, WhyNotExecutable));
+  exports.Set("whyNoAccess", Napi::Function::New(env, WhyNoAccess));
 }

@@ -145,12 +145,23 @@ ChildStep become(const ChildIdentity *identity, long *error) {
 // dup3 leaves the copies without close-on-exec; the parent promises that the connection is never 0, 1 or 2.
 long connect_descriptors(const ChildTask *task) {
   const int error_fd = task->plan->stderr_fd >= 0 ? task->plan->stderr_fd : task->connection;
-  const int source[3] = {task->connection, task->connection, error_fd};
-  for (int fd = 0; fd < 3; ++fd) {
-    const long result = call(SYS_dup3, source[fd], fd, 0);
+  const int source[4] = {task->connection, task->connection, error_fd, task->connection};
+  const int count = task->plan->has_listen_fd ? 4 : 3;
+  for (int fd = 0; fd < count; ++fd) {
+    const bool is_there = source[fd] == fd;
+    const long result = is_there ? call(SYS_fcntl, fd, F_SETFD, 0) : call(SYS_dup3, source[fd], fd, 0);
     if (result < 0) return result;
   }
   return 0;
+}
+
+// Nobody but the child knows its pid before it runs.
+void write_pid(char *text) {
+  char digits[kPidDigits];
+  int count = 0;
+  for (long pid = call(SYS_getpid); pid > 0; pid /= 10) digits[count++] = static_cast<char>('0' + pid % 10);
+  while (count > 0) *text++ = digits[--count];
+  *text = 0;
 }
 
 long unblock_signals() {
@@ -185,11 +196,12 @@ ChildStep set_up(const ChildTask *task, long *error) {
   const ChildStep step = become(&plan->identity, error);
   if (step != kStepNone) return step;
   // As the user, so that nobody is placed in a folder that is closed to them.
-  if ((*error = call(SYS_chdir, address(plan->directory))) < 0) return kStepDirectory;
+  if ((*error = call(SYS_chdir, address(task->directory))) < 0) return kStepDirectory;
   if ((*error = connect_descriptors(task)) < 0) return kStepDescriptors;
-  if ((*error = call(SYS_close_range, 3, ~0U, 0)) < 0) return kStepCloseRest;
+  if ((*error = call(SYS_close_range, plan->has_listen_fd ? 4 : 3, ~0U, 0)) < 0) return kStepCloseRest;
+  if (task->pid_text != nullptr) write_pid(task->pid_text);
   if ((*error = unblock_signals()) < 0) return kStepUnblock;
-  *error = call(SYS_execve, address(plan->path), address(plan->argv), address(task->envp));
+  *error = call(SYS_execve, address(plan->path), address(task->argv), address(task->envp));
   return kStepExec;
 }
 
@@ -200,7 +212,7 @@ int child_main(void *argument) {
   long error = 0;
   const ChildStep step = set_up(task, &error);
   // Its own number is closed after that step; 0 is the same socket.
-  end_connection(step > kStepCloseRest ? 0 : task->connection);
+  if (!task->plan->has_listen_fd) end_connection(step > kStepCloseRest ? 0 : task->connection);
   task->report->error = static_cast<int>(-error);
   __atomic_store_n(&task->report->step, static_cast<int>(step), __ATOMIC_RELEASE);
   leave();
@@ -210,7 +222,7 @@ int child_probe(void *argument) {
   auto *probe = static_cast<ChildProbe *>(argument);
   long error = 0;
   if (become(&probe->identity, &error) == kStepNone) {
-    error = call(SYS_faccessat, AT_FDCWD, address(probe->path), X_OK);
+    error = call(SYS_faccessat, AT_FDCWD, address(probe->path), probe->mode);
   }
   probe->error = static_cast<int>(-error);
   leave();

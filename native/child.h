@@ -40,14 +40,14 @@ struct ChildIdentity {
 // Everything a child of one service does, laid out once and shared by all its children (read only).
 struct ChildPlan {
   const char *path;
-  const char *const *argv;
   ChildIdentity identity;
-  const char *directory;
   mode_t umask;
   // The soft limit on open files; capped by the hard limit, which stays.
   unsigned long open_files;
   // What becomes fd 2: -1 for the connection itself.
   int stderr_fd;
+  // The socket is also fd 3, as LISTEN_FDS promises.
+  bool has_listen_fd;
 };
 
 // The part of a slot that parent, child and kernel all touch.
@@ -61,17 +61,28 @@ struct ChildReport {
   int error;
 };
 
+constexpr int kPidDigits = 10;
+
+// What differs between the children of a plan.
 struct ChildTask {
   const ChildPlan *plan;
+  const char *const *argv;
   const char *const *envp;
+  const char *directory;
+  // Where the child writes its own pid (the value of LISTEN_PID), with room for kPidDigits and a NUL; or
+  // null.
+  char *pid_text;
+  // The connection, or under `wait` the listening or datagram socket.
   int connection;
   ChildReport *report;
 };
 
-// Asks the kernel, as somebody else, whether a file may be executed (or a folder entered).
+// Asks the kernel, as somebody else, whether a file may be executed or read, or a folder entered.
 struct ChildProbe {
   ChildIdentity identity;
   const char *path;
+  // X_OK or R_OK.
+  int mode;
   // 0 or an errno.
   int error;
 };

@@ -1,18 +1,18 @@
 // Listening sockets and what is accepted from them. Called by src/listener on the main thread.
 // Every descriptor made here is close-on-exec from birth.
 #include "addon.h"
+#include "address.h"
 #include "error.h"
+#include "options.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
@@ -25,71 +25,43 @@ constexpr int kListenerBase = 1024;
 constexpr int kFirstConnection = 3;
 constexpr size_t kDiscard = size_t{1} << 30;
 
-union Address {
-  sockaddr generic;
-  sockaddr_in v4;
-  sockaddr_in6 v6;
-  sockaddr_storage storage;
-};
-
-socklen_t length_of(const Address &address) {
-  return address.generic.sa_family == AF_INET6 ? sizeof address.v6 : sizeof address.v4;
-}
-
-int port_of(const Address &address) {
-  return ntohs(address.generic.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
-}
-
-// Numeric text; a link-local IPv6 address keeps its interface (`fe80::1%eth0`).
-void write_text(const Address &address, char (&text)[INET6_ADDRSTRLEN + IF_NAMESIZE + 1]) {
-  if (address.generic.sa_family != AF_INET6) {
-    inet_ntop(AF_INET, &address.v4.sin_addr, text, sizeof text);
-    return;
-  }
-  inet_ntop(AF_INET6, &address.v6.sin6_addr, text, sizeof text);
-  char interface[IF_NAMESIZE];
-  if (address.v6.sin6_scope_id == 0 || if_indextoname(address.v6.sin6_scope_id, interface) == nullptr) return;
-  const size_t end = strlen(text);
-  text[end] = '%';
-  memcpy(text + end + 1, interface, strlen(interface) + 1);
-}
-
-bool read_address(const std::string &text, int port, Address *address) {
-  memset(address, 0, sizeof *address);
-  if (inet_pton(AF_INET, text.c_str(), &address->v4.sin_addr) == 1) {
-    address->v4.sin_family = AF_INET;
-    address->v4.sin_port = htons(static_cast<uint16_t>(port));
-    return true;
-  }
-  const size_t percent = text.find('%');
-  if (inet_pton(AF_INET6, text.substr(0, percent).c_str(), &address->v6.sin6_addr) != 1) return false;
-  address->v6.sin6_family = AF_INET6;
-  address->v6.sin6_port = htons(static_cast<uint16_t>(port));
-  if (percent != std::string::npos)
-    address->v6.sin6_scope_id = if_nametoindex(text.substr(percent + 1).c_str());
-  return true;
-}
-
 int set_flag(int fd, int level, int option, bool on) {
   const int value = on ? 1 : 0;
   return setsockopt(fd, level, option, &value, sizeof value);
 }
 
-// The options that accepted sockets inherit, and the backlog: set at birth and again when a reload changes
-// them.
-const char *apply_options(int fd, const Napi::Object &options) {
-  if (set_flag(fd, IPPROTO_TCP, TCP_NODELAY, options.Get("nodelay").ToBoolean()) < 0) return "setsockopt";
-  if (set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, options.Get("keepalive").ToBoolean()) < 0) return "setsockopt";
-  if (listen(fd, options.Get("backlog").ToNumber().Int32Value()) < 0) return "listen";
-  return nullptr;
+// The call that failed, or null. What accepted sockets inherit, and the backlog: set at birth and when a
+// reload changes it.
+const char *apply_options(int fd, int family, int type, const Napi::Object &options) {
+  const bool is_tcp = type == SOCK_STREAM && (family == AF_INET || family == AF_INET6);
+  if (is_tcp && set_flag(fd, IPPROTO_TCP, TCP_NODELAY, options.Get("nodelay").ToBoolean()) < 0)
+    return "setsockopt";
+  if (is_tcp && set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, options.Get("keepalive").ToBoolean()) < 0) {
+    return "setsockopt";
+  }
+  const auto extra = options.Get("extra");
+  return extra.IsObject() ? set_options(fd, family, extra.As<Napi::Object>()) : nullptr;
 }
 
-const char *bind_and_listen(int fd, const Address &address, const Napi::Object &options) {
-  if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true) < 0) return "setsockopt";
-  const bool is_v6 = address.generic.sa_family == AF_INET6;
-  if (is_v6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, true) < 0) return "setsockopt";
-  if (bind(fd, &address.generic, length_of(address)) < 0) return "bind";
-  return apply_options(fd, options);
+const char *start_listening(int fd, int type, const Napi::Object &options) {
+  if (type == SOCK_DGRAM) return nullptr;
+  return listen(fd, options.Get("backlog").ToNumber().Int32Value()) < 0 ? "listen" : nullptr;
+}
+
+const char *bind_and_listen(int fd, const Address &address, int type, const Napi::Object &options) {
+  const int family = address.generic.sa_family;
+  // For datagrams it would let a second socket steal from the first.
+  const bool reuses = type != SOCK_DGRAM && family != AF_UNIX;
+  if (reuses && set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true) < 0) return "setsockopt";
+  if (family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, true) < 0) return "setsockopt";
+  const char *failed = apply_options(fd, family, type, options);
+  if (failed != nullptr) return failed;
+  // The kernel gives the path of a Unix socket the permissions that the socket has when it is bound, less the
+  // umask.
+  const auto mode = options.Get("mode");
+  if (family == AF_UNIX && mode.IsNumber() && fchmod(fd, mode.ToNumber().Uint32Value()) < 0) return "fchmod";
+  if (bind(fd, &address.generic, address.length) < 0) return "bind";
+  return start_listening(fd, type, options);
 }
 
 // Moves a descriptor up to `lowest` or beyond; where the limit does not reach that far it stays where it is.
@@ -101,48 +73,88 @@ int move_up(int fd, int lowest) {
   return moved;
 }
 
-// openListener(address, port, {backlog, nodelay, keepalive}) → {fd, port}: bound and listening, non-blocking.
-Napi::Value OpenListener(const Napi::CallbackInfo &info) {
-  Napi::Env env = info.Env();
-  Address address;
-  if (!read_address(info[0].ToString(), info[1].ToNumber().Int32Value(), &address)) {
-    throw_system_error(env, EINVAL, "inet_pton");
-    return env.Undefined();
-  }
-  const int raw = socket(address.generic.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (raw < 0) {
-    throw_system_error(env, errno, "socket");
-    return env.Undefined();
-  }
-  const int fd = move_up(raw, kListenerBase);
-  const char *failed = bind_and_listen(fd, address, info[2].As<Napi::Object>());
-  socklen_t length = sizeof address;
-  if (failed == nullptr && getsockname(fd, &address.generic, &length) < 0) failed = "getsockname";
-  if (failed != nullptr) {
-    const int error = errno;
-    close(fd);
-    throw_system_error(env, error, failed);
-    return env.Undefined();
-  }
+int type_of(const std::string &name) {
+  if (name == "datagram") return SOCK_DGRAM;
+  return name == "seqpacket" ? SOCK_SEQPACKET : SOCK_STREAM;
+}
+
+Napi::Object opened(Napi::Env env, int fd, const Address &address) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("fd", fd);
   result.Set("port", port_of(address));
   return result;
 }
 
-// setListenerOptions(fd, {backlog, nodelay, keepalive}): on a socket that already listens.
+// openListener({family, type, address, port | path}, {backlog, nodelay, keepalive, extra}) → {fd, port}:
+// bound, and listening unless it is for datagrams; non-blocking.
+Napi::Value OpenListener(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const auto wanted = info[0].As<Napi::Object>();
+  const int type = type_of(wanted.Get("type").ToString());
+  Address address;
+  if (!read_address(wanted, &address)) {
+    throw_system_error(env, EINVAL, "bind");
+    return env.Undefined();
+  }
+  const int raw = socket(address.generic.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (raw < 0) {
+    throw_system_error(env, errno, "socket");
+    return env.Undefined();
+  }
+  const int fd = move_up(raw, kListenerBase);
+  const char *failed = bind_and_listen(fd, address, type, info[1].As<Napi::Object>());
+  address.length = sizeof address.storage;
+  if (failed == nullptr && getsockname(fd, &address.generic, &address.length) < 0) failed = "getsockname";
+  if (failed != nullptr) {
+    const int error = errno;
+    close(fd);
+    throw_system_error(env, error, failed);
+    return env.Undefined();
+  }
+  return opened(env, fd, address);
+}
+
+// setListenerOptions(fd, {backlog, nodelay, keepalive, extra}): on a socket that is bound already.
 void SetListenerOptions(const Napi::CallbackInfo &info) {
-  const char *failed = apply_options(info[0].ToNumber().Int32Value(), info[1].As<Napi::Object>());
+  const int fd = info[0].ToNumber().Int32Value();
+  const auto options = info[1].As<Napi::Object>();
+  int family = 0, type = 0;
+  socklen_t length = sizeof family;
+  getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length);
+  getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
+  const char *failed = apply_options(fd, family, type, options);
+  if (failed == nullptr) failed = start_listening(fd, type, options);
   if (failed != nullptr) throw_system_error(info.Env(), errno, failed);
 }
 
-// accept(listener) → {fd, peerAddress, peerPort, localAddress, localPort}, or null when nobody waits.
-// The peer comes from accept4 itself: once the client has reset the connection getpeername fails.
+void set_addresses(const Address &peer, const Address &local, Napi::Object *result) {
+  char text[kAddressText];
+  write_text(peer, text);
+  result->Set("peerAddress", text);
+  result->Set("peerPort", port_of(peer));
+  write_text(local, text);
+  result->Set("localAddress", text);
+  result->Set("localPort", port_of(local));
+}
+
+// Who is at the other end of a Unix socket, as the kernel noted when it connected.
+void set_credentials(int fd, Napi::Object *result) {
+  ucred peer = {0, 0, 0};
+  socklen_t length = sizeof peer;
+  getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+  result->Set("pid", peer.pid);
+  result->Set("uid", Napi::Number::New(result->Env(), peer.uid));
+  result->Set("gid", Napi::Number::New(result->Env(), peer.gid));
+}
+
+// accept(listener) → {fd, peerAddress, peerPort, localAddress, localPort}, for a Unix socket also {pid, uid,
+// gid}, or null when nobody waits. The peer comes from accept4 itself: once the client has reset the
+// connection getpeername fails.
 Napi::Value Accept(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   Address peer;
-  socklen_t length = sizeof peer;
-  int fd = accept4(info[0].As<Napi::Number>().Int32Value(), &peer.generic, &length, SOCK_CLOEXEC);
+  peer.length = sizeof peer.storage;
+  int fd = accept4(info[0].As<Napi::Number>().Int32Value(), &peer.generic, &peer.length, SOCK_CLOEXEC);
   if (fd < 0) {
     if (errno == EAGAIN || errno == EINTR) return env.Null();
     throw_system_error(env, errno, "accept4");
@@ -150,21 +162,12 @@ Napi::Value Accept(const Napi::CallbackInfo &info) {
   }
   fd = move_up(fd, kFirstConnection);
   Address local;
-  length = sizeof local;
-  if (getsockname(fd, &local.generic, &length) < 0) {
-    memset(&local, 0, sizeof local);
-    local.generic.sa_family = peer.generic.sa_family;
-  }
-  char peer_text[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
-  char local_text[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
-  write_text(peer, peer_text);
-  write_text(local, local_text);
+  local.length = sizeof local.storage;
+  if (getsockname(fd, &local.generic, &local.length) < 0) local = Address{peer.generic.sa_family};
   Napi::Object result = Napi::Object::New(env);
   result.Set("fd", fd);
-  result.Set("peerAddress", peer_text);
-  result.Set("peerPort", port_of(peer));
-  result.Set("localAddress", local_text);
-  result.Set("localPort", port_of(local));
+  set_addresses(peer, local, &result);
+  if (local.generic.sa_family == AF_UNIX) set_credentials(fd, &result);
   return result;
 }
 

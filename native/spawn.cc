@@ -45,12 +45,17 @@ struct Slot {
   // Shared memory, so that a plain fork can report too.
   ChildReport *report;
   ChildTask task;
+  // Words and folder of this child alone, where the plan has placeholders.
+  std::string words;
+  std::vector<const char *> argv;
+  std::string directory;
   // Kept until the slot is free: a reload may drop the plan while the child still reads it.
   std::shared_ptr<Plan> plan;
   std::string facts;
   std::vector<const char *> envp;
   pid_t pid;
-  // Our copy, -1 once it is closed.
+  // Our copy, -1 once it is closed; -1 from the start when it stays ours (a socket that is handed over under
+  // `wait`).
   int connection;
 };
 
@@ -157,23 +162,62 @@ void start_sweeping(Napi::Env env) {
 
 // --- Spawning ---
 
+// Copies text into the slot; keeps its memory from one child to the next.
+void copy_text(Napi::Env env, napi_value value, std::string *text) {
+  size_t length = 0;
+  napi_get_value_string_utf8(env, value, nullptr, 0, &length);
+  text->resize(length + 1);
+  napi_get_value_string_utf8(env, value, &(*text)[0], length + 1, &length);
+  text->resize(length);
+}
+
+// `A\0B\0` → pointers to A and B.
+void split(std::string *text, std::vector<const char *> *words) {
+  words->clear();
+  for (size_t at = 0; at < text->size(); at += std::char_traits<char>::length(&(*text)[at]) + 1) {
+    words->push_back(&(*text)[at]);
+  }
+}
+
+// With the NUL that ends the variable before it: the text may also stand within another one's value.
+const std::string kListenPid("\0LISTEN_PID=", 12);
+
+char *find_pid_text(std::string *facts) {
+  const size_t at = facts->find(kListenPid);
+  return at == std::string::npos ? nullptr : &(*facts)[at + kListenPid.size()];
+}
+
 // Facts of the connection first (`A=1\0B=2\0`, copied into the slot), then the plan's own variables.
 void lay_out_environment(Slot *slot, Napi::Env env, napi_value facts) {
-  size_t length = 0;
-  napi_get_value_string_utf8(env, facts, nullptr, 0, &length);
-  slot->facts.resize(length + 1);
-  napi_get_value_string_utf8(env, facts, &slot->facts[0], length + 1, &length);
-  slot->envp.clear();
-  for (size_t at = 0; at < length; at += std::char_traits<char>::length(&slot->facts[at]) + 1) {
-    slot->envp.push_back(&slot->facts[at]);
-  }
+  copy_text(env, facts, &slot->facts);
+  split(&slot->facts, &slot->envp);
   for (const std::string &variable : slot->plan->variables) slot->envp.push_back(variable.c_str());
   slot->envp.push_back(nullptr);
 }
 
+// The plan's own words and folder, or those that the caller filled in for this child.
+void lay_out_words(Slot *slot, Napi::Env env, const Napi::Value &words, const Napi::Value &directory) {
+  slot->argv.clear();
+  if (!words.IsString()) return;
+  copy_text(env, words, &slot->words);
+  split(&slot->words, &slot->argv);
+  slot->argv.push_back(nullptr);
+  copy_text(env, directory, &slot->directory);
+}
+
+void lay_out_task(Slot *slot, int connection) {
+  const bool is_own = !slot->argv.empty();
+  slot->task.plan = &slot->plan->view;
+  slot->task.argv = is_own ? slot->argv.data() : slot->plan->argv.data();
+  slot->task.directory = is_own ? slot->directory.c_str() : slot->plan->directory.c_str();
+  slot->task.envp = slot->envp.data();
+  slot->task.pid_text = slot->plan->view.has_listen_fd ? find_pid_text(&slot->facts) : nullptr;
+  slot->task.connection = connection;
+  slot->task.report = slot->report;
+}
+
 pid_t clone_child(Slot *slot) {
   *slot->report = ChildReport{-1, 0, kStepNone, 0};
-  slot->task = ChildTask{&slot->plan->view, slot->envp.data(), slot->connection, slot->report};
   const int sharing = spawner.plain_fork ? 0 : CLONE_VM | CLONE_FILES;
   const int flags = sharing | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
   // A signal that came to the child before it has reset them would run libuv's handler on our memory.
@@ -202,8 +246,11 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
     return env.Undefined();
   }
   slot->plan = *info[0].As<Napi::External<std::shared_ptr<Plan>>>().Data();
-  slot->connection = info[1].As<Napi::Number>().Int32Value();
+  const int connection = info[1].As<Napi::Number>().Int32Value();
+  slot->connection = slot->plan->view.has_listen_fd ? -1 : connection;
   lay_out_environment(slot, env, info[2]);
+  lay_out_words(slot, env, info[3], info[4]);
+  lay_out_task(slot, connection);
   slot->pid = clone_child(slot);
   if (slot->pid < 0) {
     const int error = errno;
@@ -250,11 +297,10 @@ Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   plan->argv.push_back(nullptr);
   read_identity(options.Get("identity"), plan.get());
   plan->view.path = plan->path.c_str();
-  plan->view.argv = plan->argv.data();
-  plan->view.directory = plan->directory.c_str();
   plan->view.umask = options.Get("umask").ToNumber().Uint32Value();
   plan->view.open_files = static_cast<unsigned long>(options.Get("openFiles").ToNumber().Int64Value());
   plan->view.stderr_fd = options.Get("stderrFd").ToNumber().Int32Value();
+  plan->view.has_listen_fd = options.Get("isWait").ToBoolean();
   auto *held = new std::shared_ptr<Plan>(std::move(plan));
   return Napi::External<std::shared_ptr<Plan>>::New(
       info.Env(), held, [](Napi::Env, std::shared_ptr<Plan> *old) { delete old; });

@@ -5,9 +5,10 @@
  * one thread; a pid is not reused before we reap it, so a signal never hits a stranger. A pid that we do not know is an orphan that
  * we inherited (as PID 1): it is reaped, and that is all.
  */
-import { addon, REAP_FIELDS, type AcceptedSocket, type NativePlan, type Pid } from '../native/addon';
+import { addon, REAP_FIELDS, type Fd, type Pid } from '../native/addon';
 import { errnoName, signalName } from '../native/system-error';
 import { PidTable } from './pid-table';
+import type { Filled, Plan } from './plan';
 
 export interface Child<Owner> {
   readonly pid: Pid;
@@ -18,6 +19,8 @@ export interface Child<Owner> {
   readonly peer: string;
   /** CLOCK_MONOTONIC, milliseconds. */
   readonly startedMs: number;
+  /** For the one who lent it a socket; null: it has a connection of its own. */
+  readonly onEnd: ((exit: Exit) => void) | null;
 }
 
 export interface Exit {
@@ -69,11 +72,11 @@ export class Children<Owner> {
     return this.#byPid.values().values();
   }
 
-  /** Takes the connection's descriptor unless it throws. @throws SystemError of clone */
-  spawn(plan: NativePlan, socket: AcceptedSocket, facts: string, about: Omit<Child<Owner>, 'pid'>): Child<Owner> {
-    const pid = addon.spawn(plan, socket.fd, facts);
-    const { owner, connection, peer, startedMs } = about;
-    const child = { pid, owner, connection, peer, startedMs };
+  /** Takes the descriptor unless it throws or the plan is for `wait`. @throws SystemError of clone */
+  spawn(plan: Plan, fd: Fd, { facts, words, directory }: Filled, about: Omit<Child<Owner>, 'pid'>): Child<Owner> {
+    const pid = addon.spawn(plan.native, fd, facts, words, directory);
+    const { owner, connection, peer, startedMs, onEnd } = about;
+    const child = { pid, owner, connection, peer, startedMs, onEnd };
     this.#byPid.add(pid, child);
     return child;
   }

@@ -6,6 +6,7 @@ import type { Diagnostic } from '../config/diagnostic';
 import { renderDiagnostics } from '../config/diagnostic';
 import { loadConfiguration, type LoadResult } from '../config/load';
 import { systemHost } from '../server/host';
+import type { PassedSocket } from '../service/listen-text';
 import { EXIT } from './exit';
 import { isColored, writeError, writeOutput } from './terminal';
 
@@ -21,7 +22,12 @@ export type Loaded =
  * @param outcome what did not happen because of the problems ("nothing was started")
  * @param json diagnostics as JSON on stdout
  */
-export function loadOrTell(named: string | null, outcome: string, json: boolean): Loaded {
+export function loadOrTell(
+  named: string | null,
+  outcome: string,
+  json: boolean,
+  passed: readonly PassedSocket[],
+): Loaded {
   const file = named ?? DEFAULT_FILES.find((candidate) => existsSync(candidate));
   if (file === undefined) {
     writeError(`stdiod: there is no configuration: looked for ${DEFAULT_FILES.map(visiblePath).join(', ')}\n`);
@@ -30,7 +36,7 @@ export function loadOrTell(named: string | null, outcome: string, json: boolean)
     );
     return { exitCode: EXIT.badConfiguration };
   }
-  const result = loadConfiguration(file, systemHost());
+  const result = loadConfiguration(file, systemHost(passed));
   if (result.ok) return { file, result };
   tellDiagnostics(result.diagnostics, file, outcome, json);
   return { exitCode: EXIT.badConfiguration };

@@ -8,8 +8,10 @@ import { jsonSchema } from '../config/json-schema';
 import { loadConfigurationText } from '../config/load';
 import { printConfiguration } from '../config/print';
 import { systemHost } from '../server/host';
+import { takePassedSockets } from '../listener/passed';
 import { serve, type ServeOptions } from '../server/serve';
 import { Signals } from '../server/signals';
+import { escapeTemplate } from '../service/template';
 import type { Request } from './arguments';
 import { loadOrTell, tellDiagnostics } from './configuration-file';
 import { EXIT } from './exit';
@@ -24,18 +26,19 @@ interface FileRequest {
 
 export async function runVerb({ file, json }: FileRequest): Promise<number> {
   const signals = new Signals();
-  const loaded = loadOrTell(file, 'nothing was started', json);
+  const passed = takePassedSockets(process.env);
+  const loaded = loadOrTell(file, 'nothing was started', json, passed);
   if ('exitCode' in loaded) return loaded.exitCode;
-  return serveAndTell({ configuration: loaded.result.configuration, file: loaded.file, signals, json });
+  return serveAndTell({ configuration: loaded.result.configuration, file: loaded.file, signals, passed, json });
 }
 
 export function checkVerb({ file, json }: FileRequest): number {
-  const loaded = loadOrTell(file, 'not usable', json);
+  const loaded = loadOrTell(file, 'not usable', json, takePassedSockets(process.env));
   return 'exitCode' in loaded ? loaded.exitCode : EXIT.done;
 }
 
 export function printVerb({ file, json }: FileRequest): number {
-  const loaded = loadOrTell(file, 'nothing to print', json);
+  const loaded = loadOrTell(file, 'nothing to print', json, takePassedSockets(process.env));
   if ('exitCode' in loaded) return loaded.exitCode;
   const { effective } = loaded.result;
   writeOutput(json ? `${JSON.stringify(effective, null, 2)}\n` : printConfiguration(effective));
@@ -48,15 +51,16 @@ const TRY_NAME = '<the command line>';
 /** One service without a file; the YAML that it stands for goes to stdout, ready to be kept. */
 export async function tryVerb({ listen, command, json }: RequestOf<'try'>): Promise<number> {
   const signals = new Signals();
-  const yaml = stringify({ services: { try: { listen, exec: command } } });
-  const result = loadConfigurationText(yaml, join(process.cwd(), TRY_NAME), systemHost());
+  const passed = takePassedSockets(process.env);
+  const yaml = stringify({ services: { try: { listen, exec: command.map(escapeTemplate) } } });
+  const result = loadConfigurationText(yaml, join(process.cwd(), TRY_NAME), systemHost(passed));
   if (!result.ok) {
     const diagnostics = result.diagnostics.map((diagnostic) => ({ ...diagnostic, file: TRY_NAME }));
     tellDiagnostics(diagnostics, TRY_NAME, 'nothing was started', json);
     return EXIT.badConfiguration;
   }
   writeOutput(yaml);
-  return serveAndTell({ configuration: result.configuration, file: null, signals, json });
+  return serveAndTell({ configuration: result.configuration, file: null, signals, passed, json });
 }
 
 export function schemaVerb(): number {

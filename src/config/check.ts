@@ -45,9 +45,9 @@ function reportIssue(issue: Issue, schema: z.ZodObject, data: Data, kind: MapKin
     return;
   }
   for (const finding of findingsOf(issue)) {
-    const value = valueAt(data, finding.path);
-    if (value === undefined) reportMissing(finding.path, reporter);
-    else reportFinding(finding, value, reporter);
+    const { path, issue: inner } = finding;
+    if (inner.code === 'unrecognized_keys') reportUnknownKeys(inner.keys, path, schema, kind, reporter);
+    else reportFinding(finding, valueAt(data, path), reporter);
   }
 }
 
@@ -58,16 +58,6 @@ function reportFinding(finding: ReturnType<typeof findingsOf>[number], value: un
   if (issue.code === 'invalid_key') reporter.reportKey(path, problem);
   else reporter.report(path, problem);
 }
-
-function reportMissing(path: Path, reporter: Reporter): void {
-  const key = String(path.at(-1));
-  const example = EXAMPLES[key];
-  const remedy = example === undefined ? null : `add a line such as "${example}"`;
-  const map = path.slice(0, -1);
-  reporter.reportKey(map, { message: `"${key}" is missing`, remedy }, map);
-}
-
-const EXAMPLES: Readonly<Record<string, string>> = { listen: 'listen: 7007', exec: 'exec: tr a-z A-Z' };
 
 function reportUnknownKeys(
   keys: readonly string[],
@@ -90,11 +80,12 @@ function keysWithin(schema: z.ZodObject, path: Path): string[] {
   return Object.keys((inner as Partial<z.ZodObject>).shape ?? {});
 }
 
-/** Without the wrappers that give a default or allow nothing. */
+/** Without the wrappers that give a default or allow nothing; of a union the branch that is a map. */
 function unwrapped(schema: unknown): unknown {
   let inner = schema;
   while (typeof inner === 'object' && inner !== null && 'unwrap' in inner) inner = (inner as z.ZodOptional).unwrap();
-  return inner;
+  if (typeof inner !== 'object' || inner === null || !('options' in inner)) return inner;
+  return (inner as z.ZodUnion).options.find((option) => 'shape' in option);
 }
 
 function valueAt(data: Data, path: Path): unknown {

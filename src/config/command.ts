@@ -3,29 +3,34 @@
  */
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from '../service/service';
-import { type SplitResult, splitWords } from '../service/words';
+import { escapeTemplate, unescapeTemplate } from '../service/template';
+import { type SplitResult, type Word, splitWords } from '../service/words';
 import type { Layers } from './layers';
 import type { Machine } from './machine';
 import type { Path } from './path';
 import type { Problem } from './problems';
 import { type Runner, whyNotRunnable } from './program';
+import { type Refuse, type WrittenText, checkTemplate, refuseAny } from './templates';
 
-/** A command's words, and where each was written. */
+/** A command as its words are written. */
 interface Written {
-  readonly words: readonly string[];
+  readonly words: readonly WrittenText[];
   /** Path and index of the first word. */
   readonly first: readonly [Path, number];
 }
 
 export type Exec = string | readonly string[];
 
-/** undefined: the problems are reported. */
-export function readWords(exec: Exec, layers: Layers): readonly string[] | undefined {
+/** The words as templates. undefined: the problems are reported. */
+export function readWords(exec: Exec, refuse: Refuse, layers: Layers): readonly string[] | undefined {
   const written = typeof exec === 'string' ? readString(exec, layers) : readList(exec);
   if (written === undefined) return undefined;
-  const problem = refuseFirstWord(written.words[0] ?? '', typeof exec === 'string');
-  if (problem === null) return written.words;
-  layers.report(written.first[0], problem, written.first[1]);
+  const { words, first } = written;
+  const isSound = words.map((word, index) => checkTemplate(word, index === 0 ? refuseAny : refuse, layers));
+  if (isSound.includes(false)) return undefined;
+  const problem = refuseFirstWord(unescapeTemplate(words[0]?.text ?? ''), typeof exec === 'string');
+  if (problem === null) return words.map(({ text }) => text);
+  layers.report(first[0], problem, first[1]);
   return undefined;
 }
 
@@ -36,9 +41,10 @@ export function locateProgram(word: string, runner: Runner, machine: Machine, la
   return whyNotRunnable(path, runner, machine) ?? path;
 }
 
+/** `argv0` is plain text, the words are templates. */
 export function makeCommand(path: string, words: readonly string[], argv0: string | undefined): Command {
-  const [first = path, ...rest] = words;
-  return { path, argv: [argv0 ?? first, ...rest] };
+  const [first = escapeTemplate(path), ...rest] = words;
+  return { path, argv: [argv0 === undefined ? first : escapeTemplate(argv0), ...rest] };
 }
 
 /** Where the first word stands, for a problem with the program that it names. */
@@ -47,7 +53,7 @@ export function firstWordPath(exec: Exec): Path {
 }
 
 function readList(words: readonly string[]): Written {
-  return { words, first: [['exec', 0], 0] };
+  return { words: words.map((text, index) => ({ text, path: ['exec', index] })), first: [['exec', 0], 0] };
 }
 
 function readString(line: string, layers: Layers): Written | undefined {
@@ -56,8 +62,18 @@ function readString(line: string, layers: Layers): Written | undefined {
     layers.report(['exec'], explainSplit(split, line), split.index);
     return undefined;
   }
-  const words = split.words.map((word) => word.text);
+  const words = split.words.map((word) => ({ text: word.text, path: ['exec'], indexOf: placesIn(word, line) }));
   return { words, first: [['exec'], split.words[0]?.start ?? 0] };
+}
+
+/** No quote hides or makes a percent sign: the word's first one is the line's first one from there. */
+function placesIn({ text, start }: Word, line: string): (offset: number) => number {
+  return (offset) => {
+    let index = start - 1;
+    const count = text.slice(0, offset + 1).split('%').length - 1;
+    for (let nth = 0; nth < count; nth += 1) index = line.indexOf('%', index + 1);
+    return Math.max(index, start);
+  };
 }
 
 type Unsplit = Extract<SplitResult, { ok: false }>;

@@ -1,21 +1,26 @@
 /**
- * What a service's program finds in its environment, but for the facts of its connection. Called by `resolve`.
+ * What a service's program finds in its environment, but for the facts of its connection. Called by `process`.
  */
+import { escapeTemplate, hasPlaceholders, unescapeTemplate } from '../service/template';
 import type { Account, Host } from './host';
 import type { ServiceSettings } from './schema';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Nothing of stdiod's own environment but what `pass_env` names; `env` has the last word. */
+/** Templates. Nothing of stdiod's own environment but what `pass_env` names; `env` has the last word. */
 export function makeEnvironment(settings: ServiceSettings, account: Account, host: Host): Record<string, string> {
   const basic = { PATH: DEFAULT_PATH, LANG: 'C.UTF-8' };
   const person = { HOME: account.home, USER: account.name, LOGNAME: account.name, SHELL: account.shell };
-  return { ...basic, ...person, ...passedOn(settings.pass_env, host), ...settings.env };
+  const literal = { ...basic, ...person, ...passedOn(settings.pass_env, host) };
+  const escaped = Object.entries(literal).map(([name, value]) => [name, escapeTemplate(value)]);
+  return { ...(Object.fromEntries(escaped) as Record<string, string>), ...settings.env };
 }
 
-/** Where a bare command name is looked up: in the service's own PATH, or else in stdiod's. */
+/** Where a bare command name is looked up: in the service's own PATH if it is the same for all, or else in stdiod's. */
 export function searchPathOf(settings: ServiceSettings, host: Host): string {
-  return settings.env['PATH'] ?? host.environment['PATH'] ?? DEFAULT_PATH;
+  const own = settings.env['PATH'];
+  if (own !== undefined && !hasPlaceholders(own)) return unescapeTemplate(own);
+  return host.environment['PATH'] ?? DEFAULT_PATH;
 }
 
 function passedOn(names: readonly string[], host: Host): Record<string, string> {

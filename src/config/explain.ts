@@ -109,16 +109,21 @@ function explainBound(issue: Bound, value: unknown): Problem {
 
 /** The schema's own messages: "not a duration" wants the value before it, "must not be empty" stands alone. */
 function complete(message: string, value: unknown): string {
-  return /^(not|longer) /.test(message) ? `${describe(value)} is ${message}` : message;
+  return /^(not|longer|shorter|larger) /.test(message) ? `${describe(value)} is ${message}` : message;
 }
+
+const DURATIONS: readonly string[] = ['stop_grace', 'user_timeout', 'defer_accept', 'idle', 'interval'];
+const SIZES: readonly string[] = ['receive_buffer', 'send_buffer'];
 
 /** Keys whose values people write in other ways. */
 function remedyOf(path: Path, value: unknown): string | null {
   const key = path.at(-1);
-  if (key === 'stop_grace') {
+  if (DURATIONS.includes(String(key))) {
     return typeof value === 'number' ? `write ${value}s` : 'write a number and ms, s, m, h or d: 500ms, 30s, 10m';
   }
+  if (SIZES.includes(String(key))) return 'write bytes, or a number and K, M or G: 64K, 10M';
   if (key === 'umask') return 'write the mode in quotes: "0022"';
+  if (key === 'mode') return 'write the mode in quotes: "0660"';
   if (key === 'services' && Array.isArray(value)) return 'write each service as "NAME:" with its keys indented below';
   return null;
 }

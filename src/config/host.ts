@@ -2,7 +2,8 @@
  * What the loader must know of the machine, as an interface, so that `config` needs neither the addon nor root to be tested.
  * `server` gives the real one; unit tests give one of their own.
  */
-import type { PortNames } from '../service/listen-text';
+import type { PassedSocket } from '../service/listen-text';
+import type { PortNames, Protocol } from '../service/port-text';
 import type { Identity } from '../service/service';
 
 export interface Host {
@@ -20,11 +21,21 @@ export interface Host {
   groupsOf(account: Account): readonly number[];
   /** What the kernel says when this identity (null: stdiod itself) wants to execute the file or enter the folder: null or an errno name. */
   whyNotExecutable(path: string, identity: Identity | null): string | null;
+  /** The same for reading a file. */
+  whyNotReadable(path: string, identity: Identity | null): string | null;
   /** Whether stdiod has the right to bind this port (net.ipv4.ip_unprivileged_port_start, CAP_NET_BIND_SERVICE). */
   mayBindPort(port: number): boolean;
-  /** The TCP port names of /etc/services; empty without that file. */
-  tcpPortNames(): PortNames;
+  /** Whether stdiod's own threads have it in their effective set (capabilities(7)). */
+  hasCapability(capability: Capability): boolean;
+  /** The port names of /etc/services; empty without that file. */
+  portNames(protocol: Protocol): PortNames;
+  /** The sockets that were passed to stdiod when it was started (sd_listen_fds(3)), for as long as it runs. */
+  passedSockets(): readonly PassedSocket[];
+  /** Absolute path of the program that serves the built-ins but tcpmux. */
+  readonly builtinProgram: string;
 }
+
+export type Capability = 'CAP_CHOWN' | 'CAP_NET_ADMIN' | 'CAP_NET_BIND_SERVICE' | 'CAP_NET_RAW';
 
 export interface Account {
   readonly name: string;

@@ -55,7 +55,7 @@ function asOneself(wanted: Wanted, machine: Machine, report: Report): Person | u
 }
 
 /** As chown(1) does: digits in quotes are a name first, then an id. An id needs no account. */
-function findAccount(nameOrId: string | number, machine: Machine): Account | undefined {
+export function findAccount(nameOrId: string | number, machine: Machine): Account | undefined {
   const found = machine.user(nameOrId);
   if (found !== undefined) return found;
   const uid = idOf(nameOrId);
@@ -76,7 +76,7 @@ function idOf(nameOrId: string | number): number | undefined {
   return id < 0xffffffff ? id : undefined;
 }
 
-function unknownAccount(user: string | number | undefined): Problem {
+export function unknownAccount(user: string | number | undefined): Problem {
   if (user === undefined) {
     return {
       message: 'there is no user "nobody" to run as',
@@ -102,11 +102,11 @@ function resolveGroup(
   return undefined;
 }
 
-function findGid(nameOrId: string | number, machine: Machine): number | undefined {
+export function findGid(nameOrId: string | number, machine: Machine): number | undefined {
   return machine.group(nameOrId)?.gid ?? idOf(nameOrId);
 }
 
-function unknownGroup(group: string | number): Problem {
+export function unknownGroup(group: string | number): Problem {
   return { message: `unknown group "${group}"`, remedy: `create it (groupadd --system ${group}), or name another one` };
 }
 

@@ -35,6 +35,19 @@ export class Layers {
     return result;
   }
 
+  /** Whether the service itself says it, and not its defaults. */
+  isOwn(path: Path): boolean {
+    const [own] = this.layers;
+    return own.tree.place([...own.base, ...path]) !== undefined;
+  }
+
+  /** Where a key or an item of a list is written, for messages about another one: `services.yaml:3:5`. */
+  where(path: Path): string {
+    const { layer, place } = this.find(path);
+    const { line, column } = layer.tree.source.position(place.key);
+    return `${layer.tree.source.file}:${line}:${column}`;
+  }
+
   /** The same layers for another ear. */
   reportingTo(problems: Problems): Layers {
     return new Layers(this.name, this.layers, problems);

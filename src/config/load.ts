@@ -3,10 +3,11 @@
  * (in a worker thread: the result is plain data), and by the verbs that read a configuration.
  *
  * The stages: text (`read`), YAML (`document`, `tree`), keys and types (`check`), then for each service names, programs and
- * addresses (`resolve`), then addresses between services (`clash`). A stage does not stop at a problem; any problem at all
+ * addresses (`resolve`), then what lies between services (`clash`, `tcpmux`). A stage does not stop at a problem; any problem at all
  * means no configuration.
  */
 import type { Configuration } from '../service/service';
+import { tellOwnPorts } from './builtin';
 import { check, withoutKeys } from './check';
 import type { Diagnostic } from './diagnostic';
 import { parseDocument } from './document';
@@ -53,7 +54,7 @@ function load(source: Source | undefined, host: Host, problems: Problems): LoadR
 function assemble(frame: Data, services: readonly Resolved[]): LoadResult {
   const { limits, log } = frameSchema.parse(frame);
   const configuration: Configuration = {
-    services: services.map(({ service }) => service),
+    services: tellOwnPorts(services),
     limits: { maxConnections: limits.max_connections },
     log,
   };

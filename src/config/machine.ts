@@ -4,7 +4,8 @@
  */
 import { closeSync, openSync, readFileSync, readSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { PortNames } from '../service/listen-text';
+import type { PassedSocket } from '../service/listen-text';
+import type { PortNames, Protocol } from '../service/port-text';
 import type { Identity } from '../service/service';
 import { type BinaryFormat, parseBinaryFormat } from './binary-formats';
 import { errnoName } from './errno-name';
@@ -36,8 +37,17 @@ export class Machine {
     return this.once(`groups ${account.uid} ${account.name}`, () => this.host.groupsOf(account));
   }
 
-  portNames(): PortNames {
-    return this.once('ports', () => this.host.tcpPortNames());
+  portNames(protocol: Protocol): PortNames {
+    return this.once(`ports ${protocol}`, () => this.host.portNames(protocol));
+  }
+
+  passedSockets(): readonly PassedSocket[] {
+    return this.once('passed', () => this.host.passedSockets());
+  }
+
+  /** Names of the network interfaces; empty where the kernel does not show them. */
+  interfaces(): readonly string[] {
+    return this.once('interfaces', () => listFolder('/sys/class/net'));
   }
 
   mayBindPort(port: number): boolean {
@@ -47,6 +57,11 @@ export class Machine {
   /** null, or the errno name. */
   whyNotExecutable(path: string, identity: Identity | null): string | null {
     return this.once(`execute ${identityKey(identity)} ${path}`, () => this.host.whyNotExecutable(path, identity));
+  }
+
+  /** null, or the errno name. */
+  whyNotReadable(path: string, identity: Identity | null): string | null {
+    return this.once(`read ${identityKey(identity)} ${path}`, () => this.host.whyNotReadable(path, identity));
   }
 
   /** The facts, or the errno name. */
@@ -117,6 +132,14 @@ function readBinaryFormats(): BinaryFormat[] {
     const names = readdirSync(FORMATS).filter((name) => name !== 'register');
     const formats = names.map((name) => parseBinaryFormat(readFileSync(`${FORMATS}/${name}`, 'latin1')));
     return formats.filter((format) => format !== undefined);
+  } catch {
+    return [];
+  }
+}
+
+function listFolder(path: string): string[] {
+  try {
+    return readdirSync(path);
   } catch {
     return [];
   }

@@ -65,8 +65,10 @@ function rowsOf(node: Node, prefix = '', meaning = ''): Row[] {
   const rows: Row[] = meaning === '' ? [] : [[prefix.slice(0, -1), 'map', '', meaning]];
   for (const [key, inner] of Object.entries(node.properties ?? {})) {
     const isRequired = node.required?.includes(key) ?? false;
+    const map = inner.anyOf?.find(({ properties }) => properties !== undefined);
     if (inner.properties === undefined) rows.push(rowOf(prefix + key, inner, isRequired));
     else rows.push(...rowsOf(inner, `${prefix}${key}.`, inner.description));
+    if (map !== undefined) rows.push(...rowsOf(map, `${prefix}${key}.`));
   }
   return rows;
 }

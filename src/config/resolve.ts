@@ -4,113 +4,92 @@
  *
  * Of a disabled service only the text is checked: its program may not be installed, its user not created yet.
  */
-import { resolve as resolvePath } from 'node:path';
+import type { ListenAddress } from '../service/address';
 import { parseDuration } from '../service/duration';
-import { expandListen } from '../service/listen-text';
-import type { Command, Identity, Service } from '../service/service';
-import { firstWordPath, locateProgram, makeCommand, readWords } from './command';
+import type { Service } from '../service/service';
+import { type Shape, reportConflicts, shapeOf } from './conflicts';
 import { type EffectiveService, describeService } from './effective';
-import { makeEnvironment, searchPathOf } from './environment';
-import type { Account } from './host';
-import { type Person, resolvePerson } from './identity';
 import type { Layers } from './layers';
 import { type WrittenEntry, readListen, whyNotBindable } from './listen';
 import type { Machine } from './machine';
-import { type Problem, Problems } from './problems';
-import { explainAbsent, explainClosed } from './program';
+import { Problems } from './problems';
+import { NO_COMMAND, NO_PROCESS, type ProcessPart, resolveProcess } from './process';
+import { resolveRedirect } from './redirect';
 import type { ServiceSettings } from './schema';
+import { resolveSocket } from './socket-settings';
 
 export interface Resolved {
   readonly service: Service;
   readonly effective: EffectiveService;
-  /** For the search for clashes. */
+  /** For what is compared between services. */
   readonly entries: readonly WrittenEntry[];
+  readonly layers: Layers;
+  readonly isDatagramBuiltin: boolean;
 }
 
 export function resolveService(settings: ServiceSettings, layers: Layers, machine: Machine): Resolved {
   const onMachine = settings.enabled ? layers : layers.reportingTo(new Problems());
   const entries = readListen(settings.listen, machine, layers);
-  for (const { entry, path } of entries) {
-    const problem = whyNotBindable(entry, machine);
-    if (problem !== null) onMachine.report(path, problem);
-  }
-  const person = resolvePerson(settings, machine, onMachine);
-  const identity = person === undefined ? null : person.identity;
+  reportUnbindable(entries, machine, onMachine);
+  const shape = shapeOf(settings, entries, layers);
+  reportConflicts(settings, entries, shape, layers);
+  const listen = entries.flatMap(({ addresses }) => addresses);
+  const socket = resolveSocket(settings, entries, machine, { layers, onMachine });
   const service = {
     ...plainSettings(settings),
+    ...countSettings(settings, shape, listen),
+    ...resolveHandler(settings, shape, listen, machine, { layers, onMachine }),
     name: layers.name,
-    listen: entries.flatMap(({ entry }) => expandListen(entry, machine.host.hasIpv6)),
-    command: resolveCommand(settings, person, machine, layers, onMachine),
-    identity,
-    directory: resolveDirectory(settings.directory, person, machine, onMachine),
-    environment: makeEnvironment(settings, person?.account ?? NOBODY, machine.host),
+    listen,
+    wait: shape.isWaiting,
+    socket: socket.options,
   };
-  return { service, effective: describeService(service, settings, entries), entries };
+  const effective = describeService(service, settings, { entries, shape, socket: socket.settings, layers });
+  const isDatagramBuiltin = shape.run === 'builtin' && shape.isDatagram;
+  return { service, effective, entries, layers, isDatagramBuiltin };
 }
 
-/** Whom a disabled service's environment names when its user does not exist. */
-const NOBODY: Account = { name: 'nobody', uid: 65534, gid: 65534, home: '/', shell: '/bin/sh' };
+function reportUnbindable(entries: readonly WrittenEntry[], machine: Machine, layers: Layers): void {
+  for (const { entry, path } of entries) {
+    const problem = whyNotBindable(entry, machine);
+    if (problem !== null) layers.report(path, problem);
+  }
+}
 
-type PlainKeys =
-  'description' | 'enabled' | 'umask' | 'stderr' | 'maxConnections' | 'whenFull' | 'socket' | 'stopGraceMs';
+type PlainKeys = 'description' | 'enabled' | 'stopGraceMs' | 'tcpmux';
 
 function plainSettings(settings: ServiceSettings): Pick<Service, PlainKeys> {
+  const { tcpmux } = settings;
   return {
     description: settings.description ?? null,
     enabled: settings.enabled,
-    umask: Number.parseInt(settings.umask, 8),
-    stderr: settings.stderr ?? 'null',
-    maxConnections: settings.max_connections,
-    whenFull: settings.when_full,
-    socket: settings.socket,
     stopGraceMs: parseDuration(settings.stop_grace) ?? 0,
+    tcpmux: tcpmux === 'plus' ? 'plus' : tcpmux === true ? 'plain' : null,
   };
 }
 
-/** What stands in for a command that is wrong: the configuration with it is never used. */
-const NO_COMMAND: Command = { path: '/', argv: ['/'] };
-
-function resolveCommand(
+/** With `wait` each socket has at most one child, and nobody is refused: whatever `defaults` may say of connections. */
+function countSettings(
   settings: ServiceSettings,
-  person: Person | undefined,
-  machine: Machine,
-  layers: Layers,
-  onMachine: Layers,
-): Command {
-  const words = settings.exec === undefined ? undefined : readWords(settings.exec, layers);
-  if (settings.exec === undefined || words?.[0] === undefined) return NO_COMMAND;
-  const path = locate(words[0], settings, settings.exec, person?.identity ?? null, machine, onMachine);
-  return makeCommand(path, words, settings.argv0);
+  { isWaiting }: Shape,
+  listen: readonly ListenAddress[],
+): Pick<Service, 'maxConnections' | 'whenFull'> {
+  if (!isWaiting) return { maxConnections: settings.max_connections, whenFull: settings.when_full };
+  const sockets = listen.reduce((count, address) => count + address.sockets.length, 0);
+  return { maxConnections: Math.max(1, sockets), whenFull: 'wait' };
 }
 
-function locate(
-  word: string,
+function resolveHandler(
   settings: ServiceSettings,
-  exec: NonNullable<ServiceSettings['exec']>,
-  identity: Identity | null,
+  shape: Shape,
+  listen: readonly ListenAddress[],
   machine: Machine,
-  layers: Layers,
-): string {
-  const searchPath = searchPathOf(settings, machine.host);
-  const located = locateProgram(word, { identity, searchPath }, machine, layers);
-  if (typeof located === 'string') return located;
-  layers.report(firstWordPath(exec), located);
-  return word.includes('/') ? resolvePath(layers.folderOf(['exec']), word) : word;
-}
-
-function resolveDirectory(written: string, person: Person | undefined, machine: Machine, layers: Layers): string {
-  const directory = resolvePath(layers.folderOf(['directory']), written);
-  const problem = whyNotEnterable(directory, person?.identity ?? null, machine);
-  if (problem !== null) layers.report(['directory'], problem);
-  return directory;
-}
-
-function whyNotEnterable(directory: string, identity: Identity | null, machine: Machine): Problem | null {
-  const facts = machine.file(directory);
-  if (typeof facts === 'string' && facts !== 'EACCES') return explainAbsent(directory, facts);
-  if (typeof facts !== 'string' && facts.kind !== 'folder') {
-    return { message: `${directory} is not a folder`, remedy: 'name a folder' };
-  }
-  const error = machine.whyNotExecutable(directory, identity);
-  return error === null ? null : explainClosed(directory, identity, machine, error);
+  ears: { readonly layers: Layers; readonly onMachine: Layers },
+): ProcessPart {
+  if (shape.run === 'tcpmux') return { ...NO_PROCESS, handler: { kind: 'tcpmux' } };
+  if (shape.run !== 'redirect') return resolveProcess(settings, shape, machine, ears);
+  const { redirect } = settings;
+  const target = redirect === undefined ? undefined : resolveRedirect(redirect, listen, machine, ears.layers);
+  if (target === undefined) return { ...NO_PROCESS, handler: { kind: 'exec', command: NO_COMMAND } };
+  return { ...NO_PROCESS, handler: { kind: 'redirect', target } };
 }

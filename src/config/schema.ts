@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import { DURATION_PATTERN, LONGEST_DURATION_MS, parseDuration } from '../service/duration';
+import { SIZE_PATTERN, parseSize } from '../service/size';
 
 /** The kernel has no more process ids (PID_MAX_LIMIT). */
 const MOST_PROCESSES = 4_194_304;
@@ -19,6 +20,13 @@ const LONGEST_WORD_BYTES = 131_072;
 
 /** A program's arguments and environment have 2 MiB together under the usual stack limit. */
 const MOST_WORDS = 65_536;
+
+/** Buffers of sockets; the kernel caps them at net.core.rmem_max and wmem_max, and counts in an int. */
+const LARGEST_BUFFER = 1024 ** 3;
+
+/** MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL and MAX_TCP_KEEPCNT. */
+const LONGEST_PROBE_SECONDS = 32_767;
+const MOST_PROBES = 127;
 
 /** Ranges of ports are one entry. */
 const MOST_ENTRIES = 4096;
@@ -57,6 +65,33 @@ const duration = z
     error: 'longer than the longest duration, 24d',
   });
 
+/** The kernel counts these in seconds. */
+const wholeSeconds = duration
+  .refine((value) => (parseDuration(value) ?? 1000) % 1000 === 0, { error: 'not a whole number of seconds' })
+  .refine((value) => (parseDuration(value) ?? 1000) >= 1000, { error: 'shorter than 1s' })
+  .refine((value) => (parseDuration(value) ?? 0) <= LONGEST_PROBE_SECONDS * 1000, {
+    error: `longer than ${LONGEST_PROBE_SECONDS}s`,
+  });
+
+const someTime = duration.refine((value) => parseDuration(value) !== 0, { error: 'shorter than 1ms' });
+
+const size = z.union([
+  z.int().min(1).max(LARGEST_BUFFER),
+  z
+    .string()
+    .regex(SIZE_PATTERN, { error: 'not a size' })
+    .refine((value) => (parseSize(value) ?? 1) >= 1, { error: 'not a size: at least 1' })
+    .refine((value) => (parseSize(value) ?? 0) <= LARGEST_BUFFER, { error: 'larger than the largest size, 1G' }),
+]);
+
+const mode = z.string().regex(/^0?[0-7]{1,3}$/, { error: 'not a mode of octal digits' });
+
+const keepalive = z.strictObject({
+  idle: wholeSeconds.optional().describe('Silence before the first probe (TCP_KEEPIDLE).'),
+  interval: wholeSeconds.optional().describe('Time between probes (TCP_KEEPINTVL).'),
+  count: z.int().min(1).max(MOST_PROBES).optional().describe('Unanswered probes that end it (TCP_KEEPCNT).'),
+});
+
 const socket = z.strictObject({
   backlog: z
     .int()
@@ -64,17 +99,89 @@ const socket = z.strictObject({
     .max(LARGEST_INT)
     .default(4096)
     .describe('Clients that the kernel may hold in its queue; it caps this at net.core.somaxconn.'),
-  nodelay: z.boolean().default(false).describe('Send small writes at once (TCP_NODELAY).'),
-  keepalive: z.boolean().default(false).describe('Probe idle clients, so that a vanished one ends (SO_KEEPALIVE).'),
+  nodelay: z.boolean().default(false).describe('TCP: send small writes at once (TCP_NODELAY).'),
+  keepalive: z
+    .union([z.boolean(), keepalive])
+    .default(false)
+    .describe('TCP: probe idle clients, so that a vanished one ends (SO_KEEPALIVE). A map says how.'),
+  user_timeout: someTime
+    .optional()
+    .describe('TCP: how long sent data may stay unacknowledged before the connection ends (TCP_USER_TIMEOUT).'),
+  defer_accept: wholeSeconds
+    .optional()
+    .describe('TCP: start the program when the client has sent something, or after this time (TCP_DEFER_ACCEPT).'),
+  fastopen: z
+    .int()
+    .min(1)
+    .max(LARGEST_INT)
+    .optional()
+    .describe('TCP: take data with the first packet; how many such clients may wait (TCP_FASTOPEN).'),
+  device: z
+    .string()
+    .regex(/^[^/\s\0:]{1,15}$/, { error: 'not a name for a network interface' })
+    .optional()
+    .describe('TCP and UDP: only clients that come by this network interface (SO_BINDTODEVICE).'),
+  freebind: z.boolean().default(false).describe('TCP and UDP: bind an address that is not there yet (IP_FREEBIND).'),
+  transparent: z
+    .boolean()
+    .default(false)
+    .describe('TCP and UDP: take what the firewall diverts, for addresses of others (IP_TRANSPARENT).'),
+  reuse_port: z
+    .boolean()
+    .default(false)
+    .describe('TCP and UDP: share the port with other processes that ask for it too (SO_REUSEPORT).'),
+  mark: z.int().min(0).max(0xffffffff).optional().describe('TCP and UDP: mark of packets for the firewall (SO_MARK).'),
+  tos: z.int().min(0).max(255).optional().describe('TCP and UDP: type of service of packets (IP_TOS, IPV6_TCLASS).'),
+  v6only: z
+    .boolean()
+    .default(true)
+    .describe('`false`: a `tcp6` or `udp6` address takes IPv4 clients as well, as `::ffff:…` (IPV6_V6ONLY).'),
+  receive_buffer: size.optional().describe('Size of the receive buffer (SO_RCVBUF).'),
+  send_buffer: size.optional().describe('Size of the send buffer (SO_SNDBUF).'),
+  mode: mode.optional().describe('Unix sockets with a path: permissions; a quoted octal mode.'),
+  owner: account.optional().describe('Unix sockets with a path: the owner, a name or an id.'),
+  group: account.optional().describe('Unix sockets with a path: the group, a name or an id.'),
 });
+
+/** A service runs exactly one of these. */
+export const RUN_KEYS = ['exec', 'builtin', 'redirect'] as const;
+
+export const BUILTINS = ['echo', 'discard', 'chargen', 'daytime', 'time', 'qotd', 'tcpmux'] as const;
 
 export const serviceSchema = z.strictObject({
   listen: z
     .union([port, z.string(), z.array(address).min(1).max(MOST_ENTRIES)])
-    .describe('Where clients connect: one address or a list of them.'),
+    .optional()
+    .describe('Where clients connect: one address or a list of them. Required, unless the service has `tcpmux`.'),
   exec: z
     .union([text, z.array(text).min(1).max(MOST_WORDS)])
-    .describe('The command: a string that is split into words with shell quoting but no shell, or a list of words.'),
+    .optional()
+    .describe(
+      'The command: a string that is split into words with shell quoting but no shell, or a list of words. ' +
+        'This, `builtin` or `redirect` is required.',
+    ),
+  builtin: z.enum(BUILTINS).optional().describe('In place of `exec`: one of the small services that come with stdiod.'),
+  redirect: nonEmpty
+    .optional()
+    .describe('In place of `exec`: forward each connection to `HOST:PORT`, `[V6]:PORT` or `unix:PATH`.'),
+  wait: z
+    .boolean()
+    .optional()
+    .describe(
+      'The program gets the listening socket itself, and stdiod waits until it exits. ' +
+        'Without it: `true` for datagrams, else `false`.',
+    ),
+  tcpmux: z
+    .union([z.boolean(), z.enum(['plus'])])
+    .optional()
+    .describe(
+      'Offer the service by its name through `builtin: tcpmux`; `plus`: the reply `+` is sent for the program.',
+    ),
+  amplify: z
+    .boolean()
+    .optional()
+    .describe('A datagram `builtin` may answer with more bytes than it got. Without it: `false`.'),
+  quotes: nonEmpty.optional().describe('The file of `builtin: qotd`; quotes are divided by lines with a single `%`.'),
   argv0: nonEmpty.optional().describe("What the program sees as its own name. Without it: the command's first word."),
   enabled: z.boolean().default(true).describe('`false` turns the service off without removing it.'),
   description: text
@@ -93,9 +200,7 @@ export const serviceSchema = z.strictObject({
     .optional()
     .describe('Its supplementary groups. Without it: those of the user, or none when `group` is given.'),
   directory: nonEmpty.default('/').describe('Its working directory.'),
-  umask: z
-    .string()
-    .regex(/^0?[0-7]{1,3}$/, { error: 'not a mode of octal digits' })
+  umask: mode
     .default('0022')
     .describe('Permissions that it does not give to the files it creates; a quoted octal mode.'),
   env: z.record(variableName, text).default({}).describe('Variables to set, over those that every service gets.'),
@@ -115,12 +220,27 @@ export const serviceSchema = z.strictObject({
     .describe('When a child has to go: the time before SIGTERM, and again from SIGTERM to SIGKILL.'),
 });
 
-/** A part may be missing or wrong: it is reported, and the rest is looked at all the same. */
-export const partialServiceSchema = serviceSchema.partial({ listen: true, exec: true });
+/** For editors. Here `conflicts` sees to it, with better words. */
+export const SERVICE_NEEDS = [{ oneOf: RUN_KEYS.map(needs) }, { anyOf: [needs('listen'), needs('tcpmux')] }];
+
+function needs(key: string): z.core.JSONSchema.ObjectSchema {
+  return { type: 'object', properties: { [key]: {} }, required: [key] };
+}
 
 /** Nothing is required of `defaults`, and what runs where belongs to each service. */
 export const defaultsSchema = serviceSchema
-  .omit({ listen: true, exec: true, argv0: true, description: true })
+  .omit({
+    listen: true,
+    exec: true,
+    builtin: true,
+    redirect: true,
+    wait: true,
+    tcpmux: true,
+    amplify: true,
+    quotes: true,
+    argv0: true,
+    description: true,
+  })
   .partial();
 
 const limits = z.strictObject({
@@ -162,8 +282,10 @@ export const frameSchema = configurationSchema.extend({
 /** Of an included file. */
 export const includedFrameSchema = frameSchema.pick({ services: true, defaults: true });
 
-/** A service as written, with every default filled in. */
-export type ServiceSettings = z.output<typeof partialServiceSchema>;
+/** A service as written, with every default filled in. What is wrong is left out. */
+export type ServiceSettings = z.output<typeof serviceSchema>;
+export type SocketSettings = ServiceSettings['socket'];
+export type BuiltinName = (typeof BUILTINS)[number];
 
 /** The main file's own settings. */
 export type FrameSettings = z.output<typeof frameSchema>;

@@ -8,21 +8,24 @@ import type { Machine } from './machine';
 import type { Path } from './path';
 import type { Problems } from './problems';
 import { type Resolved, resolveService } from './resolve';
-import { defaultsSchema, partialServiceSchema, serviceSchema } from './schema';
+import { defaultsSchema, serviceSchema } from './schema';
 import { ServiceNames } from './service-names';
+import { reportUnreachable } from './tcpmux';
 import { type Data, type Tree, isData } from './tree';
 
 /** Of all files, the main one first, in the order that they are written in. */
 export function readServices(trees: readonly Tree[], machine: Machine, problems: Problems): Resolved[] {
   const names = new ServiceNames(problems);
-  const clashes = new Clashes(machine.host.hasIpv6, problems);
+  const clashes = new Clashes(machine.passedSockets(), problems);
   const [main, ...included] = trees;
   const general = main && readDefaults(main, problems);
-  return trees.flatMap((tree) => {
+  const all = trees.flatMap((tree) => {
     const own = included.includes(tree) ? readDefaults(tree, problems) : undefined;
     const below = [own, general].filter((layer) => layer !== undefined);
     return readServicesOf(tree, below, { machine, names, clashes, problems });
   });
+  reportUnreachable(all);
+  return all;
 }
 
 /** Each problem of the defaults is reported here, once; what is wrong is not laid under any service. */
@@ -71,9 +74,9 @@ function readService(name: string, stack: readonly [Layer, ...Layer[]], reading:
   const layers = new Layers(name, stack, reading.problems);
   const merged = layers.merged();
   const { badKeys } = check(serviceSchema, merged, 'service', layers);
-  const settings = partialServiceSchema.parse(badKeys.size === 0 ? merged : withoutKeys(merged, badKeys));
+  const settings = serviceSchema.parse(badKeys.size === 0 ? merged : withoutKeys(merged, badKeys));
   const resolved = resolveService(settings, layers, reading.machine);
   if (!settings.enabled) return resolved;
-  for (const entry of resolved.entries) reading.clashes.add(entry, layers);
+  for (const entry of resolved.entries) reading.clashes.add(entry, resolved.service.socket, layers);
   return resolved;
 }

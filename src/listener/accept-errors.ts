@@ -14,7 +14,9 @@ const FAULTS: ReadonlyMap<string, AcceptFault> = new Map([
   ['EPERM', 'gone'],
   ['EPROTO', 'gone'],
   ['ENOPROTOOPT', 'gone'],
+  // One number, two names.
   ['EOPNOTSUPP', 'gone'],
+  ['ENOTSUP', 'gone'],
   ['ENETDOWN', 'gone'],
   ['ENETUNREACH', 'gone'],
   ['EHOSTDOWN', 'gone'],

@@ -2,18 +2,25 @@
  * Our bound sockets: open, pause, resume, accept, close. `server` opens them and hears which have a client waiting.
  * A listener knows nothing of programs or limits; `owner` is whatever the server hangs on it.
  */
-import { addon, POLLER_BATCH, type AcceptedSocket, type Fd, type ListenerOptions, type Poller } from '../native/addon';
+import { addon, POLLER_BATCH, type AcceptedSocket, type Poller } from '../native/addon';
 import { asSystemError } from '../native/system-error';
 import type { SocketAddress } from '../service/address';
+import type { SocketOptions } from '../service/service';
 import { classifyAcceptError, type AcceptFault } from './accept-errors';
+import { bindSocket, type BoundSocket } from './bind';
 
-export interface Listener<Owner> {
-  readonly fd: Fd;
-  /** With the port that the kernel chose, where the configuration left it open. */
-  readonly address: SocketAddress;
+export interface Listener<Owner> extends BoundSocket {
+  /** As configured: port 0 where the kernel chose, `fd:NAME` where the socket was passed. */
+  readonly configured: SocketAddress;
   owner: Owner;
   /** In the poll set. A paused listener keeps its queue in the kernel. */
   isWatched: boolean;
+  /** A child of a `wait` service has it. */
+  isLent: boolean;
+  /** A child of a `wait` service came back without having taken anything: for a while nobody is started. */
+  isResting: boolean;
+  /** On its way out: nothing is made anew for it. */
+  isRetired: boolean;
   isClosed: boolean;
 }
 
@@ -21,6 +28,11 @@ export type AcceptResult =
   | { readonly kind: 'connection'; readonly socket: AcceptedSocket }
   | { readonly kind: 'empty' }
   | { readonly kind: 'fault'; readonly fault: AcceptFault; readonly code: string };
+
+/** Between two attempts to watch a listener. */
+const RETRY_MS = 250;
+
+const NEW = { isWatched: false, isLent: false, isResting: false, isRetired: false, isClosed: false };
 
 const EMPTY: AcceptResult = { kind: 'empty' };
 
@@ -38,10 +50,10 @@ export class Listeners<Owner> {
   }
 
   /** Binds and listens, but does not accept yet: `resume` does. @throws SystemError of socket, bind or listen */
-  open(address: SocketAddress, options: ListenerOptions, owner: Owner): Listener<Owner> {
-    const { fd, port } = addon.openListener(address.address, address.port, options);
-    const listener = { fd, address: { ...address, port }, owner, isWatched: false, isClosed: false };
-    this.#byFd.set(fd, listener);
+  open(address: SocketAddress, options: SocketOptions, owner: Owner): Listener<Owner> {
+    const socket = bindSocket(address, options);
+    const listener = { ...socket, configured: address, owner, ...NEW };
+    this.#byFd.set(listener.fd, listener);
     return listener;
   }
 
@@ -51,19 +63,28 @@ export class Listeners<Owner> {
     listener.isWatched = false;
   }
 
+  /** Does nothing for one that is lent or rests: who ends that resumes it. */
   resume(listener: Listener<Owner>): void {
-    if (listener.isWatched || listener.isClosed) return;
-    this.#poller.watch(listener.fd);
-    listener.isWatched = true;
+    if (listener.isWatched || listener.isClosed || listener.isLent || listener.isResting) return;
+    try {
+      this.#poller.watch(listener.fd);
+      listener.isWatched = true;
+    } catch (error) {
+      // Out of memory, or of epoll watches (a limit of the user, not of this process): its queue waits with it.
+      asSystemError(error);
+      setTimeout(() => {
+        this.resume(listener);
+      }, RETRY_MS);
+    }
   }
 
   /** Resets the clients that are still in the queue: accept them first. */
   close(listener: Listener<Owner>): void {
     if (listener.isClosed) return;
     this.pause(listener);
-    this.#byFd.delete(listener.fd);
+    if (this.#byFd.get(listener.fd) === listener) this.#byFd.delete(listener.fd);
     listener.isClosed = true;
-    addon.close(listener.fd);
+    listener.release();
   }
 
   closePoller(): void {

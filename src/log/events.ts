@@ -4,7 +4,7 @@
  */
 
 export type LogEvent =
-  | { event: 'listening'; service: string; address: string; backlog: number }
+  | { event: 'listening'; service: string; address: string; backlog: number | undefined }
   | {
       event: 'accepted';
       service: string;
@@ -14,8 +14,30 @@ export type LogEvent =
       children: number;
       limit: number;
     }
-  | { event: 'refused'; service: string; peer: string; reason: PauseReason; limit: number }
+  | {
+      event: 'started';
+      service: string;
+      connection: string;
+      address: string;
+      pid: number;
+      children: number;
+      limit: number;
+    }
+  | {
+      event: 'forwarding';
+      service: string;
+      connection: string;
+      peer: string;
+      target: string;
+      children: number;
+      limit: number;
+    }
+  | { event: 'refused'; service: string; peer: string; reason: PauseReason | RefusalReason; limit: number }
+  | { event: 'refused'; service: string; peer: string; reason: 'target'; target: string; error: string }
+  | Closed
   | { event: 'dropped'; service: string; connection: string; peer: string; step: string; error: string }
+  /** A datagram that was thrown away on purpose. */
+  | { event: 'dropped'; service: string; address: string; peer: string; reason: 'unread' }
   | Reaped
   | { event: 'paused'; service: string; reason: PauseReason; children: number; limit: number }
   | { event: 'resumed'; service: string; children: number; limit: number }
@@ -32,6 +54,7 @@ export type LogEvent =
     }
   | { event: 'failed'; verb: string; address: string; service: string; error: string; action: string }
   | { event: 'ignored'; signal: string }
+  | { event: 'unused'; socket: string }
   | { event: 'stopping'; signal: string; children: number }
   | { event: 'terminating'; signal: string; children: number }
   | { event: 'stopped'; children: number }
@@ -53,6 +76,21 @@ export interface Reaped {
   limit: number;
 }
 
+/** The end of a connection that was forwarded. Bytes from and to the client; duration in seconds. */
+export interface Closed {
+  event: 'closed';
+  service: string;
+  connection: string;
+  peer: string;
+  target: string;
+  in: number;
+  out: number;
+  duration: number;
+}
+
+/** Why a tcpmux client got no service: see server/mux.ts. */
+export type RefusalReason = 'full' | 'no-service' | 'silent' | 'too-long' | 'left' | 'stopping';
+
 /**
  * full: the service has all its children. server-full: stdiod has. open-files, memory, processes: the system refused more.
  * accept: accept failed in a way that clients cannot cause.
@@ -63,6 +101,10 @@ export type PauseReason = 'full' | 'server-full' | 'open-files' | 'memory' | 'pr
 export const EVENT_NAMES = [
   'listening',
   'accepted',
+  'started',
+  'forwarding',
+  'closed',
+  'unused',
   'refused',
   'dropped',
   'reaped',

@@ -22,15 +22,54 @@ export interface ListenerOptions {
   readonly backlog: number;
   readonly nodelay: boolean;
   readonly keepalive: boolean;
+  /** By the kernel's name; native/options.cc has the table. */
+  readonly extra: Readonly<Record<string, number | string>>;
+  /** Permissions of a Unix socket's path, less the umask; null: as they come. */
+  readonly mode?: number | null;
 }
 
-/** An accepted connection; addresses are numeric text. */
+/** What openListener binds. */
+export type NativeAddress =
+  | {
+      readonly family: 'ipv4' | 'ipv6';
+      readonly type: NativeSocketType;
+      readonly address: string;
+      readonly port: number;
+    }
+  | { readonly family: 'unix'; readonly type: NativeSocketType; readonly path: string }
+  | { readonly family: 'vsock'; readonly type: NativeSocketType; readonly port: number };
+
+export type NativeSocketType = 'stream' | 'datagram' | 'seqpacket';
+
+/** An accepted connection. Addresses are numeric text, a path, `@name`, a context id, or empty for a nameless Unix peer. */
 export interface AcceptedSocket {
   readonly fd: Fd;
   readonly peerAddress: string;
   readonly peerPort: number;
   readonly localAddress: string;
   readonly localPort: number;
+  /** Of a Unix peer, as the kernel noted when it connected. */
+  readonly pid?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** A socket that was open when stdiod started. */
+export interface PassedSocketFacts {
+  readonly fd: Fd;
+  readonly family: 'ipv4' | 'ipv6' | 'unix' | 'vsock' | 'other';
+  readonly type: NativeSocketType;
+  readonly isListening: boolean;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** The first datagram of a queue. */
+export interface DatagramHead {
+  /** Differs from that of every other datagram, one with the same content included. */
+  readonly identity: string;
+  readonly peerAddress: string;
+  readonly peerPort: number;
 }
 
 export interface Poller {
@@ -57,6 +96,8 @@ export interface PlanOptions {
   readonly openFiles: number;
   /** What becomes fd 2; -1: the connection. */
   readonly stderrFd: number;
+  /** The child gets the listening or datagram socket, also as fd 3, and it stays open here. */
+  readonly isWait: boolean;
 }
 
 /** The numbers of one record that `reap` writes. */
@@ -66,7 +107,7 @@ export const POLLER_BATCH = 64;
 
 export interface Addon {
   /** socket(2), bind(2), listen(2), fcntl(2): close-on-exec, non-blocking, numbered from 1024 where the limit allows. */
-  openListener(address: string, port: number, options: ListenerOptions): { fd: Fd; port: number };
+  openListener(address: NativeAddress, options: ListenerOptions): { fd: Fd; port: number };
   setListenerOptions(fd: Fd, options: ListenerOptions): void;
   /** accept4(2); null: nobody waits. */
   accept(listener: Fd): AcceptedSocket | null;
@@ -80,8 +121,11 @@ export interface Addon {
   /** epoll(7); `onReady(count)` tells how many places of `ready` are filled. */
   openPoller(ready: Int32Array, onReady: (count: number) => void): Poller;
   preparePlan(options: PlanOptions): NativePlan;
-  /** clone(2). `facts` is `NAME=value` strings, each ended by NUL. Takes the connection unless it throws. */
-  spawn(plan: NativePlan, connection: Fd, facts: string): Pid;
+  /**
+   * clone(2). `facts` is `NAME=value` strings, each ended by NUL; `words` (likewise) and `directory` replace the plan's.
+   * Takes the connection unless it throws or the plan is for `wait`.
+   */
+  spawn(plan: NativePlan, connection: Fd, facts: string, words?: string, directory?: string): Pid;
   setPlainFork(isPlain: boolean): void;
   /** The name of each step of child set-up, by the number in a reap record. */
   readonly stepNames: readonly string[];
@@ -95,6 +139,24 @@ export interface Addon {
   reap(records: Float64Array, everyone: boolean): number;
   /** write(2) or send(2); 0: it would have to wait. */
   writeSome(fd: number, bytes: Uint8Array, isSocket: boolean): number;
+  /** O_NONBLOCK, which all holders of the socket share. */
+  setBlocking(fd: Fd, isBlocking: boolean): void;
+  /** Whether a socket that came back from a child still listens; a datagram socket always does. */
+  isUsable(fd: Fd, isDatagram: boolean): boolean;
+  /** Clients that wait to be accepted; where the kernel does not tell the number, 1 means some. */
+  queueLength(listener: Fd): number;
+  /** MSG_PEEK. */
+  headOf(socket: Fd): DatagramHead | null;
+  /** Throws one datagram away. */
+  dropHead(socket: Fd): void;
+  /** Moves a descriptor that we were started with out of the way of connections. @throws SystemError when it is no socket */
+  takePassed(number: number): PassedSocketFacts;
+  /** connect(2) to a Unix socket; 0: somebody listens, else an errno (ECONNREFUSED: it is stale). */
+  whoListens(address: NativeAddress): number;
+  /** What has come of a line, not a byte beyond it; null: nothing yet; no text and no end: the client has left. */
+  readLine(connection: Fd, limit: number): { readonly text: string; readonly isEnd: boolean } | null;
+  /** send(2) without waiting; a client that is gone is no error. */
+  sendNow(connection: Fd, text: string): void;
   /** getpwnam_r(3), getpwuid_r(3). */
   findUser(
     nameOrId: string | number,
@@ -102,8 +164,8 @@ export interface Addon {
   findGroup(nameOrId: string | number): { name: string; gid: number } | undefined;
   /** getgrouplist(3). */
   groupsOf(name: string, gid: number): number[];
-  /** faccessat(2) for execution, asked as this identity; 0 or an errno. */
-  whyNotExecutable(path: string, identity: NativeIdentity | null): number;
+  /** faccessat(2), asked as this identity (null: our own); 0 or an errno. */
+  whyNoAccess(path: string, access: 'execute' | 'read', identity: NativeIdentity | null): number;
 }
 
 export const addon = load();
@@ -115,7 +177,7 @@ function load(): Addon {
   return require(path) as Addon;
 }
 
-/** From dist/src/native. */
-function packageRoot(): string {
+/** Where package.json stands: three folders above dist/src/native. */
+export function packageRoot(): string {
   return join(__dirname, '../../..');
 }

@@ -12,14 +12,17 @@
  */
 import type { Slots, Verdict } from '../admission/slots';
 import type { Child, Children, Exit } from '../child/children';
-import { connectionFacts } from '../child/facts';
+import { connectionFacts, connectionValues } from '../child/facts';
+import { fillPlan, type Plan } from '../child/plan';
 import { acceptFrom, type AcceptResult } from '../listener/listener';
 import type { Log } from '../log/log';
 import type { PauseReason } from '../log/events';
 import { addon, type AcceptedSocket } from '../native/addon';
 import { asSystemError } from '../native/system-error';
-import type { Hosted, HostedListener } from './hosted';
+import { formatPeer, type Hosted, type HostedListener } from './hosted';
+import type { Mux } from './mux';
 import type { Pauses } from './pauses';
+import type { Redirects } from './redirects';
 
 /** Clients taken from one listener before the others get their turn. */
 const BATCH = 16;
@@ -28,11 +31,15 @@ const MS = 1000;
 /** more: there may be another client. empty: there is none. paused: the listener must wait. */
 export type AcceptOutcome = 'more' | 'empty' | 'paused';
 
-/** A connection whose clone was refused: it keeps its descriptor and its slot until the spawn succeeds. */
-interface Stalled {
+/** An accepted connection that has its slot and wants its child. */
+export interface Attempt {
   readonly hosted: Hosted;
+  /** As it was when the connection was accepted: a reload may change it before the child can be made. */
+  readonly plan: Plan | null;
+  readonly listener: HostedListener;
   readonly socket: AcceptedSocket;
   readonly connection: string;
+  readonly peer: string;
 }
 
 export interface ConnectionParts {
@@ -40,11 +47,15 @@ export interface ConnectionParts {
   readonly slots: Slots;
   readonly children: Children<Hosted>;
   readonly pauses: Pauses;
+  /** Connections that no child serves. */
+  readonly redirects: Redirects;
+  readonly mux: Mux;
 }
 
 export class Connections {
   readonly #parts: ConnectionParts;
-  readonly #stalled: Stalled[] = [];
+  /** Whose clone was refused: each keeps its descriptor and its slot until the spawn succeeds. */
+  readonly #stalled: Attempt[] = [];
   #lastId = 0;
 
   constructor(parts: ConnectionParts) {
@@ -66,8 +77,13 @@ export class Connections {
   }
 
   onChildExit(child: Child<Hosted>, exit: Exit): void {
+    this.#parts.slots.release(child.owner.gate);
+    this.#tellExit(child, exit);
+    child.onEnd?.(exit);
+  }
+
+  #tellExit(child: Child<Hosted>, exit: Exit): void {
     const { gate, service } = child.owner;
-    this.#parts.slots.release(gate);
     const { connection, peer, pid } = child;
     if (exit.failure !== null) {
       this.#parts.log.emit({ event: 'dropped', service: service.name, connection, peer, ...exit.failure });
@@ -100,9 +116,25 @@ export class Connections {
 
   /** For a server that stops at once: nobody will serve these. */
   dropStalled(): void {
-    for (const { hosted, socket, connection } of this.#stalled.splice(0)) {
-      this.#drop(hosted, socket, connection, 'EAGAIN');
+    for (const attempt of this.#stalled.splice(0)) this.#drop(attempt, 'EAGAIN');
+  }
+
+  nextId(): string {
+    this.#lastId += 1;
+    return `c${this.#lastId.toString(16)}`;
+  }
+
+  /** Gives a connection that has its slot to a child. */
+  serve(attempt: Attempt): AcceptOutcome {
+    const error = this.#spawn(attempt);
+    if (error === null) return 'more';
+    if (error !== 'EAGAIN' && error !== 'ENOMEM') {
+      this.#drop(attempt, error);
+      return 'more';
     }
+    this.#stalled.push(attempt);
+    this.#parts.pauses.pause(attempt.listener, error === 'EAGAIN' ? 'processes' : 'memory');
+    return 'paused';
   }
 
   #acceptOne(listener: HostedListener): AcceptOutcome {
@@ -110,23 +142,33 @@ export class Connections {
     const verdict = this.#parts.slots.take(hosted.gate);
     if (verdict !== 'admit') return this.#onFull(listener, verdict);
     const result = acceptFrom(listener);
-    if (result.kind === 'connection') return this.#serve(listener, result.socket);
+    if (result.kind === 'connection') return this.#handOver(listener, result.socket);
     this.#parts.slots.release(hosted.gate);
     return this.#onNothing(listener, result);
   }
 
   #onFull(listener: HostedListener, reason: Exclude<Verdict, 'admit'>): AcceptOutcome {
     const { service, gate } = listener.owner;
-    if (service.whenFull === 'wait') {
-      this.#parts.pauses.pause(listener, reason);
-      return 'paused';
-    }
+    if (service.whenFull === 'wait') return this.#leaveWaiting(listener, reason);
     const result = acceptFrom(listener);
     if (result.kind !== 'connection') return this.#onNothing(listener, result);
     addon.refuse(result.socket.fd);
     const limit = reason === 'full' ? gate.limit : this.#parts.slots.server.limit;
-    this.#parts.log.emit({ event: 'refused', service: service.name, peer: formatPeer(result.socket), reason, limit });
+    this.#parts.log.emit({
+      event: 'refused',
+      service: service.name,
+      peer: formatPeer(listener, result.socket),
+      reason,
+      limit,
+    });
     return 'more';
+  }
+
+  /** The last slot is taken; that concerns nobody before the next client comes. */
+  #leaveWaiting(listener: HostedListener, reason: Exclude<Verdict, 'admit'>): AcceptOutcome {
+    if (!addon.hasWaiting(listener.fd)) return 'empty';
+    this.#parts.pauses.pause(listener, reason);
+    return 'paused';
   }
 
   #onNothing(listener: HostedListener, result: Exclude<AcceptResult, { kind: 'connection' }>): AcceptOutcome {
@@ -136,28 +178,27 @@ export class Connections {
     return 'paused';
   }
 
-  #serve(listener: HostedListener, socket: AcceptedSocket): AcceptOutcome {
-    this.#lastId += 1;
-    const attempt = { hosted: listener.owner, socket, connection: `c${this.#lastId.toString(16)}` };
-    const error = this.#spawn(attempt);
-    if (error === null) return 'more';
-    if (error !== 'EAGAIN' && error !== 'ENOMEM') {
-      this.#drop(attempt.hosted, socket, attempt.connection, error);
-      return 'more';
-    }
-    this.#stalled.push(attempt);
-    this.#parts.pauses.pause(listener, error === 'EAGAIN' ? 'processes' : 'memory');
-    return 'paused';
+  #handOver(listener: HostedListener, socket: AcceptedSocket): AcceptOutcome {
+    const hosted = listener.owner;
+    const { plan } = hosted;
+    const attempt = { hosted, plan, listener, socket, connection: this.nextId(), peer: formatPeer(listener, socket) };
+    const { handler } = hosted.service;
+    if (handler.kind === 'exec') return this.serve(attempt);
+    if (handler.kind === 'redirect') this.#parts.redirects.start(attempt, handler.target);
+    else this.#parts.mux.start(attempt);
+    return 'more';
   }
 
   /** @returns null, or the errno name for which there is no child */
-  #spawn({ hosted, socket, connection }: Stalled): string | null {
-    const { service, plan, gate } = hosted;
-    const peer = formatPeer(socket);
-    const about = { owner: hosted, connection, peer, startedMs: performance.now() };
+  #spawn({ hosted, plan, listener, socket, connection, peer }: Attempt): string | null {
+    const { service, gate } = hosted;
+    if (plan === null) throw new Error(`${service.name} has nothing to run`);
+    const names = { service: service.name, connection };
+    const facts = connectionFacts(socket, listener.address, names);
+    const filled = fillPlan(plan, facts, () => connectionValues(socket, names));
+    const about = { owner: hosted, connection, peer, startedMs: performance.now(), onEnd: null };
     try {
-      const facts = connectionFacts(socket, service.name, connection);
-      const { pid } = this.#parts.children.spawn(plan, socket, facts, about);
+      const { pid } = this.#parts.children.spawn(plan, socket.fd, filled, about);
       const { inUse: children, limit } = gate;
       this.#parts.log.emit({ event: 'accepted', service: service.name, connection, peer, pid, children, limit });
       return null;
@@ -166,10 +207,9 @@ export class Connections {
     }
   }
 
-  #drop(hosted: Hosted, socket: AcceptedSocket, connection: string, error: string): void {
+  #drop({ hosted, socket, connection, peer }: Attempt, error: string): void {
     addon.refuse(socket.fd);
     this.#parts.slots.release(hosted.gate);
-    const peer = formatPeer(socket);
     this.#parts.log.emit({ event: 'dropped', service: hosted.service.name, connection, peer, step: 'clone', error });
   }
 }
@@ -177,8 +217,4 @@ export class Connections {
 function reasonOf(code: string): PauseReason {
   if (code === 'EMFILE' || code === 'ENFILE') return 'open-files';
   return code === 'ENOMEM' || code === 'ENOBUFS' ? 'memory' : 'accept';
-}
-
-function formatPeer({ peerAddress, peerPort }: AcceptedSocket): string {
-  return peerAddress.includes(':') ? `[${peerAddress}]:${peerPort}` : `${peerAddress}:${peerPort}`;
 }

@@ -6,6 +6,8 @@ import type { Child, Children } from '../child/children';
 import type { Log } from '../log/log';
 import type { Connections } from './connections';
 import type { Hosted } from './hosted';
+import type { Mux } from './mux';
+import type { Redirects } from './redirects';
 import type { RetiredListeners } from './retired';
 import type { Roster } from './roster';
 
@@ -21,6 +23,8 @@ export interface DrainParts {
   readonly retired: RetiredListeners;
   readonly children: Children<Hosted>;
   readonly connections: Connections;
+  readonly redirects: Redirects;
+  readonly mux: Mux;
 }
 
 export class Drain {
@@ -37,6 +41,9 @@ export class Drain {
     const { log, roster, retired, children } = this.#parts;
     log.emit({ event: 'stopping', signal, children: children.count });
     const longest = this.#scheduleTermination();
+    this.#after(longest, () => {
+      this.#endOwn();
+    });
     roster.close();
     const isClean = await new Promise<boolean>((resolve) => {
       this.#settle = resolve;
@@ -54,8 +61,9 @@ export class Drain {
 
   /** Called whenever children were collected, and when the last listener is closed. */
   onChildrenEnded(): void {
-    const { retired, children, connections } = this.#parts;
-    if (retired.count === 0 && children.count === 0 && !connections.hasStalled()) this.#settle?.(true);
+    const { retired, children, connections, redirects, mux } = this.#parts;
+    const left = retired.count + children.count + redirects.count + mux.count;
+    if (left === 0 && !connections.hasStalled()) this.#settle?.(true);
   }
 
   /** Resets who still waits, ends every child. */
@@ -64,6 +72,7 @@ export class Drain {
     log.emit({ event: 'terminating', signal, children: children.count });
     retired.closeNow(() => true);
     connections.dropStalled();
+    this.#endOwn();
     for (const child of children) children.signal(child, 'SIGKILL');
     this.#after(GIVE_UP_MS, () => this.#settle?.(false));
     this.onChildrenEnded();
@@ -86,6 +95,12 @@ export class Drain {
       });
     }
     return Math.max(0, ...graces);
+  }
+
+  /** Connections that stdiod itself serves. */
+  #endOwn(): void {
+    this.#parts.redirects.endAll();
+    this.#parts.mux.endAll();
   }
 
   #signalAll(signal: 'SIGTERM' | 'SIGKILL', isDue: (child: Child<Hosted>) => boolean): void {

@@ -2,32 +2,47 @@
  * What the configuration loader asks of this machine (config/host.ts), answered by the addon and /proc.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import type { Host } from '../config/host';
-import { readTcpPortNames } from '../config/port-names';
-import { addon } from '../native/addon';
+import { join } from 'node:path';
+import type { Capability, Host } from '../config/host';
+import { readPortNames } from '../config/port-names';
+import { addon, packageRoot } from '../native/addon';
 import { errnoName } from '../native/system-error';
+import type { PassedSocket } from '../service/listen-text';
 
-const CAP_NET_BIND_SERVICE = 10n;
+/** From linux/capability.h. */
+const CAPABILITIES: Readonly<Record<Capability, bigint>> = {
+  CAP_CHOWN: 0n,
+  CAP_NET_BIND_SERVICE: 10n,
+  CAP_NET_ADMIN: 12n,
+  CAP_NET_RAW: 13n,
+};
 const FIRST_UNPRIVILEGED = 1024;
 
-export function systemHost(): Host {
+/** @param passed the sockets that stdiod was started with (listener/passed.ts) */
+export function systemHost(passed: readonly PassedSocket[]): Host {
   const firstUnprivileged = readFirstUnprivilegedPort();
-  const mayBindAll = hasCapability(CAP_NET_BIND_SERVICE);
+  const effective = readEffectiveCapabilities();
+  const hasCapability = (name: Capability): boolean => ((effective >> CAPABILITIES[name]) & 1n) === 1n;
   return {
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
     hasIpv6: existsSync('/proc/net/if_inet6'),
     environment: process.env,
+    builtinProgram: join(packageRoot(), 'dist/services/builtin'),
     findUser: (nameOrId) => addon.findUser(nameOrId),
     findGroup: (nameOrId) => addon.findGroup(nameOrId),
     groupsOf: ({ name, gid }) => addon.groupsOf(name, gid),
-    whyNotExecutable: (path, identity) => {
-      const error = addon.whyNotExecutable(path, identity);
-      return error === 0 ? null : errnoName(error);
-    },
-    tcpPortNames: () => readTcpPortNames(),
-    mayBindPort: (port) => port === 0 || mayBindAll || port >= firstUnprivileged,
+    whyNotExecutable: (path, identity) => errnoNameOrNull(addon.whyNoAccess(path, 'execute', identity)),
+    whyNotReadable: (path, identity) => errnoNameOrNull(addon.whyNoAccess(path, 'read', identity)),
+    hasCapability,
+    mayBindPort: (port) => port === 0 || hasCapability('CAP_NET_BIND_SERVICE') || port >= firstUnprivileged,
+    portNames: (protocol) => readPortNames(protocol),
+    passedSockets: () => passed,
   };
+}
+
+function errnoNameOrNull(error: number): string | null {
+  return error === 0 ? null : errnoName(error);
 }
 
 function readFirstUnprivilegedPort(): number {
@@ -35,9 +50,9 @@ function readFirstUnprivilegedPort(): number {
   return text === null ? FIRST_UNPRIVILEGED : Number(text);
 }
 
-function hasCapability(number: bigint): boolean {
-  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readProc('/proc/self/status') ?? '')?.[1] ?? '0';
-  return ((BigInt(`0x${effective}`) >> number) & 1n) === 1n;
+function readEffectiveCapabilities(): bigint {
+  const hex = /^CapEff:\s*([0-9a-f]+)$/m.exec(readProc('/proc/self/status') ?? '')?.[1] ?? '0';
+  return BigInt(`0x${hex}`);
 }
 
 function readProc(path: string): string | null {

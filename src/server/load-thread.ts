@@ -3,6 +3,13 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadConfiguration } from '../config/load';
+import type { PassedSocket } from '../service/listen-text';
 import { systemHost } from './host';
 
-parentPort?.postMessage(loadConfiguration(workerData as string, systemHost()));
+export interface LoadOrder {
+  readonly file: string;
+  readonly passed: readonly PassedSocket[];
+}
+
+const { file, passed } = workerData as LoadOrder;
+parentPort?.postMessage(loadConfiguration(file, systemHost(passed)));

@@ -4,8 +4,9 @@
  * are closed again.
  */
 import type { Listeners } from '../listener/listener';
+import { passedNumber } from '../listener/passed';
 import { asSystemError, describeSystemError, type SystemError } from '../native/system-error';
-import { formatAddress, type ListenAddress, type SocketAddress } from '../service/address';
+import { formatAddress, type InternetAddress, type ListenAddress, type SocketAddress } from '../service/address';
 import type { Service } from '../service/service';
 import type { Hosted, HostedListener } from './hosted';
 
@@ -38,7 +39,13 @@ export function openListeners(
 
 /** What makes two addresses the same listener: the address, or the place in its service where the kernel chose the port. */
 export function listenKey(service: string, entry: number, address: SocketAddress): string {
-  return address.port === 0 ? `${service} ${entry} ${address.address}` : formatAddress(address);
+  const isChosen = 'address' in address && address.port === 0;
+  return isChosen ? `${service} ${entry} ${address.type} ${address.address}` : addressKey(address);
+}
+
+/** A passed socket is one, whether it is called by its name or by its number. */
+export function addressKey(address: SocketAddress): string {
+  return address.family === 'passed' ? `fd ${passedNumber(address.name) ?? address.name}` : formatAddress(address);
 }
 
 /** `listen 0.0.0.0:80 (http): EACCES permission denied`, as the log and the terminal show it. */
@@ -84,7 +91,8 @@ class Attempt {
     for (let attempt = 1; ; attempt += 1) {
       const [one] = this.#openOne(service, owner, first);
       if (one === undefined) return [];
-      const two = this.#tryOpen(service, owner, { ...second, port: one.address.port });
+      const port = 'port' in one.address ? one.address.port : 0;
+      const two = this.#tryOpen(service, owner, { ...second, port });
       if ('fd' in two) return [one, this.#keep(two)];
       if (attempt === PAIR_ATTEMPTS) return this.#fail(service, second, two);
       this.#fresh.pop();
@@ -116,8 +124,9 @@ class Attempt {
   }
 }
 
-type Pair = readonly [SocketAddress, SocketAddress];
+type Pair = readonly [InternetAddress, InternetAddress];
 
 function isPair(entry: ListenAddress): entry is { readonly sockets: Pair } {
-  return entry.sockets.length === 2 && entry.sockets[0]?.port === 0;
+  const [first] = entry.sockets;
+  return entry.sockets.length === 2 && first !== undefined && 'address' in first && first.port === 0;
 }

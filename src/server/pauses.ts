@@ -45,7 +45,7 @@ export class Pauses {
 
   pause(listener: HostedListener, reason: PauseReason): void {
     const before = this.#reasons.get(listener);
-    if (before === reason) return;
+    if (before === reason || listener.isClosed) return;
     if (before !== undefined) this.#stopWaiting(listener, before);
     this.#reasons.set(listener, reason);
     this.#queueOf(listener, reason).add(listener);

@@ -11,13 +11,14 @@ import { chooseFormat } from '../log/format';
 import type { Log } from '../log/log';
 import { describeSystemError } from '../native/system-error';
 import { formatAddress } from '../service/address';
+import type { LoadOrder } from './load-thread';
 import type { ListenFailure } from './open-listeners';
 import type { Server } from './server';
 
 const STDERR = 2;
 
 export class Reloader {
-  readonly #file: string;
+  readonly #order: LoadOrder;
   readonly #server: Server;
   readonly #log: Log;
   readonly #isJson: boolean;
@@ -26,8 +27,8 @@ export class Reloader {
   #isStopped = false;
 
   /** @param isJson the operator asked for JSON lines, whatever the file says */
-  constructor(file: string, server: Server, log: Log, isJson: boolean) {
-    this.#file = file;
+  constructor(order: LoadOrder, server: Server, log: Log, isJson: boolean) {
+    this.#order = order;
     this.#server = server;
     this.#log = log;
     this.#isJson = isJson;
@@ -48,7 +49,7 @@ export class Reloader {
     this.#isRunning = true;
     while (this.#isWantedAgain) {
       this.#isWantedAgain = false;
-      const result = await loadOnThread(this.#file);
+      const result = await loadOnThread(this.#order);
       if (!this.#isStopped) this.#apply(result);
     }
     this.#isRunning = false;
@@ -90,9 +91,10 @@ export class Reloader {
 }
 
 /** A loader that fails in a way that we did not foresee must not end the server either: it reads as a problem of the file. */
-function loadOnThread(file: string): Promise<LoadResult> {
+function loadOnThread(order: LoadOrder): Promise<LoadResult> {
+  const { file } = order;
   return new Promise((resolve) => {
-    const worker = startThread(file);
+    const worker = startThread(order);
     if (worker instanceof Error) {
       resolve(asProblem(file, worker));
       return;
@@ -110,9 +112,9 @@ function loadOnThread(file: string): Promise<LoadResult> {
 }
 
 /** With its own ends of stdout and stderr: ours would be opened as streams, which makes them non-blocking for all who share them. */
-function startThread(file: string): Worker | Error {
+function startThread(order: LoadOrder): Worker | Error {
   try {
-    return new Worker(join(__dirname, 'load-thread.js'), { workerData: file, stdout: true, stderr: true });
+    return new Worker(join(__dirname, 'load-thread.js'), { workerData: order, stdout: true, stderr: true });
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }

@@ -5,10 +5,10 @@
  */
 import type { Listeners } from '../listener/listener';
 import { addon } from '../native/addon';
-import { asSystemError } from '../native/system-error';
-import { formatAddress } from '../service/address';
+import type { SocketAddress } from '../service/address';
 import type { AcceptOutcome } from './connections';
 import type { Hosted, HostedListener } from './hosted';
+import { addressKey } from './open-listeners';
 import type { Pauses } from './pauses';
 
 /** How long a handshake that was under way may take to arrive in the queue; also how often the queue is looked at. */
@@ -35,7 +35,8 @@ export class RetiredListeners {
 
   retire(listener: HostedListener): void {
     if (this.#deadlines.has(listener)) return;
-    tryHoldOff(listener, true);
+    listener.holdOff();
+    listener.isRetired = true;
     this.#deadlines.set(listener, performance.now() + listener.owner.service.stopGraceMs);
     this.#startTimer();
   }
@@ -46,14 +47,17 @@ export class RetiredListeners {
     this.#tellIfEmpty();
   }
 
-  /** By the address that they are bound to. */
+  /** By the address that they are bound to. A Unix socket whose path is gone is not among them: it is bound anew. */
   byKey(): Map<string, HostedListener> {
-    return new Map([...this.#deadlines.keys()].map((listener) => [formatAddress(listener.address), listener]));
+    const revivable = [...this.#deadlines.keys()].filter(({ address }) => !hasPath(address));
+    return new Map(revivable.map((listener) => [addressKey(keptAddress(listener)), listener]));
   }
 
   /** Takes a listener back into service, if it was here at all. */
   revive(listener: HostedListener): void {
-    if (this.#deadlines.delete(listener)) tryHoldOff(listener, false);
+    if (!this.#deadlines.delete(listener)) return;
+    listener.welcome();
+    listener.isRetired = false;
   }
 
   /** Accepts what waits now, as far as there are slots. */
@@ -80,11 +84,17 @@ export class RetiredListeners {
   #closeEmpty(): void {
     const now = performance.now();
     for (const [listener, deadline] of this.#deadlines) {
-      // Right before the close, so that where clients could not be held off none comes in between.
-      this.drain(listener);
-      if (now >= deadline || !addon.hasWaiting(listener.fd)) this.#close(listener);
+      // A child of a wait service serves what is in the queue; to close under its feet what it has not yet copied ends it.
+      if (!listener.isLent && this.#isDone(listener, deadline, now)) this.#close(listener);
     }
     this.#tellIfEmpty();
+  }
+
+  /** Empties the queue right before the close: where clients could not be held off, none comes in between. */
+  #isDone(listener: HostedListener, deadline: number, now: number): boolean {
+    if (listener.isResting) return true;
+    this.drain(listener);
+    return now >= deadline || (!listener.isLent && !addon.hasWaiting(listener.fd));
   }
 
   #close(listener: HostedListener): void {
@@ -101,11 +111,11 @@ export class RetiredListeners {
   }
 }
 
-/** Some kernels want CAP_NET_ADMIN for a socket filter. Without it clients go on coming until the close. */
-function tryHoldOff(listener: HostedListener, isOn: boolean): void {
-  try {
-    addon.holdOff(listener.fd, isOn);
-  } catch (error) {
-    asSystemError(error);
-  }
+function hasPath(address: SocketAddress): boolean {
+  return address.family === 'unix' && !address.path.startsWith('@');
+}
+
+/** A passed socket is wanted by its name, any other by what it is bound to. */
+function keptAddress({ configured, address }: HostedListener): SocketAddress {
+  return configured.family === 'passed' ? configured : address;
 }

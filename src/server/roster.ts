@@ -4,18 +4,20 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Slots } from '../admission/slots';
-import { preparePlan } from '../child/plan';
+import { preparePlan, type Plan } from '../child/plan';
 import type { Listeners } from '../listener/listener';
-import { addon } from '../native/addon';
-import type { SocketAddress } from '../service/address';
+import type { Log } from '../log/log';
+import { asSystemError, describeSystemError } from '../native/system-error';
+import { formatAddress, type SocketAddress } from '../service/address';
 import { diffServices, type ServiceDiff } from '../service/diff';
-import type { Configuration, Service } from '../service/service';
+import type { Configuration, Service, SocketOptions } from '../service/service';
 import type { Hosted, HostedListener } from './hosted';
 import { listenKey, openListeners, type ListenFailure, type OpenedSockets } from './open-listeners';
 import type { Pauses } from './pauses';
 import type { RetiredListeners } from './retired';
 
 export interface RosterParts {
+  readonly log: Log;
   readonly listeners: Listeners<Hosted>;
   readonly pauses: Pauses;
   readonly retired: RetiredListeners;
@@ -41,6 +43,11 @@ export class Roster {
 
   [Symbol.iterator](): IterableIterator<Hosted> {
     return this.#hosted.values();
+  }
+
+  /** The service of that name, while it is hosted. */
+  find(name: string): Hosted | undefined {
+    return this.#hosted.get(name);
   }
 
   apply(configuration: Configuration): Applied {
@@ -70,11 +77,21 @@ export class Roster {
   }
 
   #hostedFor(service: Service): Hosted {
-    const known = this.#hosted.get(service.name) ?? this.#leaving.get(service.name);
+    const known = this.#hosted.get(service.name) ?? this.#comingBack(service);
     if (known !== undefined) return known;
-    const plan = preparePlan(service, this.#parts.nullFd);
+    const plan = this.#planFor(service);
     const gate = { limit: service.maxConnections, inUse: 0 };
     return { service, plan, gate, listeners: [], pausedListeners: 0 };
+  }
+
+  /** The child of a wait service that was removed may stay for long, and has nothing to do with a socket bound anew. */
+  #comingBack(service: Service): Hosted | undefined {
+    return service.wait ? undefined : this.#leaving.get(service.name);
+  }
+
+  #planFor(service: Service): Plan | null {
+    const { handler } = service;
+    return handler.kind === 'exec' ? preparePlan(service, handler.command, this.#parts.nullFd) : null;
   }
 
   #open(wanted: ReadonlyMap<Service, Hosted>): OpenedSockets | readonly ListenFailure[] {
@@ -83,7 +100,9 @@ export class Roster {
     const opened = openListeners(wanted, this.#parts.listeners, find);
     if (!isFailed(opened)) return opened;
     const goers = this.#goers(wanted, existing);
-    const blockers = goers.filter((listener) => opened.some(({ address }) => isInTheWay(listener, address)));
+    // What a child has is not ours to close: the address is free when the child leaves.
+    const closable = goers.filter(({ isLent }) => !isLent);
+    const blockers = closable.filter((listener) => opened.some(({ address }) => isInTheWay(listener, address)));
     return blockers.length === 0 ? opened : this.#openOver(blockers, wanted, find);
   }
 
@@ -108,10 +127,17 @@ export class Roster {
     this.#parts.retired.closeNow((candidate) => candidate === listener);
   }
 
-  #reopen({ owner, address }: HostedListener): void {
-    const at = owner.listeners.findIndex((listener) => listener.isClosed);
-    const [again] = owner.listeners.splice(at, 1, this.#parts.listeners.open(address, owner.service.socket, owner));
-    if (again !== undefined) this.#parts.listeners.resume(owner.listeners[at] ?? again);
+  #reopen(closed: HostedListener): void {
+    const { owner, address } = closed;
+    const at = owner.listeners.indexOf(closed);
+    if (at < 0) return;
+    try {
+      const again = this.#parts.listeners.open(address, owner.service.socket, owner);
+      owner.listeners[at] = again;
+      this.#parts.listeners.resume(again);
+    } catch (error) {
+      this.#tellFailed('listen', closed, error, 'not served until the next reload');
+    }
   }
 
   /** Our listeners by key, those on their way out included: they are put back into service when they are wanted. */
@@ -155,7 +181,7 @@ export class Roster {
 
   #install(service: Service, hosted: Hosted, listeners: readonly HostedListener[]): void {
     const isChanged = !isDeepStrictEqual(hosted.service, service);
-    if (isChanged) hosted.plan = preparePlan(service, this.#parts.nullFd);
+    if (isChanged) hosted.plan = this.#planFor(service);
     for (const listener of listeners) this.#adopt(listener, hosted, service);
     hosted.service = service;
     hosted.gate.limit = service.maxConnections;
@@ -167,12 +193,45 @@ export class Roster {
   /** An address may go from one service to another; its socket, with the clients in its queue, stays. */
   #adopt(listener: HostedListener, hosted: Hosted, { socket }: Service): void {
     this.#parts.retired.revive(listener);
-    if (!isDeepStrictEqual(listener.owner.service.socket, socket)) addon.setListenerOptions(listener.fd, socket);
+    if (!isDeepStrictEqual(listener.owner.service.socket, socket)) this.#setOptions(listener, socket);
     if (listener.owner !== hosted) {
       this.#parts.pauses.forget(listener);
       listener.owner = hosted;
     }
     if (!this.#parts.pauses.has(listener)) this.#parts.listeners.resume(listener);
+  }
+
+  /** The socket has served with its options so far and goes on so where the kernel refuses a change. */
+  #setOptions(listener: HostedListener, socket: SocketOptions): void {
+    const before = listener.owner.service.socket.extra;
+    const unset = Object.keys(before).filter((name) => !(name in socket.extra));
+    try {
+      listener.change(socket);
+      if (unset.length > 0) this.#tellKept(listener, unset);
+    } catch (error) {
+      this.#tellFailed('setsockopt', listener, error, 'options kept');
+    }
+  }
+
+  /** The kernel has no call that takes an option back. */
+  #tellKept({ address, owner }: HostedListener, names: readonly string[]): void {
+    const error = `${names.join(', ')} cannot be taken back`;
+    const action = 'kept until stdiod starts anew';
+    const service = owner.service.name;
+    this.#parts.log.emit({
+      event: 'failed',
+      verb: 'setsockopt',
+      address: formatAddress(address),
+      service,
+      error,
+      action,
+    });
+  }
+
+  #tellFailed(verb: string, { address, owner }: HostedListener, error: unknown, action: string): void {
+    const text = describeSystemError(asSystemError(error));
+    const service = owner.service.name;
+    this.#parts.log.emit({ event: 'failed', verb, address: formatAddress(address), service, error: text, action });
   }
 }
 
@@ -191,5 +250,6 @@ function keysOf(service: Service): string[] {
 
 /** Only a wildcard and one of its own addresses exclude each other without being the same. */
 function isInTheWay({ address }: HostedListener, wanted: SocketAddress): boolean {
-  return address.family === wanted.family && address.port === wanted.port;
+  if (!('address' in address) || !('address' in wanted)) return false;
+  return address.family === wanted.family && address.type === wanted.type && address.port === wanted.port;
 }

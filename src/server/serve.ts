@@ -5,6 +5,7 @@ import { isatty } from 'node:tty';
 import { Log } from '../log/log';
 import { chooseFormat, formatJson } from '../log/format';
 import { openOutput } from '../log/output';
+import type { PassedSocket } from '../service/listen-text';
 import type { Configuration } from '../service/service';
 import { describeFailure } from './open-listeners';
 import { Reloader } from './reload';
@@ -18,6 +19,8 @@ export interface ServeOptions {
   /** Read again at HUP; null: there is no file. */
   readonly file: string | null;
   readonly signals: Signals;
+  /** Sockets that stdiod was started with. */
+  readonly passed: readonly PassedSocket[];
   /** JSON lines, whatever the configuration says. */
   readonly json: boolean;
 }
@@ -27,13 +30,14 @@ export type Served =
   /** Whether every child was collected before the end. */
   | { readonly isOpen: true; readonly isClean: boolean };
 
-export async function serve({ configuration, file, signals, json }: ServeOptions): Promise<Served> {
+export async function serve({ configuration, file, signals, passed, json }: ServeOptions): Promise<Served> {
   const format = json ? formatJson : chooseFormat(configuration.log.format, isatty(STDERR));
   const log = new Log(openOutput(), format);
   const server = new Server(log, configuration.limits.maxConnections);
   const failures = server.apply(configuration);
   if (failures.length > 0) return { isOpen: false, failures: failures.map(describeFailure) };
-  const reloader = file === null ? null : new Reloader(file, server, log, json);
+  for (const socket of unusedSockets(configuration, passed)) log.emit({ event: 'unused', socket });
+  const reloader = file === null ? null : new Reloader({ file, passed }, server, log, json);
   const isClean = await new Promise<boolean>((resolve) => {
     const control = new Control(server, reloader, log, resolve);
     signals.listen((signal) => {
@@ -42,6 +46,15 @@ export async function serve({ configuration, file, signals, json }: ServeOptions
   });
   log.flush();
   return { isOpen: true, isClean };
+}
+
+/** What somebody went to the trouble of passing is probably meant to be used. */
+function unusedSockets({ services }: Configuration, passed: readonly PassedSocket[]): string[] {
+  const addresses = services.filter(({ enabled }) => enabled).flatMap(({ listen }) => listen);
+  const sockets = addresses.flatMap((address) => address.sockets);
+  const used = new Set(sockets.flatMap((socket) => (socket.family === 'passed' ? [socket.name] : [])));
+  const isUnused = ({ name, number }: PassedSocket): boolean => !used.has(name) && !used.has(String(number));
+  return passed.filter(isUnused).map(({ name, number }) => `fd:${number} (${name})`);
 }
 
 class Control {

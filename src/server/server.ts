@@ -11,11 +11,14 @@ import { addon } from '../native/addon';
 import { formatAddress } from '../service/address';
 import type { Gate } from '../admission/slots';
 import type { Configuration } from '../service/service';
-import { Connections } from './connections';
+import { Connections, type AcceptOutcome, type Attempt } from './connections';
 import { Drain } from './drain';
+import { Handovers } from './handovers';
 import type { Hosted, HostedListener } from './hosted';
+import { Mux } from './mux';
 import type { ListenFailure } from './open-listeners';
 import { Pauses } from './pauses';
+import { Redirects } from './redirects';
 import { RetiredListeners } from './retired';
 import { Roster, type Applied } from './roster';
 
@@ -27,25 +30,40 @@ export class Server {
   readonly #pauses: Pauses;
   readonly #connections: Connections;
   readonly #roster: Roster;
+  readonly #handovers: Handovers;
+  readonly #redirects: Redirects;
+  readonly #mux: Mux;
   readonly #drain: Drain;
   /** Gates of the children that were collected in this turn. */
   readonly #freed = new Set<Gate>();
 
   constructor(log: Log, maxConnections: number) {
     if (process.env['STDIOD_SPAWN'] === 'fork') addon.setPlainFork(true);
-    const accept = (listener: HostedListener) => this.#connections.onReadable(listener);
+    const accept = (listener: HostedListener): AcceptOutcome => this.#onReadable(listener);
     this.#log = log;
     this.#slots = new Slots(maxConnections);
     this.#listeners = new Listeners(accept);
     this.#children = this.#makeChildren();
     this.#pauses = this.#makePauses();
     const retired = new RetiredListeners(this.#listeners, this.#pauses, accept);
+    this.#redirects = new Redirects({
+      log,
+      slots: this.#slots,
+      onEnd: (attempt) => {
+        this.#onFreed(attempt);
+      },
+    });
+    this.#mux = this.#makeMux();
     const { slots, children, pauses } = { slots: this.#slots, children: this.#children, pauses: this.#pauses };
-    this.#connections = new Connections({ log, slots, children, pauses });
+    const [redirects, mux, listeners] = [this.#redirects, this.#mux, this.#listeners];
+    this.#connections = new Connections({ log, slots, children, pauses, redirects, mux });
+    const nextId = (): string => this.#connections.nextId();
+    this.#handovers = new Handovers({ log, slots, children, listeners, pauses, nextId });
     // Opened before any connection, so that its number is low: a child copies the descriptor table up to it.
     const nullFd = openSync('/dev/null', 'r+');
-    this.#roster = new Roster({ listeners: this.#listeners, pauses, retired, slots, nullFd });
-    this.#drain = new Drain({ log, roster: this.#roster, retired, children, connections: this.#connections });
+    this.#roster = new Roster({ log, listeners, pauses, retired, slots, nullFd });
+    const [roster, connections] = [this.#roster, this.#connections];
+    this.#drain = new Drain({ log, roster, retired, children, connections, redirects, mux });
   }
 
   /** Takes this configuration in place of the one before, or changes nothing. */
@@ -103,12 +121,39 @@ export class Server {
     );
   }
 
+  #onReadable(listener: HostedListener): AcceptOutcome {
+    // A child has the socket, whatever a reload has made of its service meanwhile.
+    if (listener.isLent || listener.isResting) return 'empty';
+    const { wait } = listener.owner.service;
+    return wait ? this.#handovers.onReadable(listener) : this.#connections.onReadable(listener);
+  }
+
+  /** A connection that no child served has ended. */
+  #onFreed({ hosted }: Attempt): void {
+    this.#pauses.onRoom([hosted.gate]);
+    this.#drain.onChildrenEnded();
+  }
+
+  #makeMux(): Mux {
+    return new Mux({
+      log: this.#log,
+      slots: this.#slots,
+      services: () => this.#roster,
+      serve: (attempt) => {
+        this.#connections.serve(attempt);
+      },
+      onEnd: (attempt) => {
+        this.#onFreed(attempt);
+      },
+    });
+  }
+
   #makePauses(): Pauses {
     return new Pauses({
       log: this.#log,
       slots: this.#slots,
       listeners: this.#listeners,
-      tryAccept: (listener) => this.#connections.onReadable(listener),
+      tryAccept: (listener) => this.#onReadable(listener),
       retryStalled: () => this.#connections.retryStalled(),
       hasStalled: () => this.#connections.hasStalled(),
     });
@@ -117,7 +162,8 @@ export class Server {
   #tellListening({ fresh }: Applied & { ok: true }): void {
     for (const { address, owner } of fresh) {
       const { name, socket } = owner.service;
-      this.#log.emit({ event: 'listening', service: name, address: formatAddress(address), backlog: socket.backlog });
+      const backlog = address.type === 'datagram' ? undefined : socket.backlog;
+      this.#log.emit({ event: 'listening', service: name, address: formatAddress(address), backlog });
     }
   }
 }

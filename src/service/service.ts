@@ -10,14 +10,21 @@ export interface Service {
   readonly description: string | null;
   readonly enabled: boolean;
   readonly listen: readonly ListenAddress[];
-  readonly command: Command;
+  readonly handler: Handler;
+  /**
+   * The child gets the listening (or datagram) socket itself, and stdiod leaves that alone until the child exits.
+   * Always true with datagram sockets.
+   */
+  readonly wait: boolean;
+  /** Offered by name through the `tcpmux` built-in (RFC 1078); `plus`: the daemon sends the `+` reply for the program. */
+  readonly tcpmux: 'plain' | 'plus' | null;
   /** Who the child runs as; null: as stdiod itself does, with nothing to change. */
   readonly identity: Identity | null;
-  /** Absolute path of the child's working directory. */
+  /** Absolute path of the child's working directory, as a template. */
   readonly directory: string;
   /** 0 to 0o777. */
   readonly umask: number;
-  /** The child's whole environment but for the facts of its connection. */
+  /** The child's whole environment but for the facts of its connection; values are templates. */
   readonly environment: Readonly<Record<string, string>>;
   /** Where the child's fd 2 leads. */
   readonly stderr: 'socket' | 'null';
@@ -29,10 +36,19 @@ export interface Service {
   readonly stopGraceMs: number;
 }
 
+/** What becomes of a connection. Built-ins other than tcpmux are commands of our own. */
+export type Handler =
+  | { readonly kind: 'exec'; readonly command: Command }
+  | { readonly kind: 'redirect'; readonly target: RedirectTarget }
+  | { readonly kind: 'tcpmux' };
+
+/** Where `redirect` forwards to; a host name is resolved for each connection. */
+export type RedirectTarget = { readonly host: string; readonly port: number } | { readonly path: string };
+
 export interface Command {
   /** Absolute path of the program. */
   readonly path: string;
-  /** The words that the program sees; the first is its own name. Never empty. */
+  /** The words that the program sees, as templates (template.ts); the first is its own name. Never empty. */
   readonly argv: readonly string[];
 }
 
@@ -53,7 +69,33 @@ export interface SocketOptions {
   readonly backlog: number;
   readonly nodelay: boolean;
   readonly keepalive: boolean;
+  /** By the kernel's name (SOCKET_OPTIONS); only those that the configuration gives. */
+  readonly extra: Readonly<Partial<Record<SocketOption, number | string>>>;
+  /** Of a Unix socket with a path: permission bits, owner and group; null: as they come. */
+  readonly mode: number | null;
+  readonly owner: number | null;
+  readonly group: number | null;
 }
+
+/** What native/options.cc can set. Flags are 0 or 1, times in the kernel's unit, SO_BINDTODEVICE a name. */
+export const SOCKET_OPTIONS = [
+  'SO_BINDTODEVICE',
+  'SO_REUSEPORT',
+  'SO_MARK',
+  'SO_RCVBUF',
+  'SO_SNDBUF',
+  'IP_FREEBIND',
+  'IP_TRANSPARENT',
+  'IP_TOS',
+  'IPV6_V6ONLY',
+  'TCP_KEEPIDLE',
+  'TCP_KEEPINTVL',
+  'TCP_KEEPCNT',
+  'TCP_USER_TIMEOUT',
+  'TCP_DEFER_ACCEPT',
+  'TCP_FASTOPEN',
+] as const;
+export type SocketOption = (typeof SOCKET_OPTIONS)[number];
 
 /** Everything that one load of the configuration says. */
 export interface Configuration {

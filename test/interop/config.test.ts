@@ -1,7 +1,7 @@
 /**
  * Every shipped configuration: it is right where its programs are installed, and says what is missing where they are not.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { endAll } from '../system/endings';
 import { main, project } from '../system/fixtures';
@@ -20,6 +20,17 @@ interface Example {
 }
 
 const EXAMPLES: Readonly<Record<string, Example>> = {
+  'builtins.yaml': {
+    needs: [],
+    hide: (shipped) => {
+      rmSync(shipped.path('services/quotes.txt'));
+    },
+    complaint: /services\.qotd\.quotes: .*quotes\.txt/,
+  },
+  'chat.yaml': {
+    needs: ['python3'],
+    complaint: /services\.chat\.exec: .*env does not find "python3"/,
+  },
   'git.yaml': { needs: ['git'], complaint: /services\.git\.exec\[0\]: there is no program "git"/ },
   'one-liner.yaml': { needs: [], complaint: /services\.greet\.exec\[0\]: there is no program "sh"/ },
   'rsync.yaml': { needs: ['rsync'], complaint: /services\.rsync\.exec: there is no program "rsync"/ },

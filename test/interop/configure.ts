@@ -12,6 +12,14 @@ export function oneService(exec: readonly string[], more: Readonly<Record<string
   return JSON.stringify({ services: { it: { listen: '127.0.0.1:0', exec, ...more } } });
 }
 
+/** As `daemon.port`, also where the address ends with its protocol. */
+export function portOf(daemon: Daemon, service?: string): number {
+  const [found] = daemon.all('listening').filter((event) => service === undefined || event.service === service);
+  const port = /:(\d+)(\/\w+)?$/.exec(found?.address ?? '')?.[1];
+  if (port === undefined) throw new Error(`${service ?? 'nothing'} listens: ${daemon.stderr}`);
+  return Number(port);
+}
+
 /** Loopback, for programs that are asked over IPv4 and over IPv6. */
 export const BOTH_FAMILIES = ['127.0.0.1:0', '[::1]:0'];
 

@@ -38,9 +38,44 @@ test('lists the groups of a user as id(1) does, and for a stranger the given one
   expect(stranger).toEqual([4711]);
 });
 
+test('tells why a path cannot be read, and 0 when it can', async () => {
+  const why = await inFreshProcess(({ addon, becomeNobody, fs, temporaryFolder }) => {
+    const secret = `${temporaryFolder()}/secret`;
+    fs.writeFileSync(secret, '', { mode: 0 });
+    becomeNobody();
+    return ['/etc/passwd', '/no/such/file', secret].map((path) => addon.whyNoAccess(path, 'read', null));
+  });
+  const { EACCES, ENOENT } = { EACCES: 13, ENOENT: 2 };
+  expect(why).toEqual([0, ENOENT, EACCES]);
+});
+
+testWith(ROOT)('a file that may be read by its reader need not be executable, and the other way round', async () => {
+  const why = await inFreshProcess(({ addon, fs, temporaryFolder }) => {
+    const folder = temporaryFolder();
+    fs.chmodSync(folder, 0o755);
+    const [readable, executable] = [`${folder}/readable`, `${folder}/executable`];
+    fs.writeFileSync(readable, '');
+    fs.writeFileSync(executable, '');
+    fs.chmodSync(readable, 0o644);
+    fs.chmodSync(executable, 0o711);
+    const nobody = { uid: 65534, gid: 65534, groups: [] };
+    return [readable, executable].map((path) => [
+      addon.whyNoAccess(path, 'read', nobody),
+      addon.whyNoAccess(path, 'execute', nobody),
+    ]);
+  });
+  const EACCES = 13;
+  expect(why).toEqual([
+    [0, EACCES],
+    [EACCES, 0],
+  ]);
+});
+
 test('tells why a path cannot be executed, and 0 when it can', async () => {
   const why = await inFreshProcess(({ addon }) =>
-    ['/bin/sh', '/etc/passwd', '/no/such/file', '/etc/passwd/below'].map((path) => addon.whyNotExecutable(path, null)),
+    ['/bin/sh', '/etc/passwd', '/no/such/file', '/etc/passwd/below'].map((path) =>
+      addon.whyNoAccess(path, 'execute', null),
+    ),
   );
   const { EACCES, ENOENT, ENOTDIR } = { EACCES: 13, ENOENT: 2, ENOTDIR: 20 };
   expect(why).toEqual([0, EACCES, ENOENT, ENOTDIR]);
@@ -56,9 +91,9 @@ testWith(ROOT)('asks as the identity that will run the program, its groups inclu
       { uid: 65534, gid: 65534, groups: [65534] },
       { uid: 65534, gid: 65534, groups: [4711] },
     ];
-    const closed = [addon.whyNotExecutable(program, nobody), addon.whyNotExecutable(program, member)];
+    const closed = [addon.whyNoAccess(program, 'execute', nobody), addon.whyNoAccess(program, 'execute', member)];
     fs.chmodSync(folder, 0o755);
-    const open = [addon.whyNotExecutable(program, nobody), addon.whyNotExecutable(program, member)];
+    const open = [addon.whyNoAccess(program, 'execute', nobody), addon.whyNoAccess(program, 'execute', member)];
     return { closed, open, uid: process.getuid?.(), gid: process.getgid?.(), groups: process.getgroups?.() };
   });
   const before = { uid: process.getuid?.(), gid: process.getgid?.(), groups: process.getgroups?.() };
@@ -69,7 +104,7 @@ testWith(ROOT)('a question about somebody else leaves no zombie and is not taken
   const seen = await inFreshProcess(async ({ addon, plan, nullConnection, exitOf, exits, openReaper, children }) => {
     openReaper();
     const nobody = { uid: 65534, gid: 65534, groups: [] };
-    for (let times = 0; times < 100; times += 1) addon.whyNotExecutable('/bin/sh', nobody);
+    for (let times = 0; times < 100; times += 1) addon.whyNoAccess('/bin/sh', 'execute', nobody);
     const left = children();
     await exitOf(addon.spawn(plan(['/bin/true']), nullConnection(), ''));
     return { left, exits: exits.size };

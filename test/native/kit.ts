@@ -3,17 +3,20 @@
  * view of this process as witness.
  */
 import { execFileSync, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import {
   addon,
   REAP_FIELDS,
   type AcceptedSocket,
   type Fd,
   type ListenerOptions,
+  type NativeAddress,
   type NativeIdentity,
   type NativePlan,
   type PlanOptions,
@@ -29,7 +32,7 @@ export interface Exit {
   readonly error: number;
 }
 
-const OPTIONS: ListenerOptions = { backlog: 128, nodelay: false, keepalive: false };
+const OPTIONS: ListenerOptions = { backlog: 128, nodelay: false, keepalive: false, extra: {} };
 const BATCH = 64;
 const LISTENER_BASE = 1024;
 const SPARE_FDS = 8;
@@ -47,8 +50,19 @@ async function until<Fact>(fact: () => Fact | undefined | false | null): Promise
   }
 }
 
+/** TCP on a port that the kernel chooses. */
 function listen(address = '127.0.0.1', options: Partial<ListenerOptions> = {}): { fd: Fd; port: number } {
-  return addon.openListener(address, 0, { ...OPTIONS, ...options });
+  return bind(internet('stream', address), options);
+}
+
+/** An address of either type, on a port that the kernel chooses unless it is given. */
+function internet(type: 'stream' | 'datagram', address = '127.0.0.1', port = 0): NativeAddress {
+  return { family: address.includes(':') ? 'ipv6' : 'ipv4', type, address, port };
+}
+
+/** Any socket that stdiod can bind. */
+function bind(address: NativeAddress, options: Partial<ListenerOptions> = {}): { fd: Fd; port: number } {
+  return addon.openListener(address, { ...OPTIONS, ...options });
 }
 
 async function connect(port: number, address = '127.0.0.1'): Promise<net.Socket> {
@@ -88,6 +102,7 @@ function plan(argv: readonly string[], options: Partial<PlanOptions> = {}): Nati
     umask: 0o22,
     openFiles: 1024,
     stderrFd: -1,
+    isWait: false,
     ...options,
   });
 }
@@ -270,6 +285,58 @@ function python(): string {
   }).trim();
 }
 
+/** Where Python's own words go: its fd 2 is the socket, or its complaint would be lost. */
+interface PythonRun {
+  readonly exit: Exit;
+  readonly told: string;
+}
+
+const PRELUDE = `import os, socket, struct, sys
+s = socket.socket(fileno=0)
+def tell(*words):
+    with open(sys.argv[1], 'a') as file:
+        print(*words, file=file)
+`;
+
+/**
+ * A Python program that gets a socket as `s` and may `tell` words, which are a line each. It borrows the socket, as a child
+ * of a `wait` service does. To be prepared before the reaper is open.
+ */
+function borrower(script: string, ...words: string[]): (socket: Fd, facts?: string) => Promise<PythonRun> {
+  const folder = temporaryFolder();
+  const [told, complaint] = [`${folder}/told`, `${folder}/complaint`];
+  for (const file of [told, complaint]) fs.writeFileSync(file, '');
+  const argv = [python(), '-c', `${PRELUDE}${script}`, told, ...words];
+  const prepared = plan(argv, { isWait: true, stderrFd: fs.openSync(complaint, 'a') });
+  return async (socket, facts = '') => {
+    const exit = await exitOf(addon.spawn(prepared, socket, facts));
+    if (exit.status !== 0) throw new Error(`${exit.step} ${exit.status} ${fs.readFileSync(complaint, 'utf8')}`);
+    return { exit, told: fs.readFileSync(told, 'utf8') };
+  };
+}
+
+/** A Python program of this machine that runs beside us until it ends. As long as the reaper is not open. */
+async function runPython(script: string, ...words: string[]): Promise<string> {
+  const child = spawn(python(), ['-c', `import os, socket, sys\n${script}`, ...words], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [output] = await Promise.all([text(child.stdout), once(child, 'close')]);
+  if (child.exitCode !== 0) throw new Error(`python3 ended with ${child.exitCode ?? ''}`);
+  return output;
+}
+
+/** @returns the local port, from which the text is sent to a port of 127.0.0.1 */
+async function sendDatagrams(port: number, ...texts: string[]): Promise<number> {
+  const socket = createSocket('udp4');
+  for (const each of texts)
+    await new Promise((resolve) => {
+      socket.send(each, port, '127.0.0.1', resolve);
+    });
+  const { port: from } = socket.address();
+  socket.close();
+  return from;
+}
+
 export const kit = {
   addon,
   fs,
@@ -277,6 +344,8 @@ export const kit = {
   exits,
   until,
   listen,
+  internet,
+  bind,
   connect,
   accept,
   connection,
@@ -295,6 +364,9 @@ export const kit = {
   takeEveryFd,
   unansweredSyns,
   python,
+  borrower,
+  runPython,
+  sendDatagrams,
   limits,
   stateOf,
   isZombie,

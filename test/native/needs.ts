@@ -4,12 +4,23 @@
 import { spawnSync } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
 
+const REACHES_ITSELF = `
+server = socket.socket(socket.AF_VSOCK)
+server.bind((socket.VMADDR_CID_ANY, 0xffffffff))
+server.listen()
+client = socket.socket(socket.AF_VSOCK)
+client.settimeout(0.5)
+client.connect((1, server.getsockname()[1]))`;
+
 export interface Need {
   readonly name: string;
   readonly isMet: boolean;
 }
 
 export const ROOT: Need = { name: 'root', isMet: process.getuid?.() === 0 };
+export const VSOCK: Need = { name: 'vsock', isMet: runsInPython('socket.socket(socket.AF_VSOCK)') };
+/** A machine that can reach itself through vsock: VMADDR_CID_LOCAL (Linux 5.6, vsock_loopback). */
+export const VSOCK_LOOPBACK: Need = { name: 'vsock loopback', isMet: runsInPython(REACHES_ITSELF) };
 export const IPV6: Need = { name: 'IPv6', isMet: hasAddress('::1') };
 
 export function tool(name: string): Need {
@@ -23,6 +34,10 @@ export function testWith(...needs: readonly Need[]): (title: string, body: () =>
     if (missing.length === 0) test(title, body);
     else test.skip(`${title} (needs ${missing.join(' and ')})`, body);
   };
+}
+
+function runsInPython(script: string): boolean {
+  return spawnSync('python3', ['-c', `import socket\n${script}`], { stdio: 'ignore' }).status === 0;
 }
 
 /** An address that exists on one link only, with its interface: `fe80::1%eth0`. */

@@ -2,7 +2,8 @@
  * The book of live children, on a pretended addon that has whatever exits a test wants.
  */
 import { Children, type Child, type Exit } from '../../../src/child/children';
-import { addon, type AcceptedSocket, type NativePlan } from '../../../src/native/addon';
+import type { Plan } from '../../../src/child/plan';
+import { addon, type Fd } from '../../../src/native/addon';
 
 type Record7 = [pid: number, status: number, signal: number, cpu: number, rss: number, step: number, errno: number];
 
@@ -23,8 +24,10 @@ jest.mock('../../../src/native/addon', () => ({
   },
 }));
 
-const PLAN = {} as NativePlan;
-const SOCKET = { fd: 5 } as unknown as AcceptedSocket;
+const PLAN = { native: {}, varying: null } as unknown as Plan;
+const FD = 5 as Fd;
+const FILLED = { facts: '' };
+const ABOUT = { owner: 'echo', connection: 'c1', peer: '::1', startedMs: 0, onEnd: null };
 const GIB = 1024 * 1024;
 
 let exits: [Child<string>, Exit][];
@@ -42,7 +45,7 @@ beforeEach(() => {
 
 function spawn(pid: number): Child<string> {
   jest.mocked(addon).spawn.mockReturnValueOnce(pid as Child<string>['pid']);
-  return children.spawn(PLAN, SOCKET, '', { owner: 'echo', connection: `c${pid}`, peer: '::1', startedMs: 0 });
+  return children.spawn(PLAN, FD, FILLED, { ...ABOUT, connection: `c${pid}` });
 }
 
 function die(...records: Record7[]): void {
@@ -58,6 +61,21 @@ test('an exit is told once, with the child that it ends', () => {
     [child, { status: 7, signal: null, cpuSeconds: 0.25, rssBytes: 4 * GIB * 1024, failure: null }],
   ]);
   expect(children.count).toBe(1);
+});
+
+test('what a plan has filled in for the child goes to the addon with its descriptor', () => {
+  jest.mocked(addon).spawn.mockReturnValueOnce(11 as Child<string>['pid']);
+  children.spawn(PLAN, FD, { facts: 'A=1\0', words: 'cat\0', directory: '/srv' }, ABOUT);
+  expect(jest.mocked(addon).spawn).toHaveBeenLastCalledWith(PLAN.native, FD, 'A=1\0', 'cat\0', '/srv');
+});
+
+test('who lent the child its socket is known by the child when it ends', () => {
+  const onEnd = jest.fn();
+  jest.mocked(addon).spawn.mockReturnValueOnce(11 as Child<string>['pid']);
+  const child = children.spawn(PLAN, FD, FILLED, { ...ABOUT, onEnd });
+  die([11, 0, 0, 0, 0, 0, 0]);
+  expect(exits[0]?.[0]).toBe(child);
+  expect(child.onEnd).toBe(onEnd);
 });
 
 test('a death by signal has the name of the signal and no status', () => {
@@ -140,8 +158,6 @@ test('a spawn that the system refuses is thrown on and counts no child', () => {
   jest.mocked(addon).spawn.mockImplementationOnce(() => {
     throw new Error('EAGAIN');
   });
-  expect(() => children.spawn(PLAN, SOCKET, '', { owner: '', connection: '', peer: '', startedMs: 0 })).toThrow(
-    'EAGAIN',
-  );
+  expect(() => children.spawn(PLAN, FD, FILLED, ABOUT)).toThrow('EAGAIN');
   expect(children.count).toBe(0);
 });

@@ -1,27 +1,39 @@
-import { connectionFacts, FACT_NAMES } from '../../../src/child/facts';
-import { planOf } from '../../../src/child/plan';
-import type { AcceptedSocket } from '../../../src/native/addon';
+/**
+ * What a service becomes as a plan, and what is filled in for each child.
+ */
+import { FACT_NAMES } from '../../../src/child/facts';
+import { fillPlan, planOf, preparePlan, type Plan } from '../../../src/child/plan';
+import type { PlanOptions } from '../../../src/native/addon';
+import type { Service } from '../../../src/service/service';
+import type { PlaceholderValues } from '../../../src/service/template';
 import { sampleService } from '../service/sample';
 
 const NULL_FD = 17;
+const COMMAND = { path: '/bin/cat', argv: ['cat'] };
 
-const SOCKET = {
-  fd: 5,
-  peerAddress: 'fe80::1%eth0',
-  peerPort: 51034,
-  localAddress: 'fe80::2%eth0',
-  localPort: 79,
-} as AcceptedSocket;
+const VALUES: PlaceholderValues = {
+  'peer.address': '10.0.0.5',
+  'peer.port': '51034',
+  'local.address': '10.0.0.1',
+  'local.port': '79',
+  service: 'finger',
+  connection: 'c1a7',
+  fd: '0',
+};
+
+function optionsOf(fields: Partial<Service>, command = COMMAND): PlanOptions {
+  return planOf(sampleService(fields), command, NULL_FD);
+}
+
+function planFor(fields: Partial<Service>, ...argv: string[]): Plan {
+  const command = { ...COMMAND, argv: ['cat', ...argv] };
+  return preparePlan(sampleService({ environment: {}, ...fields }), command, NULL_FD);
+}
 
 test('a plan says what the service says', () => {
   const identity = { user: 'nobody', uid: 65534, gid: 65534, groups: [65534] };
-  const service = sampleService({
-    command: { path: '/usr/bin/tr', argv: ['-tr', 'a-z', ''] },
-    identity,
-    directory: '/srv',
-    umask: 0o77,
-  });
-  expect(planOf(service, NULL_FD)).toEqual({
+  const command = { path: '/usr/bin/tr', argv: ['-tr', 'a-z', ''] };
+  expect(optionsOf({ identity, directory: '/srv', umask: 0o77 }, command)).toEqual({
     path: '/usr/bin/tr',
     argv: ['-tr', 'a-z', ''],
     environment: ['PATH=/bin'],
@@ -30,41 +42,65 @@ test('a plan says what the service says', () => {
     umask: 0o77,
     openFiles: 1024,
     stderrFd: -1,
+    isWait: false,
   });
 });
 
+test('the plan of a wait service keeps the socket here', () => {
+  expect(optionsOf({ wait: true }).isWait).toBe(true);
+});
+
 test('stderr is the connection, or /dev/null', () => {
-  expect(planOf(sampleService({ stderr: 'socket' }), NULL_FD).stderrFd).toBe(-1);
-  expect(planOf(sampleService({ stderr: 'null' }), NULL_FD).stderrFd).toBe(NULL_FD);
+  expect(optionsOf({ stderr: 'socket' }).stderrFd).toBe(-1);
+  expect(optionsOf({ stderr: 'null' }).stderrFd).toBe(NULL_FD);
 });
 
 test('a fact of the connection outranks a variable of the same name', () => {
-  const forged = Object.fromEntries([...FACT_NAMES].map((name) => [name, 'forged']));
-  const service = sampleService({ environment: { ...forged, PATH: '/bin', REMOTE_ADDRESS: 'kept' } });
-  expect(planOf(service, NULL_FD).environment).toEqual(['PATH=/bin', 'REMOTE_ADDRESS=kept']);
+  const forged = Object.fromEntries([...FACT_NAMES].map((name) => [name, 'forged %{fd}']));
+  const environment = { ...forged, PATH: '/bin', REMOTE_ADDRESS: 'kept' };
+  expect(optionsOf({ environment }).environment).toEqual(['PATH=/bin', 'REMOTE_ADDRESS=kept']);
+  expect(planFor({ environment }).varying).toBeNull();
 });
 
-test('the facts of a connection are told in every dialect, each ended by NUL', () => {
-  expect(connectionFacts(SOCKET, 'finger', 'c1a7').split('\0')).toEqual([
-    'PROTO=TCP',
-    'TCPREMOTEIP=fe80::1%eth0',
-    'TCPREMOTEPORT=51034',
-    'TCPLOCALIP=fe80::2%eth0',
-    'TCPLOCALPORT=79',
-    'REMOTE_ADDR=fe80::1%eth0',
-    'REMOTE_PORT=51034',
-    'REMOTE_HOST=fe80::1%eth0',
-    'STDIOD_SERVICE=finger',
-    'STDIOD_CONNECTION=c1a7',
-    '',
-  ]);
+test('a percent sign that was written twice is one in words, values and the folder', () => {
+  const command = { path: '/bin/100%', argv: ['100%%', '%%{fd}'] };
+  expect(optionsOf({ environment: { A: '5%%' }, directory: '/a%%b' }, command)).toMatchObject({
+    path: '/bin/100%',
+    argv: ['100%', '%{fd}'],
+    environment: ['A=5%'],
+    directory: '/a%b',
+  });
 });
 
-test('no fact is told that a variable could forge, and none is kept from variables without being told', () => {
-  const told = connectionFacts(SOCKET, 's', 'c')
-    .split('\0')
-    .filter(Boolean)
-    .map((fact) => fact.split('=')[0]);
-  expect(new Set(told)).toEqual(FACT_NAMES);
-  expect(told).toHaveLength(FACT_NAMES.size);
+test('without placeholders all children are alike, and nobody asks for the values', () => {
+  const plan = planFor({ environment: { A: '100%%' } }, '%%{service}');
+  expect(plan.varying).toBeNull();
+  const values = jest.fn(() => VALUES);
+  expect(fillPlan(plan, 'PROTO=TCP\0', values)).toEqual({ facts: 'PROTO=TCP\0' });
+  expect(values).not.toHaveBeenCalled();
+});
+
+test.each<[string, Partial<Service>, string[]]>([
+  ['a word', {}, ['%{peer.port}']],
+  ['a value', { environment: { A: '%{fd}' } }, []],
+  ['the folder', { directory: '/srv/%{service}' }, []],
+])('one placeholder in %s makes each child its own', (_where, fields, words) => {
+  expect(planFor(fields, ...words).varying).not.toBeNull();
+});
+
+test('fills every word, the folder and the values that vary, with the facts first', () => {
+  const environment = { FIXED: '1%%', WHO: '%{peer.address}:%{peer.port}', WHERE: '%{local.address}' };
+  const plan = planFor({ environment, directory: '/srv/%{service}/100%%' }, '', '--id=%{connection}', 'two words');
+  expect(fillPlan(plan, 'PROTO=TCP\0', () => VALUES)).toEqual({
+    facts: 'PROTO=TCP\0WHO=10.0.0.5:51034\0WHERE=10.0.0.1\0',
+    words: 'cat\0\0--id=c1a7\0two words\0',
+    directory: '/srv/finger/100%',
+  });
+});
+
+test('what is told once in the plan is not told again with the facts', () => {
+  const environment = { FIXED: '1', VARYING: '%{fd}' };
+  const service = sampleService({ environment });
+  expect(planOf(service, COMMAND, NULL_FD).environment).toEqual(['FIXED=1']);
+  expect(fillPlan(preparePlan(service, COMMAND, NULL_FD), '', () => VALUES).facts).toBe('VARYING=0\0');
 });

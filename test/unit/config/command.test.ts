@@ -1,7 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { problemsOf, service, withKeys } from './loading';
+import { commandOf, problemsOf, service, withKeys } from './loading';
 
 /** Everybody may enter it: the tests speak of what stands in it. */
 const folder = mkdtempSync(join(tmpdir(), 'stdiod-command-'));
@@ -27,11 +27,11 @@ function problemWith(exec: string, more = ''): string {
 const script = make('bin/script', '#!/bin/sh\n');
 
 test('splits a string with shell quoting', () => {
-  expect(service(withKeys(`exec: tr 'a b' "c d"`)).command.argv).toEqual(['tr', 'a b', 'c d']);
+  expect(commandOf(service(withKeys(`exec: tr 'a b' "c d"`))).argv).toEqual(['tr', 'a b', 'c d']);
 });
 
 test('takes a list as it is', () => {
-  expect(service(withKeys('exec: [sh, -c, "cat | sort; echo $HOME", ""]')).command.argv).toEqual([
+  expect(commandOf(service(withKeys('exec: [sh, -c, "cat | sort; echo $HOME", ""]'))).argv).toEqual([
     'sh',
     '-c',
     'cat | sort; echo $HOME',
@@ -40,29 +40,29 @@ test('takes a list as it is', () => {
 });
 
 test('starts a word with a slash from the file that names it, and tells the program the word as written', () => {
-  expect(service(withKeys('exec: bin/script x'), {}, file).command).toEqual({
+  expect(commandOf(service(withKeys('exec: bin/script x'), {}, file))).toEqual({
     path: script,
     argv: ['bin/script', 'x'],
   });
-  expect(service(withKeys('exec: ./bin/../bin/script'), {}, file).command.path).toBe(script);
+  expect(commandOf(service(withKeys('exec: ./bin/../bin/script'), {}, file)).path).toBe(script);
 });
 
 test('tells the program the name that argv0 gives', () => {
-  expect(service(withKeys('exec: bin/script x\nargv0: /a/b'), {}, file).command.argv).toEqual(['/a/b', 'x']);
+  expect(commandOf(service(withKeys('exec: bin/script x\nargv0: /a/b'), {}, file)).argv).toEqual(['/a/b', 'x']);
 });
 
 test('looks a bare name up in the service’s own PATH first, then in stdiod’s', () => {
   const path = join(folder, 'bin');
-  expect(service(withKeys(`exec: script\nenv: {PATH: "/nowhere:relative::${path}"}`)).command.path).toBe(script);
-  expect(service(withKeys('exec: script'), { environment: { PATH: path } }).command.path).toBe(script);
+  expect(commandOf(service(withKeys(`exec: script\nenv: {PATH: "/nowhere:relative::${path}"}`))).path).toBe(script);
+  expect(commandOf(service(withKeys('exec: script'), { environment: { PATH: path } })).path).toBe(script);
 });
 
 test('passes by what the user may not execute, as execvp does', () => {
   make('first/script', '#!/bin/sh\n', 0o700);
   make('second/script/x', '');
   const path = `${folder}/first:${folder}/second:${folder}/bin`;
-  expect(service(withKeys(`exec: script\nenv: {PATH: "${path}"}`)).command.path).toBe(script);
-  expect(service(withKeys(`exec: script\nuser: root\nenv: {PATH: "${path}"}`)).command.path).toBe(
+  expect(commandOf(service(withKeys(`exec: script\nenv: {PATH: "${path}"}`))).path).toBe(script);
+  expect(commandOf(service(withKeys(`exec: script\nuser: root\nenv: {PATH: "${path}"}`))).path).toBe(
     `${folder}/first/script`,
   );
 });
@@ -173,7 +173,7 @@ test('accepts ELF programs and scripts with options, env -S and all', () => {
 
 test('asks nothing of a disabled service’s program, user and folder, but still reads its text', () => {
   const keys = 'enabled: false\nexec: /no/such --x\nuser: nosuch\ndirectory: /no/where\nlisten: 7';
-  expect(service(withKeys(keys)).command).toEqual({ path: '/no/such', argv: ['/no/such', '--x'] });
+  expect(commandOf(service(withKeys(keys)))).toEqual({ path: '/no/such', argv: ['/no/such', '--x'] });
   expect(problemsOf(withKeys("enabled: false\nexec: no 'such"))).toHaveLength(1);
 });
 

@@ -54,7 +54,7 @@ describe('defaults', () => {
     );
     expect(environment).toMatchObject({ A: '1', B: '2' });
     expect(environment['TZ']).toBeUndefined();
-    expect(socket).toEqual({ backlog: 2, nodelay: true, keepalive: false });
+    expect(socket).toMatchObject({ backlog: 2, nodelay: true, keepalive: false });
   });
 
   test('are reported once, however many services have them', () => {

@@ -30,7 +30,7 @@ test('reads every key', () => {
   ];
   expect(service(withKeys(keys.join('\n')))).toMatchObject({
     description: 'a cat',
-    command: { argv: ['kitty'] },
+    handler: { kind: 'exec', command: { argv: ['kitty'] } },
     umask: 0o077,
     stderr: 'null',
     maxConnections: 7,
@@ -57,8 +57,8 @@ test('reports every problem in one run, by line', () => {
 
 test('says what is missing', () => {
   expect(problemsOf('services:\n  a: {}\n')).toEqual([
+    '2:3 services.a: "exec", "builtin" or "redirect" is missing (add a line such as "exec: tr a-z A-Z")',
     '2:3 services.a: "listen" is missing (add a line such as "listen: 7007")',
-    '2:3 services.a: "exec" is missing (add a line such as "exec: tr a-z A-Z")',
   ]);
   expect(problemsOf('limits: {}')[0]).toContain('there are no services');
 });
@@ -69,13 +69,26 @@ test.each([
   ['nodelay: true', 'unknown key "nodelay"; did you mean "socket.nodelay"?'],
   ['server: /bin/cat', '"server" is xinetd\'s word: put the program in "exec"'],
   ['server_args: x', '"server_args" is xinetd\'s word: put the arguments in "exec"'],
-  ['socket_type: stream', '"socket_type" is xinetd\'s word: a "listen" address is a TCP stream; leave it out'],
+  ['socket_type: dgram', '"socket_type" is xinetd\'s word: put PORT for stream, PORT/udp for dgram, in "listen"'],
+  ['protocol: udp', '"protocol" is xinetd\'s word: put PORT/tcp or PORT/udp in "listen"'],
+  ['interface: 10.0.0.1', '"interface" is xinetd\'s word: put ADDRESS:PORT in "listen"'],
+  ['type: INTERNAL', 'for INTERNAL put the name in "builtin", for TCPMUX write "tcpmux: true"'],
+  ['wait: no', 'services.a.wait: expected true or false, got "no" (write false)'],
   ['port: 80', '"port" is xinetd\'s word: put the port in "listen"'],
   ['instances: 5', '"instances" is xinetd\'s word: put the number in "max_connections"'],
   ['cps: 5 5', '"cps" is xinetd\'s word: there is no counterpart here'],
   ['only_from: 10.0.0.0', '"only_from" is xinetd\'s word: there is no counterpart here'],
   ['ExecStart: x', '"ExecStart" is systemd\'s word: put the command in "exec"'],
+  ['ListenDatagram: 69', 'put PORT/udp or unix-dgram:PATH in "listen"'],
+  ['ListenSequentialPacket: /x', 'put unix-seqpacket:PATH in "listen"'],
+  ['Accept: "no"', '"Accept" is systemd\'s word: for Accept=no write "wait: true"'],
+  ['BindToDevice: eth0', 'put the interface in "socket.device"'],
+  ['FileDescriptorName: web', 'put fd:NAME in "listen"'],
+  ['SocketMode: 0660', 'put the mode in quotes in "socket.mode"'],
+  ['FreeBind: true', 'did you mean "socket.freebind"?'],
+  ['mark: 1', 'did you mean "socket.mark"?'],
   ['include: x', '"include" belongs at the top of the file'],
+  ['socket: {keepalive: {idel: 5s}}', 'services.a.socket.keepalive: unknown key "idel"; did you mean "idle"?'],
   ['frobnicate: 1', 'the keys here are listen, exec,'],
   ['socket: {backlg: 1}', 'services.a.socket: unknown key "backlg"; did you mean "backlog"?'],
 ])('knows what %s was meant to be', (line, expected) => {

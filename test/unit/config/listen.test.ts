@@ -76,11 +76,12 @@ test('without IPv6 serves IPv4 alone and refuses an IPv6 address', () => {
   expect(problemsOf(withKeys('listen: 80/tcp6'), noIpv6)[0]).toContain('this machine has no IPv6');
 });
 
-test('reads /etc/services: TCP names and aliases, the first of a name', () => {
+test('reads /etc/services: names and aliases of a protocol, the first of a name', () => {
   const text = 'http\t80/tcp\twww web # World Wide Web\nhttp 8080/tcp\ntftp 69/udp\n# x 1/tcp\n\nbad\n';
-  expect([...parsePortNames(text)]).toEqual([
+  expect([...parsePortNames(text, 'tcp')]).toEqual([
     ['http', 80],
     ['www', 80],
     ['web', 80],
   ]);
+  expect([...parsePortNames(text, 'udp')]).toEqual([['tftp', 69]]);
 });

@@ -5,7 +5,7 @@ import type { Diagnostic } from '../../../src/config/diagnostic';
 import type { EffectiveConfiguration } from '../../../src/config/effective';
 import type { Host } from '../../../src/config/host';
 import { loadConfigurationText } from '../../../src/config/load';
-import type { Configuration, Service } from '../../../src/service/service';
+import type { Command, Configuration, Service } from '../../../src/service/service';
 import { pretendHost } from './pretend-host';
 
 export function load(
@@ -24,12 +24,23 @@ export function service(text: string, changes: Partial<Host> = {}, file = 'servi
   return first;
 }
 
+export function commandOf({ handler }: Service): Command {
+  if (handler.kind !== 'exec') throw new Error('the service runs no command');
+  return handler.command;
+}
+
 /** A service called `a` with these keys over `listen: 7007` and `exec: cat`. */
 export function withKeys(keys: string): string {
-  const lines = keys.split('\n').map((line) => `    ${line}`);
-  const missing = ['listen: 7007', 'exec: cat'].filter((line) => !keys.includes(line.replace(/ .*/, '')));
-  return ['services:', '  a:', ...lines, ...missing.map((line) => `    ${line}`), ''].join('\n');
+  const missing = [...(/^listen:/m.test(keys) ? [] : ['listen: 7007']), ...(RUNS.test(keys) ? [] : ['exec: cat'])];
+  return onlyKeys([keys, ...missing].join('\n'));
 }
+
+/** A service called `a` with these keys and no others. */
+export function onlyKeys(keys: string): string {
+  return ['services:', '  a:', ...keys.split('\n').map((line) => `    ${line}`), ''].join('\n');
+}
+
+const RUNS = /^(exec|builtin|redirect):/m;
 
 export function diagnosticsOf(
   text: string,

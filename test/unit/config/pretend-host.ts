@@ -19,11 +19,17 @@ const GROUPS: readonly Group[] = [
   { name: 'nogroup', gid: 65534 },
 ];
 
-const PORTS = new Map([
-  ['http', 80],
-  ['echo', 7],
-  ['daytime', 13],
-]);
+const PORTS = {
+  tcp: new Map([
+    ['http', 80],
+    ['echo', 7],
+    ['daytime', 13],
+  ]),
+  udp: new Map([
+    ['tftp', 69],
+    ['echo', 7],
+  ]),
+};
 
 export function pretendHost(changes: Partial<Host> = {}): Host {
   return {
@@ -36,12 +42,21 @@ export function pretendHost(changes: Partial<Host> = {}): Host {
     groupsOf: ({ name, gid }) => (name === 'alice' ? [gid, 60] : [gid]),
     whyNotExecutable: judgeByMode,
     mayBindPort: () => true,
-    tcpPortNames: () => PORTS,
+    portNames: (protocol) => PORTS[protocol],
+    passedSockets: () => [],
+    hasCapability: () => true,
+    whyNotReadable: () => null,
+    builtinProgram: '/bin/cat',
     ...changes,
   };
 }
 
-export const asAlice: Partial<Host> = { uid: 1000, gid: 1000, mayBindPort: (port) => port >= 1024 };
+export const asAlice: Partial<Host> = {
+  uid: 1000,
+  gid: 1000,
+  mayBindPort: (port) => port >= 1024,
+  hasCapability: () => false,
+};
 
 function judgeByMode(path: string, identity: Identity | null): string | null {
   try {

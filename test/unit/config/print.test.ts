@@ -1,3 +1,4 @@
+import type { Host } from '../../../src/config/host';
 import { printConfiguration } from '../../../src/config/print';
 import { asAlice } from './pretend-host';
 import { load, withKeys } from './loading';
@@ -25,8 +26,41 @@ services:
   gone: {listen: 8, exec: nosuch -x, enabled: false}
 `;
 
+const SOCKETS = `
+defaults: {max_connections: 5, when_full: refuse, umask: "077", socket: {nodelay: true, mode: "600", tos: 8}}
+services:
+  udp: {listen: [69/udp, "[::1]:70-71/udp", 0/udp4], exec: cat, wait: true, socket: {receive_buffer: 64K}}
+  waits: {listen: 70, exec: cat, wait: true}
+  mixed: {listen: [74, 74/udp], exec: cat, wait: true}
+  unix: {listen: [unix:/tmp/a, "unix:@b"], exec: cat, socket: {mode: "7", owner: alice, group: games}}
+  dgram: {listen: unix-dgram:/tmp/c, exec: cat}
+  packet: {listen: "unix-seqpacket:@d", exec: cat}
+  vsock: {listen: vsock:5000, exec: cat}
+  passed: {listen: [fd:web, fd:4], exec: cat}
+  dual: {listen: 72/tcp6, exec: cat, socket: {v6only: false, device: lo, keepalive: {idle: 5s}, user_timeout: 1s}}
+  template: {listen: 73, exec: "echo %{peer.address} 5%%", argv0: "%s", env: {A: "%{fd}%%"}, directory: "/x/%{service}"}
+  echo: {listen: 7, builtin: echo, user: alice, directory: /tmp}
+  daytime: {listen: 13/udp, builtin: daytime, amplify: true}
+  qotd: {listen: 17, builtin: qotd, quotes: /etc/passwd}
+  mux: {listen: 1, builtin: tcpmux}
+  named: {tcpmux: plus, exec: cat}
+  both: {listen: 2, tcpmux: true, exec: cat}
+  forward: {listen: 80, redirect: "www.example.org:http"}
+  forward6: {listen: 81, redirect: "[::1]:8080"}
+  forwardunix: {listen: 82, redirect: unix:/tmp/z}
+  offdgram: {listen: fd:nosuch, exec: cat, enabled: false}
+`;
+
+const PASSING: Partial<Host> = {
+  passedSockets: () => [
+    { name: 'web', number: 3, type: 'stream' },
+    { name: 'x', number: 4, type: 'seqpacket' },
+  ],
+};
+
 test.each([
   ['as root', ELABORATE, {}],
+  ['of every kind of socket and handler', SOCKETS, PASSING],
   ['as another user', withKeys('group: alice\ndescription: x'), asAlice],
 ])('what is printed %s loads again to the same configuration', (_title, text, changes) => {
   const { configuration, effective } = load(text, changes);

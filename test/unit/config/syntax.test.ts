@@ -1,4 +1,4 @@
-import { load, problemsOf, withKeys } from './loading';
+import { commandOf, load, problemsOf, withKeys } from './loading';
 
 test('refuses tabs in the indentation', () => {
   expect(problemsOf('services:\n\ta: 1\n')).toEqual(['2:1 a tab stands in the indentation (indent with spaces)']);
@@ -34,7 +34,7 @@ test('refuses merge keys and names "defaults" instead', () => {
 
 test('follows an alias', () => {
   const { configuration } = load('services:\n  a: &x {listen: "0", exec: cat}\n  b: *x\n');
-  expect(configuration.services.map(({ command }) => command.argv)).toEqual([['cat'], ['cat']]);
+  expect(configuration.services.map((each) => commandOf(each).argv)).toEqual([['cat'], ['cat']]);
 });
 
 test('refuses an alias that nothing was anchored for, even its own', () => {

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { errnoName } from '../../../src/native/system-error';
 import { classifyAcceptError } from '../../../src/listener/accept-errors';
 
 /** accept(2): "Linux accept() passes already-pending network errors on the new socket": the next client may be fine. */
@@ -25,7 +26,17 @@ test.each(TIRED)('%s: we are out of something, the client can wait', (code) => {
   expect(classifyAcceptError(code)).toBe('tired');
 });
 
+test('the name that the addon has for an error is the name in the table', () => {
+  for (const name of [...GONE, ...TIRED]) {
+    const number = (constants.errno as Record<string, number | undefined>)[name];
+    if (number === undefined) continue;
+    expect([name, classifyAcceptError(errnoName(number))]).toEqual([name, classifyAcceptError(name)]);
+  }
+});
+
 test('everything else means that the listener is broken', () => {
-  const others = Object.keys(constants.errno).filter((code) => !GONE.includes(code) && !TIRED.includes(code));
+  // Another name of EOPNOTSUPP.
+  const known = ['ENOTSUP', ...GONE, ...TIRED];
+  const others = Object.keys(constants.errno).filter((code) => !known.includes(code));
   expect(new Set(['EUNHEARDOF', ...others].map(classifyAcceptError))).toEqual(new Set(['broken']));
 });

@@ -3,6 +3,7 @@
  */
 import { acceptFrom, Listeners, type Listener } from '../../../src/listener/listener';
 import { addon } from '../../../src/native/addon';
+import { sampleSocketOptions } from '../service/sample';
 
 const tellReady: ((count: number) => void)[] = [];
 const readyPlaces: Int32Array[] = [];
@@ -10,7 +11,7 @@ const readyPlaces: Int32Array[] = [];
 jest.mock('../../../src/native/addon', () => ({
   POLLER_BATCH: 64,
   addon: {
-    openListener: jest.fn((_address: string, port: number) => ({ fd: port, port })),
+    openListener: jest.fn(({ port }: { port: number }) => ({ fd: port, port })),
     accept: jest.fn(),
     hasWaiting: jest.fn(),
     close: jest.fn(),
@@ -22,14 +23,14 @@ jest.mock('../../../src/native/addon', () => ({
   },
 }));
 
-const OPTIONS = { backlog: 1, nodelay: false, keepalive: false };
+const OPTIONS = sampleSocketOptions();
 const accept = jest.mocked(addon).accept;
 const hasWaiting = jest.mocked(addon).hasWaiting;
 
 beforeEach(() => jest.clearAllMocks());
 
 function open(listeners: Listeners<string>, port: number): Listener<string> {
-  return listeners.open({ family: 'ipv4', address: '127.0.0.1', port }, OPTIONS, `owner of ${port}`);
+  return listeners.open({ family: 'ipv4', type: 'stream', address: '127.0.0.1', port }, OPTIONS, `owner of ${port}`);
 }
 
 function makeReady(...fds: number[]): void {
@@ -66,6 +67,17 @@ test('passes over a listener that the one before caused to be paused or closed',
   for (const listener of [one, two, three]) listeners.resume(listener);
   makeReady(1, 2, 3);
   expect(told).toEqual(['owner of 1']);
+});
+
+test('a passed socket that is opened again before its old listener is closed is still told of', () => {
+  const told: string[] = [];
+  const listeners = new Listeners<string>(({ owner }) => told.push(owner));
+  const old = open(listeners, 1);
+  const fresh = listeners.open({ family: 'ipv4', type: 'stream', address: '::', port: 1 }, OPTIONS, 'the new owner');
+  listeners.close(old);
+  listeners.resume(fresh);
+  makeReady(1);
+  expect(told).toEqual(['the new owner']);
 });
 
 test('a closed listener is closed once and cannot be resumed', () => {

@@ -110,6 +110,48 @@ describe.each([
   });
 });
 
+const CLIENT = { service: 'web', connection: 'c1b0', peer: '10.0.0.7:51040' };
+const SLOTS = { children: 1, limit: 1000 };
+
+/** Each with the words of its line, in their order. */
+const LINES: readonly (readonly [LogEvent, string])[] = [
+  [
+    { event: 'started', service: 'tftp', connection: 'c1', address: '0.0.0.0:69/udp', pid: 4711, ...SLOTS },
+    'started   service=tftp connection=c1 address=0.0.0.0:69/udp pid=4711 children=1/1000',
+  ],
+  [
+    { event: 'forwarding', ...CLIENT, target: '10.1.1.1:80', ...SLOTS },
+    'forwarding service=web connection=c1b0 peer=10.0.0.7:51040 target=10.1.1.1:80 children=1/1000',
+  ],
+  [
+    { event: 'closed', ...CLIENT, target: '10.1.1.1:80', in: 512, out: 90112, duration: 0.8 },
+    'closed    service=web connection=c1b0 peer=10.0.0.7:51040 target=10.1.1.1:80 in=512 out=90112 duration=0.800',
+  ],
+  [
+    { event: 'dropped', service: 'tftp', address: '0.0.0.0:69/udp', peer: '10.0.0.7:1069', reason: 'unread' },
+    'dropped   service=tftp address=0.0.0.0:69/udp peer=10.0.0.7:1069 reason=unread',
+  ],
+  [
+    { event: 'dropped', ...CLIENT, step: 'execve', error: 'ENOENT' },
+    'dropped   service=web connection=c1b0 peer=10.0.0.7:51040 step=execve error=ENOENT',
+  ],
+  [
+    { event: 'refused', service: 'web', peer: 'unix:pid:1,uid:0,gid:0', reason: 'target', target: 'a:1', error: 'EIO' },
+    'refused   service=web peer=unix:pid:1,uid:0,gid:0 reason=target target=a:1 error=EIO',
+  ],
+  [
+    { event: 'refused', service: 'mux', peer: '10.0.0.7:51040', reason: 'no-service', limit: 10 },
+    'refused   service=mux peer=10.0.0.7:51040 reason=no-service limit=10',
+  ],
+  [{ event: 'unused', socket: 'fd:web' }, 'unused    socket=fd:web'],
+];
+
+test.each(LINES)('%p has its words in a fixed order, in both forms', (event, words) => {
+  expect(formatText(event, NOW)).toBe(`${CLOCK} ${words}\n`);
+  const keys = Object.keys(JSON.parse(formatJson(event, NOW)) as object);
+  expect(keys).toEqual(['event', 'time', ...Object.keys(event).slice(1)]);
+});
+
 test.each([
   [0, '0'],
   [1023, '1023'],

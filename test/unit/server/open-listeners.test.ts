@@ -14,11 +14,11 @@ import { PretendListeners } from './pretend-listeners';
 const OWNER = {} as Hosted;
 
 function ipv4(port: number, address = '127.0.0.1'): SocketAddress {
-  return { family: 'ipv4', address, port };
+  return { family: 'ipv4', type: 'stream', address, port };
 }
 
 function wildcard(port: number): ListenAddress {
-  return { sockets: [ipv4(port, '0.0.0.0'), { family: 'ipv6', address: '::', port }] };
+  return { sockets: [ipv4(port, '0.0.0.0'), { family: 'ipv6', type: 'stream', address: '::', port }] };
 }
 
 function serviceOn(name: string, ...listen: ListenAddress[]): Service {
@@ -110,13 +110,39 @@ describe('port 0 on every address', () => {
       listeners.open(wildcard(40000).sockets[1] ?? ipv4(0), {}, OWNER),
     ];
     const existing = new Map([
-      ['echo 0 0.0.0.0', four],
-      ['echo 0 ::', six],
+      ['echo 0 stream 0.0.0.0', four],
+      ['echo 0 stream ::', six],
     ]);
     const { byService, fresh } = mustOpen([serviceOn('echo', wildcard(0))], existing);
     expect(byService.get('echo')).toEqual([four, six]);
     expect(fresh).toEqual([]);
   });
+});
+
+test('opens sockets of every family, and a port that only one family has is no pair', () => {
+  const others: SocketAddress[] = [
+    { family: 'unix', type: 'stream', path: '/run/web' },
+    { family: 'unix', type: 'datagram', path: '@web' },
+    { family: 'vsock', type: 'stream', port: 5 },
+    { family: 'passed', type: 'stream', name: 'web' },
+    { family: 'ipv4', type: 'datagram', address: '127.0.0.1', port: 0 },
+  ];
+  const listen = others.map((address) => ({ sockets: [address] }));
+  const { byService } = mustOpen([serviceOn('web', ...listen)]);
+  expect(addressesOf(byService.get('web'))).toEqual([
+    'unix:/run/web',
+    'unix-dgram:@web',
+    'vsock:5',
+    'fd:web',
+    '127.0.0.1:40000/udp',
+  ]);
+});
+
+test('one number is two listeners, one for streams and one for datagrams, chosen or not', () => {
+  for (const port of [0, 53]) {
+    const udp: SocketAddress = { family: 'ipv4', type: 'datagram', address: '127.0.0.1', port };
+    expect(listenKey('dns', 0, ipv4(port))).not.toBe(listenKey('dns', 0, udp));
+  }
 });
 
 test('a listener is known by its address, and where the kernel chose the port, by its place in its service', () => {

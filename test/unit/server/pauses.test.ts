@@ -4,7 +4,6 @@
 import { Slots } from '../../../src/admission/slots';
 import type { LogEvent } from '../../../src/log/events';
 import type { Log } from '../../../src/log/log';
-import type { NativePlan } from '../../../src/native/addon';
 import type { AcceptOutcome } from '../../../src/server/connections';
 import type { Hosted, HostedListener } from '../../../src/server/hosted';
 import { Pauses } from '../../../src/server/pauses';
@@ -40,12 +39,12 @@ afterEach(() => jest.useRealTimers());
 
 function hosted(name: string, limit: number): Hosted {
   const service = sampleService({ name });
-  return { service, plan: {} as NativePlan, gate: { limit, inUse: limit }, listeners: [], pausedListeners: 0 };
+  return { service, plan: null, gate: { limit, inUse: limit }, listeners: [], pausedListeners: 0 };
 }
 
 function listenerOf(owner: Hosted): HostedListener {
   lastPort += 1;
-  const listener = listeners.open({ family: 'ipv4', address: '127.0.0.1', port: lastPort }, {}, owner);
+  const listener = listeners.open({ family: 'ipv4', type: 'stream', address: '127.0.0.1', port: lastPort }, {}, owner);
   listeners.resume(listener);
   return listener;
 }

@@ -7,6 +7,8 @@ import { formatAddress, type SocketAddress } from '../../../src/service/address'
 import type { Hosted } from '../../../src/server/hosted';
 
 const FIRST_CHOICE = 40000;
+const nothing = (): undefined => undefined;
+const NO_TRAFFIC = { holdOff: nothing, welcome: nothing, release: nothing, change: nothing };
 
 export class PretendListeners {
   /** In the order in which they were bound; those that were closed are gone. */
@@ -26,14 +28,14 @@ export class PretendListeners {
   }
 
   open(address: SocketAddress, _options: unknown, owner: Hosted): Listener<Hosted> {
-    const port = address.port === 0 ? (this.#lastPort += 1) : address.port;
-    const actual = { ...address, port };
+    const actual = this.#withPort(address);
     const key = formatAddress(actual);
     if (this.taken.has(key) || this.bound.has(key)) {
       throw Object.assign(new Error(key), { code: 'EADDRINUSE', syscall: 'bind' });
     }
     const fd = (this.#lastFd += 1) as Fd;
-    const listener = { fd, address: actual, owner, isWatched: false, isClosed: false };
+    const state = { isWatched: false, isLent: false, isResting: false, isRetired: false, isClosed: false };
+    const listener = { fd, address: actual, configured: address, owner, ...state, ...NO_TRAFFIC };
     this.bound.set(key, listener);
     return listener;
   }
@@ -49,5 +51,9 @@ export class PretendListeners {
 
   resume(listener: Listener<Hosted>): void {
     listener.isWatched = true;
+  }
+
+  #withPort(address: SocketAddress): SocketAddress {
+    return 'port' in address && address.port === 0 ? { ...address, port: (this.#lastPort += 1) } : address;
   }
 }

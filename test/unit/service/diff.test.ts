@@ -1,6 +1,6 @@
 import { diffServices } from '../../../src/service/diff';
 import type { Service } from '../../../src/service/service';
-import { sampleService } from './sample';
+import { sampleService, sampleSocketOptions } from './sample';
 
 function names(before: readonly Service[], after: readonly Service[]): Record<string, string[]> {
   const { added, changed, removed, kept } = diffServices(before, after);
@@ -33,6 +33,20 @@ test('any field that differs makes a service changed, and both sides are told', 
   const other = sampleService({ name: 'a', environment: { PATH: '/bin', NEW: '' } });
   expect(names([a, b], [other, b])).toEqual({ ...NOTHING, changed: ['a'], kept: ['b'] });
   expect(diffServices([a], [other]).changed).toEqual([{ before: a, after: other }]);
+});
+
+const SOCKET = sampleSocketOptions();
+
+test.each<[string, Partial<Service>]>([
+  ['what runs', { handler: { kind: 'redirect', target: { host: 'db', port: 5432 } } }],
+  ['a word of the command', { handler: { kind: 'exec', command: { path: '/bin/cat', argv: ['cat', '%{fd}'] } } }],
+  ['wait', { wait: true }],
+  ['tcpmux', { tcpmux: 'plus' }],
+  ['the type of a socket', { listen: [{ sockets: [{ family: 'unix', type: 'datagram', path: '@a' }] }] }],
+  ['a socket option', { socket: { ...SOCKET, extra: { TCP_KEEPIDLE: 60 } } }],
+  ['the mode of a path', { socket: { ...SOCKET, mode: 0o660 } }],
+])('%s is a change', (_, fields) => {
+  expect(names([a], [{ ...a, ...fields }])).toEqual({ ...NOTHING, changed: ['a'] });
 });
 
 test('a service under a new name is one removed and one added', () => {

@@ -1,0 +1,212 @@
+// Sockets that change hands: those that a child of a `wait` service was given and left behind, those that
+// somebody passed to us, and Unix sockets that may belong to somebody else. Called by src/listener and
+// src/server on the main thread.
+#include "addon.h"
+#include "address.h"
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <string>
+
+namespace {
+
+constexpr int kListenerBase = 1024;
+
+int int_option(int fd, int level, int option) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, level, option, &value, &length) < 0 ? -1 : value;
+}
+
+bool is_readable(int fd) {
+  pollfd entry = {fd, POLLIN, 0};
+  return poll(&entry, 1, 0) > 0 && (entry.revents & POLLIN) != 0;
+}
+
+const char *type_name(int type) {
+  if (type == SOCK_DGRAM) return "datagram";
+  return type == SOCK_SEQPACKET ? "seqpacket" : "stream";
+}
+
+const char *family_name(int family) {
+  if (family == AF_INET) return "ipv4";
+  if (family == AF_INET6) return "ipv6";
+  if (family == AF_VSOCK) return "vsock";
+  return family == AF_UNIX ? "unix" : "other";
+}
+
+// setBlocking(fd, on): for the description that we and the children of a `wait` service share.
+void SetBlocking(const Napi::CallbackInfo &info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  const int flags = fcntl(fd, F_GETFL);
+  const int wanted = info[1].ToBoolean() ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
+  if (flags < 0 || (wanted != flags && fcntl(fd, F_SETFL, wanted) < 0)) {
+    throw_system_error(info.Env(), errno, "fcntl");
+  }
+}
+
+bool is_connected(int fd) {
+  Address peer;
+  peer.length = sizeof peer.storage;
+  return getpeername(fd, &peer.generic, &peer.length) == 0;
+}
+
+// isUsable(fd, isDatagram): false when a child has shut it down (only TCP then says that it listens no more),
+// connected a datagram socket to one peer, or left an error in it that would wake us for ever.
+Napi::Value IsUsable(const Napi::CallbackInfo &info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  const bool is_datagram = info[1].ToBoolean();
+  pollfd entry = {fd, POLLRDHUP, 0};
+  const bool is_broken = poll(&entry, 1, 0) > 0 && (entry.revents & (POLLERR | POLLHUP | POLLRDHUP)) != 0;
+  const bool is_open = is_datagram ? !is_connected(fd) : int_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
+  return Napi::Boolean::New(info.Env(), is_open && !is_broken);
+}
+
+// queueLength(listener) → how many clients wait. Only TCP tells the number; for others 1 means some.
+Napi::Value QueueLength(const Napi::CallbackInfo &info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  tcp_info state;
+  socklen_t length = sizeof state;
+  const bool is_tcp = int_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP;
+  if (is_tcp && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &length) == 0) {
+    return Napi::Number::New(info.Env(), state.tcpi_unacked);
+  }
+  return Napi::Number::New(info.Env(), is_readable(fd) ? 1 : 0);
+}
+
+// The nanosecond at which the kernel received a datagram tells it from another one with the same content.
+std::string timestamp_of(msghdr *message) {
+  for (cmsghdr *entry = CMSG_FIRSTHDR(message); entry != nullptr; entry = CMSG_NXTHDR(message, entry)) {
+    if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_TIMESTAMPNS) continue;
+    timespec time;
+    memcpy(&time, CMSG_DATA(entry), sizeof time);
+    return std::to_string(time.tv_sec) + "." + std::to_string(time.tv_nsec);
+  }
+  return "";
+}
+
+// headOf(socket) → {identity, peerAddress, peerPort} of the first datagram in the queue, which stays there;
+// or null. The option is on for the moment only: a child that asks for control messages must not find ours
+// among them.
+Napi::Value HeadOf(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const int fd = info[0].ToNumber().Int32Value();
+  Address peer;
+  alignas(cmsghdr) char control[256];
+  char byte;
+  iovec part = {&byte, 1};
+  msghdr message = {&peer.generic, sizeof peer.storage, &part, 1, control, sizeof control, 0};
+  int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+  const ssize_t length = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC);
+  on = 0;
+  setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+  if (length < 0) return env.Null();
+  peer.length = message.msg_namelen;
+  char text[kAddressText];
+  write_text(peer, text);
+  Napi::Object head = Napi::Object::New(env);
+  head.Set("identity", timestamp_of(&message) + " " + std::to_string(length));
+  head.Set("peerAddress", text);
+  head.Set("peerPort", port_of(peer));
+  return head;
+}
+
+// dropHead(socket): throws one datagram away.
+void DropHead(const Napi::CallbackInfo &info) {
+  recv(info[0].ToNumber().Int32Value(), nullptr, 0, MSG_DONTWAIT | MSG_TRUNC);
+}
+
+// takePassed(number) → {fd, family, type, isListening, address, port}: a socket that was open when we
+// started, moved out of the way of connections and made close-on-exec.
+Napi::Value TakePassed(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const int number = info[0].ToNumber().Int32Value();
+  Address address;
+  address.length = sizeof address.storage;
+  if (getsockname(number, &address.generic, &address.length) < 0) {
+    throw_system_error(env, errno, "getsockname");
+    return env.Undefined();
+  }
+  int fd = fcntl(number, F_DUPFD_CLOEXEC, kListenerBase);
+  if (fd < 0) fd = fcntl(number, F_DUPFD_CLOEXEC, 3);
+  if (fd < 0) {
+    throw_system_error(env, errno, "fcntl");
+    return env.Undefined();
+  }
+  close(number);
+  char text[kAddressText];
+  write_text(address, text);
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("fd", fd);
+  result.Set("family", family_name(address.generic.sa_family));
+  result.Set("type", type_name(int_option(fd, SOL_SOCKET, SO_TYPE)));
+  result.Set("isListening", int_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1);
+  result.Set("address", text);
+  result.Set("port", port_of(address));
+  return result;
+}
+
+// whoListens({family: 'unix', type, path}) → 0: somebody does; else why the socket could not be reached
+// (errno): ECONNREFUSED means that it is stale. EAGAIN (a full queue) and EPROTOTYPE (another type) mean that
+// somebody does.
+Napi::Value WhoListens(const Napi::CallbackInfo &info) {
+  const auto wanted = info[0].As<Napi::Object>();
+  Address address;
+  if (!read_address(wanted, &address)) return Napi::Number::New(info.Env(), EINVAL);
+  const std::string type = wanted.Get("type").ToString();
+  const int kind = type == "datagram" ? SOCK_DGRAM : type == "seqpacket" ? SOCK_SEQPACKET : SOCK_STREAM;
+  const int fd = socket(AF_UNIX, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return Napi::Number::New(info.Env(), errno);
+  const int error = connect(fd, &address.generic, address.length) < 0 ? errno : 0;
+  close(fd);
+  return Napi::Number::New(info.Env(), error == EAGAIN || error == EPROTOTYPE ? 0 : error);
+}
+
+// readLine(connection, limit) → {text, isEnd}: what has come of a line, never a byte beyond its end; isEnd:
+// the line is complete. Null: nothing has come; text "" without isEnd: the client has left.
+Napi::Value ReadLine(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const int fd = info[0].ToNumber().Int32Value();
+  char buffer[1024];
+  const size_t limit = std::min<size_t>(sizeof buffer, info[1].ToNumber().Uint32Value());
+  ssize_t length = recv(fd, buffer, limit, MSG_PEEK | MSG_DONTWAIT);
+  if (length < 0 && (errno == EAGAIN || errno == EINTR)) return env.Null();
+  const char *newline =
+      length <= 0 ? nullptr : static_cast<char *>(memchr(buffer, '\n', static_cast<size_t>(length)));
+  if (newline != nullptr) length = newline - buffer + 1;
+  if (length > 0) length = recv(fd, buffer, static_cast<size_t>(length), MSG_DONTWAIT);
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("text", Napi::String::New(env, buffer, static_cast<size_t>(std::max<ssize_t>(length, 0))));
+  result.Set("isEnd", newline != nullptr);
+  return result;
+}
+
+// sendNow(connection, text): as much as fits at once, which for a new connection is all; the client may be
+// gone.
+void SendNow(const Napi::CallbackInfo &info) {
+  const std::string text = info[1].ToString();
+  send(info[0].ToNumber().Int32Value(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+}  // namespace
+
+void init_handover(Napi::Env env, Napi::Object exports) {
+  exports.Set("setBlocking", Napi::Function::New(env, SetBlocking));
+  exports.Set("isUsable", Napi::Function::New(env, IsUsable));
+  exports.Set("queueLength", Napi::Function::New(env, QueueLength));
+  exports.Set("headOf", Napi::Function::New(env, HeadOf));
+  exports.Set("dropHead", Napi::Function::New(env, DropHead));
+  exports.Set("takePassed", Napi::Function::New(env, TakePassed));
+  exports.Set("whoListens", Napi::Function::New(env, WhoListens));
+  exports.Set("readLine", Napi::Function::New(env, ReadLine));
+  exports.Set("sendNow", Napi::Function::New(env, SendNow));
+}

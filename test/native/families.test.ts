@@ -1,0 +1,171 @@
+/**
+ * Sockets that are not TCP: Unix sockets of every type, datagrams, vsock. Python is the client where Node cannot be one.
+ */
+import { inFreshProcess } from './fresh-process';
+import { ROOT, testWith, tool, VSOCK, VSOCK_LOOPBACK } from './needs';
+
+const PYTHON = tool('python3');
+
+test('a Unix peer is told by its process, user and group, and the socket by its path', async () => {
+  const { accepted, expected } = await inFreshProcess(async ({ addon, net, bind, accept, temporaryFolder }) => {
+    const path = `${temporaryFolder()}/socket`;
+    const { fd, port } = bind({ family: 'unix', type: 'stream', path });
+    net.connect(path);
+    const { fd: connection, ...accepted } = await accept(fd);
+    addon.close(connection);
+    const [uid, gid] = [process.getuid?.(), process.getgid?.()];
+    const own = { pid: process.pid, uid, gid };
+    return { accepted, expected: { peerAddress: '', peerPort: port, localAddress: path, localPort: port, ...own } };
+  });
+  expect(accepted).toEqual(expected);
+  expect(accepted).toMatchObject({ peerPort: 0, localPort: 0 });
+});
+
+testWith(ROOT, PYTHON)('a Unix peer is who it was when it connected', async () => {
+  const accepted = await inFreshProcess(async ({ bind, accept, runPython }) => {
+    const { fd } = bind({ family: 'unix', type: 'stream', path: '@stdiod-test-who' });
+    const script = `
+os.setresgid(4712, 4712, 4712)
+os.setresuid(4711, 4711, 4711)
+client = socket.socket(socket.AF_UNIX)
+client.connect('\\0stdiod-test-who')
+print(os.getpid(), end='')`;
+    const pid = await runPython(script);
+    return { ...(await accept(fd)), expected: Number(pid) };
+  });
+  expect(accepted).toMatchObject({ pid: accepted.expected, uid: 4711, gid: 4712 });
+});
+
+testWith(PYTHON)('a Unix peer that has a name of its own is told by it', async () => {
+  const names = await inFreshProcess(async ({ bind, accept, runPython, temporaryFolder }) => {
+    const { fd } = bind({ family: 'unix', type: 'stream', path: '@stdiod-test-names' });
+    const path = `${temporaryFolder()}/client`;
+    const names: string[] = [];
+    for (const name of [path, '\0stdiod-test-client']) {
+      const script = `client = socket.socket(socket.AF_UNIX)
+client.bind(sys.argv[1].replace('@', '\\0'))
+client.connect('\\0stdiod-test-names')`;
+      await runPython(script, name.replace('\0', '@'));
+      names.push((await accept(fd)).peerAddress);
+    }
+    return { names, path };
+  });
+  expect(names.names).toEqual([names.path, '@stdiod-test-client']);
+});
+
+test('an abstract name is nowhere in the file system, and free again with the last descriptor', async () => {
+  const seen = await inFreshProcess(async ({ addon, fs, bind, accept, failureOf, runPython }) => {
+    const address = { family: 'unix', type: 'stream', path: '@stdiod-test/abstract' } as const;
+    const { fd } = bind(address);
+    const taken = failureOf(() => bind(address));
+    await runPython(`socket.socket(socket.AF_UNIX).connect('\\0stdiod-test/abstract')`);
+    const { fd: connection, localAddress } = await accept(fd);
+    for (const each of [connection, fd]) addon.close(each);
+    const names = fs.readFileSync('/proc/net/unix', 'utf8').match(/@stdiod-test\/abstract/g);
+    return { taken: taken?.['code'], localAddress, left: names, file: fs.existsSync('@stdiod-test') };
+  });
+  expect(seen).toEqual({ taken: 'EADDRINUSE', localAddress: '@stdiod-test/abstract', left: null, file: false });
+});
+
+testWith(PYTHON)('a seqpacket connection keeps the bounds of messages on its way to a child', async () => {
+  const answer = await inFreshProcess(async ({ addon, bind, accept, plan, internet, borrower, openReaper }) => {
+    const { fd } = bind({ family: 'unix', type: 'seqpacket', path: '@stdiod-test-packets' });
+    const script = `client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+client.connect('\\0stdiod-test-packets')
+for word in (b'one', b'three'):
+    client.send(word)
+tell(client.recv(100), client.recv(100))`;
+    const client = borrower(script);
+    openReaper();
+    const answer = client(bind(internet('datagram')).fd);
+    addon.spawn(plan(['/bin/cat']), (await accept(fd)).fd, '');
+    return (await answer).told;
+  });
+  expect(answer).toBe("b'one' b'three'\n");
+});
+
+test.each([
+  { family: 'ipv4', type: 'datagram', address: '127.0.0.1', port: 0 },
+  { family: 'unix', type: 'datagram', path: '@stdiod-test-datagrams' },
+] as const)('a datagram socket is bound and does not listen: %p', async (address) => {
+  const seen = await inFreshProcess(async ({ addon, bind, borrower, flagsOf, openReaper, failureOf }, address) => {
+    const told = borrower('tell(s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN), s.type == socket.SOCK_DGRAM)');
+    openReaper();
+    const { fd, port } = bind(address);
+    const accept = failureOf(() => addon.accept(fd));
+    return { ...(await told(fd)), port, flags: flagsOf(fd), accept: accept?.['code'], fd: Number(fd) };
+  }, address);
+  expect(seen).toMatchObject({ told: '0 True\n', flags: { isCloseOnExec: true, isNonBlocking: true } });
+  expect(seen.accept).toBe('ENOTSUP');
+  expect(seen.fd).toBeGreaterThanOrEqual(1024);
+  expect(seen.port > 0).toBe(address.family === 'ipv4');
+});
+
+test('nobody can bind beside a datagram socket and steal from it', async () => {
+  const failures = await inFreshProcess(({ bind, internet, failureOf }) => {
+    const { port } = bind(internet('datagram'));
+    const again = failureOf(() => bind(internet('datagram', '127.0.0.1', port)));
+    return [again?.['code'], failureOf(() => bind(internet('datagram', '0.0.0.0', port)))?.['code']];
+  });
+  expect(failures).toEqual(['EADDRINUSE', 'EADDRINUSE']);
+});
+
+test('one number is two ports, one for streams and one for datagrams', async () => {
+  const ports = await inFreshProcess(({ bind, internet, listen }) => {
+    const { port } = listen();
+    return [port, bind(internet('datagram', '127.0.0.1', port)).port];
+  });
+  expect(ports[1]).toBe(ports[0]);
+});
+
+test.each([
+  ['a path', `/tmp/${'x'.repeat(102)}`, 107],
+  ['an abstract name', `@stdiod-test-${'x'.repeat(95)}`, 108],
+])('the name of a Unix socket has room for 107 bytes: %s', async (_, path, length) => {
+  expect(path).toHaveLength(length);
+  const [fits, longer] = await inFreshProcess(({ fs, bind, failureOf }, path) => {
+    const failure = (name: string): unknown =>
+      failureOf(() => bind({ family: 'unix', type: 'stream', path: name }))?.['code'] ?? null;
+    const seen = [failure(path), failure(`${path}x`)];
+    fs.rmSync(path, { force: true });
+    return seen;
+  }, path);
+  expect([fits, longer]).toEqual([null, 'EINVAL']);
+});
+
+test('a Unix socket that cannot be bound leaves no descriptor behind', async () => {
+  const seen = await inFreshProcess(({ bind, openFds, failureOf, temporaryFolder }) => {
+    const path = `${temporaryFolder()}/socket`;
+    bind({ family: 'unix', type: 'stream', path });
+    const before = openFds();
+    const codes = [path, '', '/no/such/folder/socket'].map(
+      (name) => failureOf(() => bind({ family: 'unix', type: 'stream', path: name }))?.['code'],
+    );
+    return { codes, before, after: openFds() };
+  });
+  expect(seen.codes).toEqual(['EADDRINUSE', 'EINVAL', 'ENOENT']);
+  expect(seen.after).toEqual(seen.before);
+});
+
+testWith(VSOCK)('a vsock port has one listener', async () => {
+  const seen = await inFreshProcess(({ addon, bind, failureOf, flagsOf }) => {
+    const address = { family: 'vsock', type: 'stream', port: 47110 } as const;
+    const { fd, port } = bind(address);
+    const taken = failureOf(() => bind(address))?.['code'];
+    return { port, taken, waiting: addon.hasWaiting(fd), flags: flagsOf(fd) };
+  });
+  const flags = { isCloseOnExec: true, isNonBlocking: true };
+  expect(seen).toEqual({ port: 47110, taken: 'EADDRINUSE', waiting: false, flags });
+});
+
+testWith(VSOCK, VSOCK_LOOPBACK)('a vsock peer is told by its context and port', async () => {
+  const { accepted, client } = await inFreshProcess(async ({ bind, accept, runPython }) => {
+    const { fd } = bind({ family: 'vsock', type: 'stream', port: 47111 });
+    const script = `client = socket.socket(socket.AF_VSOCK)
+client.connect((1, 47111))
+print(client.getsockname()[1], end='')`;
+    return { client: await runPython(script), accepted: await accept(fd) };
+  });
+  expect(accepted).toMatchObject({ peerAddress: '1', peerPort: Number(client), localAddress: '1', localPort: 47111 });
+  expect(accepted.pid).toBeUndefined();
+});

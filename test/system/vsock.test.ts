@@ -1,0 +1,44 @@
+/**
+ * `vsock:` sockets, where the kernel lets a machine talk to itself.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { startDaemon } from './daemon';
+import { endAll } from './endings';
+
+afterEach(endAll);
+
+const LOCAL = 1;
+const PORT = 20_000 + (process.pid % 10_000);
+
+/** Sends `hello` to a port of this machine and prints what comes back. */
+const CLIENT = `
+import socket, sys
+client = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+client.settimeout(20)
+client.connect((${LOCAL}, int(sys.argv[1])))
+client.sendall(b"hello\\n")
+client.shutdown(socket.SHUT_WR)
+sys.stdout.write(client.makefile().read())
+`;
+
+/** Without the loopback transport even an address that nobody listens on cannot be asked for. */
+const PROBE = `
+import errno, socket, sys
+ours = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+ours.bind((socket.VMADDR_CID_ANY, ${PORT}))
+ours.listen(1)
+socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).connect((${LOCAL}, ${PORT}))
+`;
+
+const hasVsock = spawnSync('python3', ['-c', PROBE]).status === 0;
+const testVsock = hasVsock ? test : test.skip;
+
+testVsock('a vsock connection is served, and the program is told who it is', async () => {
+  const daemon = await startDaemon(`services: {it: {listen: "vsock:${PORT}", exec: [sh, -c, 'env; cat']}}\n`);
+  const answer = execFileSync('python3', ['-c', CLIENT, String(PORT)], { encoding: 'utf8' });
+  expect(answer).toContain('PROTO=VSOCK\n');
+  expect(answer).toContain(`REMOTE_ADDR=${LOCAL}\n`);
+  expect(answer).toMatch(/hello\n$/);
+  expect(await daemon.waitFor('reaped')).toMatchObject({ exit: 0 });
+  expect(daemon.all('listening')).toMatchObject([{ address: `vsock:${PORT}` }]);
+});

@@ -1,0 +1,129 @@
+/**
+ * What a child is told of its connection, for every kind of socket.
+ */
+import { connectionFacts, connectionValues, FACT_NAMES, handoverFacts, handoverValues } from '../../../src/child/facts';
+import type { AcceptedSocket, Fd } from '../../../src/native/addon';
+import type { SocketAddress } from '../../../src/service/address';
+import { PLACEHOLDERS } from '../../../src/service/template';
+
+const NAMES = { service: 'finger', connection: 'c1a7' };
+const OWN = ['STDIOD_SERVICE=finger', 'STDIOD_CONNECTION=c1a7', ''];
+
+const TCP: SocketAddress = { family: 'ipv6', type: 'stream', address: '::', port: 79 };
+const UDP: SocketAddress = { family: 'ipv4', type: 'datagram', address: '127.0.0.1', port: 69 };
+const UNIX: SocketAddress = { family: 'unix', type: 'stream', path: '/run/finger' };
+const VSOCK: SocketAddress = { family: 'vsock', type: 'stream', port: 5 };
+const PASSED: SocketAddress = { family: 'passed', type: 'stream', name: 'web' };
+
+const SOCKET: AcceptedSocket = {
+  fd: 5 as Fd,
+  peerAddress: 'fe80::1%eth0',
+  peerPort: 51034,
+  localAddress: 'fe80::2%eth0',
+  localPort: 79,
+};
+const FROM_UNIX: AcceptedSocket = {
+  ...{ fd: 5 as Fd, peerAddress: '@client', peerPort: 0, localAddress: '/run/finger', localPort: 0 },
+  ...{ pid: 4711, uid: 1000, gid: 100 },
+};
+const FROM_VSOCK: AcceptedSocket = {
+  ...{ fd: 5 as Fd, peerAddress: '3', peerPort: 1025, localAddress: '4', localPort: 5 },
+};
+
+function namesIn(facts: string): string[] {
+  return facts
+    .split('\0')
+    .filter(Boolean)
+    .map((fact) => fact.split('=')[0] ?? '');
+}
+
+test('a TCP peer is told in every dialect, each fact ended by NUL', () => {
+  expect(connectionFacts(SOCKET, TCP, NAMES).split('\0')).toEqual([
+    'PROTO=TCP',
+    'TCPREMOTEIP=fe80::1%eth0',
+    'TCPREMOTEPORT=51034',
+    'TCPLOCALIP=fe80::2%eth0',
+    'TCPLOCALPORT=79',
+    'REMOTE_ADDR=fe80::1%eth0',
+    'REMOTE_PORT=51034',
+    'REMOTE_HOST=fe80::1%eth0',
+    ...OWN,
+  ]);
+});
+
+test('a Unix peer is told by its process, user and group, and by its name if it has one', () => {
+  expect(connectionFacts(FROM_UNIX, UNIX, NAMES).split('\0')).toEqual([
+    'PROTO=UNIX',
+    'UNIXLOCALPATH=/run/finger',
+    'UNIXREMOTEPATH=@client',
+    'UNIXREMOTEPID=4711',
+    'UNIXREMOTEEUID=1000',
+    'UNIXREMOTEEGID=100',
+    ...OWN,
+  ]);
+  expect(connectionFacts({ ...FROM_UNIX, peerAddress: '' }, UNIX, NAMES)).toContain('\0UNIXREMOTEPATH=\0');
+});
+
+test('a vsock peer is told by its context and port', () => {
+  expect(connectionFacts(FROM_VSOCK, VSOCK, NAMES).split('\0')).toEqual([
+    'PROTO=VSOCK',
+    'REMOTE_ADDR=3',
+    'REMOTE_PORT=1025',
+    ...OWN,
+  ]);
+});
+
+const LISTEN = ['LISTEN_FDS=1', 'LISTEN_PID=0000000000', 'LISTEN_FDNAMES=finger'];
+
+test.each<[string, SocketAddress, string[]]>([
+  ['TCP', TCP, ['PROTO=TCP', 'TCPLOCALIP=::', 'TCPLOCALPORT=79']],
+  ['UDP', UDP, ['PROTO=UDP', 'UDPLOCALIP=127.0.0.1', 'UDPLOCALPORT=69']],
+  ['Unix', UNIX, ['PROTO=UNIX', 'UNIXLOCALPATH=/run/finger']],
+  ['vsock', VSOCK, []],
+])('a child that gets the %s socket itself is told of one passed socket, with room for its pid', (_, local, facts) => {
+  expect(handoverFacts(local, NAMES).split('\0')).toEqual([...facts, ...LISTEN, ...OWN]);
+});
+
+test('no fact is told that a variable could forge, and none is kept from variables without being told', () => {
+  const told = [
+    connectionFacts(SOCKET, TCP, NAMES),
+    connectionFacts(FROM_UNIX, UNIX, NAMES),
+    connectionFacts(FROM_VSOCK, VSOCK, NAMES),
+    ...[TCP, UDP, UNIX, VSOCK, PASSED].map((local) => handoverFacts(local, NAMES)),
+  ].map(namesIn);
+  expect(new Set(told.flat())).toEqual(FACT_NAMES);
+  for (const names of told) expect(names).toHaveLength(new Set(names).size);
+});
+
+test('placeholders stand for the facts of the connection', () => {
+  expect(connectionValues(SOCKET, NAMES)).toEqual({
+    'peer.address': 'fe80::1%eth0',
+    'peer.port': '51034',
+    'local.address': 'fe80::2%eth0',
+    'local.port': '79',
+    fd: '0',
+    ...NAMES,
+  });
+});
+
+test.each<[string, SocketAddress, string, string]>([
+  ['TCP', TCP, '::', '79'],
+  ['UDP', UDP, '127.0.0.1', '69'],
+  ['Unix', UNIX, '/run/finger', ''],
+  ['vsock', VSOCK, '', '5'],
+])('under wait there is no peer, and %s has its own end', (_, local, address, port) => {
+  expect(handoverValues(local, NAMES)).toEqual({
+    'peer.address': '',
+    'peer.port': '',
+    'local.address': address,
+    'local.port': port,
+    fd: '0',
+    ...NAMES,
+  });
+});
+
+test('every placeholder has a value, for a connection and for a socket that is handed over', () => {
+  for (const values of [connectionValues(SOCKET, NAMES), handoverValues(PASSED, NAMES)]) {
+    expect(Object.keys(values).sort()).toEqual([...PLACEHOLDERS].sort());
+  }
+});

@@ -1,0 +1,231 @@
+/**
+ * Unix sockets with a path, on a file system of their own: what may be taken, what must stay, what is left behind.
+ */
+import * as fs from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bindSocket, type BoundSocket } from '../../../src/listener/bind';
+import { bindUnixPath } from '../../../src/listener/unix-path';
+import { addon } from '../../../src/native/addon';
+import type { SocketAddress, UnixAddress } from '../../../src/service/address';
+import type { SocketOptions } from '../../../src/service/service';
+import { sampleSocketOptions } from '../service/sample';
+
+const LONGEST = 107;
+
+let folder: string;
+let path: string;
+let bound: BoundSocket[];
+
+beforeEach(() => {
+  folder = fs.mkdtempSync(join(tmpdir(), 'stdiod-test-'));
+  [path, bound] = [join(folder, 'socket'), []];
+});
+
+afterEach(() => {
+  jest.restoreAllMocks();
+  for (const { release } of bound) release();
+  fs.rmSync(folder, { recursive: true });
+});
+
+function at(socketPath: string, type: UnixAddress['type'] = 'stream'): UnixAddress {
+  return { family: 'unix', type, path: socketPath };
+}
+
+function open(address: SocketAddress, options: Partial<SocketOptions> = {}): BoundSocket {
+  const socket = bindSocket(address, sampleSocketOptions(options));
+  bound.push(socket);
+  return socket;
+}
+
+/** The path of a socket that nobody has any more. */
+function makeStale(type: UnixAddress['type']): number {
+  addon.close(addon.openListener(at(path, type), sampleSocketOptions()).fd);
+  return fs.lstatSync(path).ino;
+}
+
+function modeOf(file: string): number {
+  return fs.lstatSync(file).mode & 0o7777;
+}
+
+function openFds(): number {
+  return fs.readdirSync('/proc/self/fd').length;
+}
+
+test('a live socket is never stolen', () => {
+  const first = open(at(path));
+  const { ino } = fs.lstatSync(path);
+  expect(() => open(at(path))).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }) as Error);
+  expect(fs.lstatSync(path).ino).toBe(ino);
+  expect(addon.whoListens(at(path))).toBe(0);
+  expect(first.address).toEqual(at(path));
+});
+
+test('a live socket of another type is somebody’s too', () => {
+  open(at(path, 'datagram'));
+  expect(() => open(at(path, 'stream'))).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }) as Error);
+});
+
+test.each(['stream', 'datagram', 'seqpacket'] as const)('a stale socket is replaced: %s', (type) => {
+  const stale = makeStale(type);
+  open(at(path, type));
+  expect(addon.whoListens(at(path, type))).toBe(0);
+  expect(fs.readdirSync(folder)).toEqual(['socket']);
+  expect(stale).toBeGreaterThan(0);
+});
+
+test.each<[string, () => void]>([
+  [
+    'a file',
+    () => {
+      fs.writeFileSync(path, 'precious');
+    },
+  ],
+  [
+    'a folder',
+    () => {
+      fs.mkdirSync(path);
+    },
+  ],
+  [
+    'a link to a socket',
+    () => {
+      fs.symlinkSync('elsewhere', path);
+    },
+  ],
+  [
+    'a link to nothing',
+    () => {
+      fs.symlinkSync('/no/such/file', path);
+    },
+  ],
+])('%s is no socket and is never touched', (_what, make) => {
+  open(at(join(folder, 'elsewhere')));
+  make();
+  const before = fs.lstatSync(path);
+  expect(() => open(at(path))).toThrow(expect.objectContaining({ code: 'EEXIST' }) as Error);
+  expect(fs.lstatSync(path)).toMatchObject({ ino: before.ino, mode: before.mode, size: before.size });
+  expect(fs.readdirSync(folder).sort()).toEqual(['elsewhere', 'socket']);
+});
+
+test('the socket has its mode from the configuration, or as the umask has it', () => {
+  const before = process.umask(0o027);
+  try {
+    open(at(path));
+    open(at(join(folder, 'private')), { mode: 0o600 });
+    open(at(join(folder, 'public')), { mode: 0o666 });
+  } finally {
+    expect(process.umask(before)).toBe(0o027);
+  }
+  expect([path, join(folder, 'private'), join(folder, 'public')].map(modeOf)).toEqual([0o750, 0o600, 0o666]);
+});
+
+test('nobody finds the socket before it has its mode and owner', () => {
+  const steps: string[] = [];
+  const seen = (name: string): void => {
+    steps.push(`${name}: ${fs.readdirSync(folder).includes('socket') ? 'there' : 'not there'}`);
+  };
+  const calls = jest.requireActual<typeof fs>('node:fs');
+  const { lchownSync, renameSync } = calls;
+  jest.spyOn(calls, 'lchownSync').mockImplementation((file, uid, gid) => {
+    expect(modeOf(String(file))).toBe(0o666);
+    seen('chown');
+    lchownSync(file, uid, gid);
+  });
+  jest.spyOn(calls, 'renameSync').mockImplementation((from, to) => {
+    seen('rename');
+    renameSync(from, to);
+  });
+  const { gid } = fs.lstatSync(folder);
+  open(at(path), { mode: 0o666, group: gid });
+  expect(steps).toEqual(['chown: not there', 'rename: not there']);
+  expect(modeOf(path)).toBe(0o666);
+});
+
+const testAsRoot = process.getuid?.() === 0 ? test : test.skip;
+
+testAsRoot('the socket has the owner and the group of the configuration, each by itself', () => {
+  open(at(path), { owner: 4711, group: 4712 });
+  open(at(join(folder, 'group')), { group: 4712 });
+  const ownersOf = (file: string): number[] => [fs.lstatSync(file).uid, fs.lstatSync(file).gid];
+  expect([ownersOf(path), ownersOf(join(folder, 'group'))]).toEqual([
+    [4711, 4712],
+    [0, 4712],
+  ]);
+});
+
+test.each(['lchownSync', 'renameSync'] as const)(
+  'when %s fails there is neither a socket nor a descriptor left, and what was there stays',
+  (call) => {
+    const stale = makeStale('stream');
+    const before = openFds();
+    jest.spyOn(jest.requireActual<typeof fs>('node:fs'), call).mockImplementation(() => {
+      throw Object.assign(new Error('refused'), { code: 'EPERM', syscall: call });
+    });
+    expect(() => open(at(path), { group: 0 })).toThrow('refused');
+    jest.restoreAllMocks();
+    expect(fs.readdirSync(folder)).toEqual(['socket']);
+    expect([fs.lstatSync(path).ino, openFds()]).toEqual([stale, before]);
+  },
+);
+
+test('at the end the path is removed', () => {
+  const socket = bindUnixPath(at(path), sampleSocketOptions());
+  socket.release();
+  expect(fs.readdirSync(folder)).toEqual([]);
+});
+
+test('at the end a path that is somebody else’s by now stays theirs', () => {
+  const first = bindUnixPath(at(path), sampleSocketOptions());
+  fs.unlinkSync(path);
+  open(at(path));
+  first.release();
+  expect(addon.whoListens(at(path))).toBe(0);
+});
+
+test('a listener on its way out has no path any more, and goes on serving its queue', async () => {
+  const socket = open(at(path));
+  const client = connect(path);
+  await new Promise((resolve) => client.once('connect', resolve));
+  socket.holdOff();
+  expect(fs.existsSync(path)).toBe(false);
+  const accepted = addon.accept(socket.fd);
+  expect(accepted).toMatchObject({ pid: process.pid });
+  if (accepted !== null) addon.close(accepted.fd);
+  client.destroy();
+});
+
+test('the path can be bound anew while the old listener is still on its way out', () => {
+  const old = open(at(path));
+  old.holdOff();
+  open(at(path));
+  old.release();
+  bound.shift();
+  expect(addon.whoListens(at(path))).toBe(0);
+});
+
+/** A folder below ours, whose path has so many bytes. */
+function folderOf(bytes: number): string {
+  const deep = join(folder, 'x'.repeat(bytes - folder.length - 1));
+  fs.mkdirSync(deep);
+  return deep;
+}
+
+test.each([1, 2, 20, 50])('a path of 107 bytes is bound, whatever the length of its last name: %i', (length) => {
+  const longest = join(folderOf(LONGEST - 1 - length), 's'.repeat(length));
+  expect(Buffer.byteLength(longest)).toBe(LONGEST);
+  open(at(longest));
+  expect(addon.whoListens(at(longest))).toBe(0);
+});
+
+test('a folder that does not exist is an error that is told', () => {
+  expect(() => open(at(join(folder, 'no/such/folder')))).toThrow(expect.objectContaining({ code: 'ENOENT' }) as Error);
+});
+
+test('options for the other sockets of the service are not for this one', () => {
+  const extra = { TCP_KEEPIDLE: 60, IP_TOS: 8, SO_RCVBUF: 65536 };
+  open(at(path), { nodelay: true, keepalive: true, extra });
+  open(at('@stdiod-test-options'), { nodelay: true, keepalive: true, extra });
+  expect(addon.whoListens(at(path))).toBe(0);
+});
