@@ -19,11 +19,22 @@ export function launchLoop(programs: Programs, services: readonly Served[]): Lau
   return { argv: [programs.loop, ...services.flatMap((service) => [String(service.port), service.program])] };
 }
 
-/** Logs each connection, as JSON lines to a file. `user`: nothing leaves it to stdiod's default. */
-export function launchStdiod(folder: string, name: string, services: readonly Served[], user?: string): Launch {
+/**
+ * Logs each connection, as JSON lines to a file. `user`: nothing leaves it to stdiod's default.
+ * `idle`: more addresses to listen on, where nobody calls.
+ */
+export function launchStdiod(
+  folder: string,
+  name: string,
+  services: readonly Served[],
+  user?: string,
+  idle?: string,
+): Launch {
   const file = path.join(folder, `${name}.yaml`);
+  const described = Object.fromEntries(services.map((each) => describe(each, user)));
+  const more = idle === undefined ? {} : { idle: { listen: idle, exec: ['true'] } };
   // JSON is YAML.
-  writeFileSync(file, JSON.stringify({ services: Object.fromEntries(services.map((each) => describe(each, user))) }));
+  writeFileSync(file, JSON.stringify({ services: { ...described, ...more } }));
   return { argv: [process.execPath, stdiod, 'run', '-c', file] };
 }
 
