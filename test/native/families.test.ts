@@ -158,7 +158,10 @@ testWith(VSOCK)('a vsock port has one listener', async () => {
   expect(seen).toEqual({ port: 47110, taken: 'EADDRINUSE', waiting: false, flags });
 });
 
-testWith(VSOCK, VSOCK_LOOPBACK)('a vsock peer is told by its context and port', async () => {
+// Nobody but the kernel's own loopback transport (vsock_loopback) can be such a client, and no package brings that.
+const testPeer = VSOCK_LOOPBACK.isMet ? test : null;
+
+testPeer?.('a vsock peer is told by its context and port', async () => {
   const { accepted, client } = await inFreshProcess(async ({ bind, accept, runPython }) => {
     const { fd } = bind({ family: 'vsock', type: 'stream', port: 47111 });
     const script = `client = socket.socket(socket.AF_VSOCK)

@@ -2,8 +2,9 @@
  * `vsock:` sockets, where the kernel lets a machine talk to itself.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { startDaemon } from './daemon';
+import { launchDaemon, startDaemon } from './daemon';
 import { endAll } from './endings';
+import { untilTrue } from './until';
 
 afterEach(endAll);
 
@@ -31,9 +32,18 @@ socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).connect((${LOCAL}, ${PORT}))
 `;
 
 const hasVsock = spawnSync('python3', ['-c', PROBE]).status === 0;
-const testVsock = hasVsock ? test : test.skip;
+/** Which promise can be kept is up to the kernel: no package brings the loopback transport. */
+const [testServed, testListening] = hasVsock ? [test, null] : [null, test];
 
-testVsock('a vsock connection is served, and the program is told who it is', async () => {
+testListening?.('a vsock service listens where the machine cannot talk to itself, or says why it cannot', async () => {
+  const daemon = launchDaemon(`services: {it: {listen: "vsock:${PORT}", exec: cat}}\n`);
+  await untilTrue(
+    'the daemon decides',
+    () => daemon.all('listening').length > 0 || /vsock:\d+ .*E[A-Z]+/.test(daemon.stderr),
+  );
+});
+
+testServed?.('a vsock connection is served, and the program is told who it is', async () => {
   const daemon = await startDaemon(`services: {it: {listen: "vsock:${PORT}", exec: [sh, -c, 'env; cat']}}\n`);
   const answer = execFileSync('python3', ['-c', CLIENT, String(PORT)], { encoding: 'utf8' });
   expect(answer).toContain('PROTO=VSOCK\n');
