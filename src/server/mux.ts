@@ -120,7 +120,8 @@ export class Mux {
     addon.sendNow(socket.fd, '-Service is full\r\n');
     addon.refuse(socket.fd);
     const { service, gate } = wanted;
-    this.#parts.log.emit({ event: 'refused', service: service.name, peer, reason: verdict, limit: gate.limit });
+    const limit = verdict === 'full' ? gate.limit : this.#parts.slots.server.limit;
+    this.#parts.log.emit({ event: 'refused', service: service.name, peer, reason: verdict, limit });
   }
 
   #offered(): Hosted[] {

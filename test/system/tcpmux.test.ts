@@ -151,3 +151,24 @@ test('a stop ends clients that have not said a name', async () => {
   expect(await daemon.ended()).toBe(0);
   await daemon.waitFor('refused', { peer: silent.address, reason: 'stopping' } as never);
 });
+
+test('one client at a time is enough for any number of clients one after another', async () => {
+  const daemon = await startMux('max_connections: 1');
+  const first = await send(daemon, 'plain\r\n');
+  expect(await first.ask('one')).toBe('one');
+  const second = await send(daemon, 'plain\r\n');
+  expect(await second.ask('two')).toBe('two');
+});
+
+test('a client whose service has no room in the whole server is told so, and no slot is given back twice', async () => {
+  const daemon = await startMux();
+  const busy = await connectTo(daemon.port('private'));
+  expect(await busy.ask('here')).toBe('here');
+  const client = await connectTo(daemon.port('mux'));
+  client.send('pl');
+  await daemon.reload(`${serve()}limits: {max_connections: 1}\n`);
+  client.send('ain\r\n');
+  expect(await client.rest()).toBe('-Service is full\r\n');
+  expect(await daemon.waitFor('refused')).toMatchObject({ service: 'plain', reason: 'server-full', limit: 1 });
+  expect(await busy.ask('still here')).toBe('still here');
+});

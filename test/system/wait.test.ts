@@ -277,3 +277,23 @@ describe('a child that exits without having taken a client', () => {
     expect(await daemon.stop()).toBe(0);
   });
 });
+
+describe('a reload', () => {
+  const noWait = (exec: string): string => `services: {it: {listen: "127.0.0.1:0", exec: ${exec}}}\n`;
+
+  test('that ends wait leaves a service that accepts by itself and holds nobody up', async () => {
+    const daemon = await startDaemon(serve());
+    await leave(daemon, await connectTo(daemon.port()));
+    await daemon.reload(noWait('echo hello'));
+    for (let round = 0; round < 3; round += 1) expect(await exchange(daemon.port(), '')).toBe('hello\n');
+  });
+
+  test('that ends wait while a child has the socket serves again when that has left', async () => {
+    const daemon = await startDaemon(serve());
+    const client = await connectTo(daemon.port());
+    await pidOf(client);
+    await daemon.reload(noWait('echo hello'));
+    await leave(daemon, client);
+    for (let round = 0; round < 3; round += 1) expect(await exchange(daemon.port(), '')).toBe('hello\n');
+  });
+});
