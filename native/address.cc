@@ -99,6 +99,11 @@ void write_text(const Address &address, char (&text)[kAddressText]) {
   }
 }
 
+int type_of(const std::string &name) {
+  if (name == "datagram") return SOCK_DGRAM;
+  return name == "seqpacket" ? SOCK_SEQPACKET : SOCK_STREAM;
+}
+
 int64_t port_of(const Address &address) {
   switch (address.generic.sa_family) {
     case AF_INET:

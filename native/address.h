@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <string>
+
 struct Address {
   explicit Address(sa_family_t family = AF_UNSPEC) : storage(), length(sizeof(sa_family_t)) {
     storage.ss_family = family;
@@ -32,6 +34,13 @@ bool read_address(const Napi::Object &from, Address *address);
 // Numeric text (a link-local IPv6 address keeps its interface), a path, `@name`, a context id; empty:
 // nameless.
 void write_text(const Address &address, char (&text)[kAddressText]);
+
+// Listeners live from here up, so that a connection gets a low number and a child copies a short table
+// (spawn.cc).
+constexpr int kListenerBase = 1024;
+
+// SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET, from "stream", "datagram" or "seqpacket".
+int type_of(const std::string &name);
 
 // 0 where the family has no ports.
 int64_t port_of(const Address &address);

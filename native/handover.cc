@@ -18,8 +18,6 @@
 
 namespace {
 
-constexpr int kListenerBase = 1024;
-
 int int_option(int fd, int level, int option) {
   int value = 0;
   socklen_t length = sizeof value;
@@ -162,9 +160,7 @@ Napi::Value WhoListens(const Napi::CallbackInfo &info) {
   const auto wanted = info[0].As<Napi::Object>();
   Address address;
   if (!read_address(wanted, &address)) return Napi::Number::New(info.Env(), EINVAL);
-  const std::string type = wanted.Get("type").ToString();
-  const int kind = type == "datagram" ? SOCK_DGRAM : type == "seqpacket" ? SOCK_SEQPACKET : SOCK_STREAM;
-  const int fd = socket(AF_UNIX, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int fd = socket(AF_UNIX, type_of(wanted.Get("type").ToString()) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return Napi::Number::New(info.Env(), errno);
   const int error = connect(fd, &address.generic, address.length) < 0 ? errno : 0;
   close(fd);

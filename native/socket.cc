@@ -19,9 +19,6 @@
 
 namespace {
 
-// Listeners live from here up, so that a connection gets a low number and a child copies a short table
-// (spawn.cc).
-constexpr int kListenerBase = 1024;
 constexpr int kFirstConnection = 3;
 constexpr size_t kDiscard = size_t{1} << 30;
 
@@ -71,11 +68,6 @@ int move_up(int fd, int lowest) {
   if (moved < 0) return fd;
   close(fd);
   return moved;
-}
-
-int type_of(const std::string &name) {
-  if (name == "datagram") return SOCK_DGRAM;
-  return name == "seqpacket" ? SOCK_SEQPACKET : SOCK_STREAM;
 }
 
 Napi::Object opened(Napi::Env env, int fd, const Address &address) {

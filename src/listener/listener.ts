@@ -87,10 +87,6 @@ export class Listeners<Owner> {
     listener.release();
   }
 
-  closePoller(): void {
-    this.#poller.close();
-  }
-
   /** A listener that an earlier one's clients caused to be closed or paused is passed over. */
   #onReady(count: number): void {
     for (let index = 0; index < count; index += 1) {
