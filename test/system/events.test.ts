@@ -6,6 +6,7 @@ import { connectTo, exchange, inParallel } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { endAll } from './endings';
 import { fixture } from './fixtures';
+import { untilTrue } from './until';
 
 afterEach(endAll);
 
@@ -91,6 +92,7 @@ describe('an event on a terminal', () => {
     });
     const port = Number(/127\.0\.0\.1:(\d+)/.exec(daemon.stderr)?.[1]);
     expect(await exchange(port, 'hello')).toBe('hello');
+    await untilTrue('the child is collected', () => daemon.stderr.includes('reaped'));
     await daemon.stop();
     const shapes = [
       /^\d\d:\d\d:\d\d listening +service=echo address=127\.0\.0\.1:\d+ backlog=4096$/,

@@ -157,6 +157,7 @@ describe('a redirected connection', () => {
     const made = await target(keep);
     const daemon = await startDaemon(serve(`127.0.0.1:${made.port}`));
     const client = await connectTo(daemon.port());
+    await daemon.waitFor('forwarding');
     (await made.first()).resetAndDestroy();
     await untilTrue('the client sees an end', () => client.hasEnd || client.error !== null);
     client.end();
