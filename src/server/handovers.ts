@@ -95,7 +95,10 @@ export class Handovers {
 
   #onChildEnd(listener: HostedListener, before: Queue, exit: Exit): void {
     listener.isLent = false;
-    if (listener.isClosed) return;
+    if (listener.isClosed) {
+      this.#waitMs.delete(listener);
+      return;
+    }
     // By now it may belong to a service that accepts by itself, and must not make us wait.
     addon.setBlocking(listener.fd, false);
     if (!this.#isUsable(listener)) {

@@ -65,6 +65,10 @@ export class Mux {
     }
   }
 
+  endAll(): void {
+    for (const fd of [...this.#talks.keys()]) this.#refuse(fd, 'stopping', '');
+  }
+
   /** Out of epoll watches: nobody would hear this client. */
   #giveUp(attempt: Attempt): void {
     const { hosted, socket, peer } = attempt;
@@ -72,10 +76,6 @@ export class Mux {
     this.#parts.slots.release(hosted.gate);
     const { service, gate } = hosted;
     this.#parts.log.emit({ event: 'refused', service: service.name, peer, reason: 'memory', limit: gate.limit });
-  }
-
-  endAll(): void {
-    for (const fd of [...this.#talks.keys()]) this.#refuse(fd, 'stopping', '');
   }
 
   #onReady(count: number): void {

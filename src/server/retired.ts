@@ -90,11 +90,14 @@ export class RetiredListeners {
     this.#tellIfEmpty();
   }
 
-  /** Empties the queue right before the close: where clients could not be held off, none comes in between. */
+  /**
+   * Empties the queue right before the close: where clients could not be held off, none comes in between. That may have lent
+   * the socket to a child of a wait service, which then decides when it is done, whatever the deadline says.
+   */
   #isDone(listener: HostedListener, deadline: number, now: number): boolean {
     if (listener.isResting) return true;
     this.drain(listener);
-    return now >= deadline || (!listener.isLent && !addon.hasWaiting(listener.fd));
+    return !listener.isLent && (now >= deadline || !addon.hasWaiting(listener.fd));
   }
 
   #close(listener: HostedListener): void {
