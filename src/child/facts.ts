@@ -3,8 +3,8 @@
  * systemd and CGI (REMOTE_ADDR, REMOTE_PORT), xinetd (REMOTE_HOST), sd_listen_fds (LISTEN_…), and ours.
  * Each function gives `NAME=value` strings, each ended by NUL, as addon.spawn wants them.
  */
-import type { AcceptedSocket } from '../native/addon';
 import type { SocketAddress } from '../service/address';
+import type { LocalEnd, Peer, UnixPeer } from '../service/peer';
 import type { PlaceholderValues } from '../service/template';
 
 const NAMES = [
@@ -39,28 +39,30 @@ export interface ConnectionNames {
   readonly connection: string;
 }
 
-/** @param local the listener's address, which tells the family */
-export function connectionFacts(socket: AcceptedSocket, local: SocketAddress, names: ConnectionNames): string {
-  return peerFacts(socket, local) + ownFacts(names);
+export function connectionFacts(peer: Peer, local: LocalEnd, names: ConnectionNames): string {
+  return peerFacts(peer, local) + ownFacts(names);
 }
 
-function peerFacts(socket: AcceptedSocket, local: SocketAddress): string {
-  const { peerAddress, peerPort, localAddress, localPort } = socket;
-  if (local.family === 'unix') return unixFacts(socket, local.path);
-  if (local.family === 'vsock') return `PROTO=VSOCK\0REMOTE_ADDR=${peerAddress}\0REMOTE_PORT=${peerPort}\0`;
+function peerFacts(peer: Peer, local: LocalEnd): string {
+  if (peer.family === 'unix') return unixFacts(peer, local);
+  const { address, port } = peer;
+  if (peer.family === 'vsock') return `PROTO=VSOCK\0REMOTE_ADDR=${address}\0REMOTE_PORT=${port}\0`;
   return (
-    `PROTO=TCP\0TCPREMOTEIP=${peerAddress}\0TCPREMOTEPORT=${peerPort}\0` +
-    `TCPLOCALIP=${localAddress}\0TCPLOCALPORT=${localPort}\0` +
-    `REMOTE_ADDR=${peerAddress}\0REMOTE_PORT=${peerPort}\0REMOTE_HOST=${peerAddress}\0`
+    `PROTO=TCP\0TCPREMOTEIP=${address}\0TCPREMOTEPORT=${port}\0` +
+    `TCPLOCALIP=${local.address}\0TCPLOCALPORT=${local.port}\0` +
+    `REMOTE_ADDR=${address}\0REMOTE_PORT=${port}\0REMOTE_HOST=${address}\0`
   );
 }
 
-function unixFacts({ peerAddress, pid = 0, uid = 0, gid = 0 }: AcceptedSocket, path: string): string {
+function unixFacts({ path, credentials }: UnixPeer, local: LocalEnd): string {
+  const { pid, uid, gid } = credentials ?? NOBODY_KNOWN;
   return (
-    `PROTO=UNIX\0UNIXLOCALPATH=${path}\0UNIXREMOTEPATH=${peerAddress}\0` +
+    `PROTO=UNIX\0UNIXLOCALPATH=${local.address}\0UNIXREMOTEPATH=${path}\0` +
     `UNIXREMOTEPID=${pid}\0UNIXREMOTEEUID=${uid}\0UNIXREMOTEEGID=${gid}\0`
   );
 }
+
+const NOBODY_KNOWN = { pid: 0, uid: 0, gid: 0 };
 
 /** For the child of a `wait` service, which has no single peer. */
 export function handoverFacts(local: SocketAddress, names: ConnectionNames): string {
@@ -84,12 +86,12 @@ function ownFacts({ service, connection }: ConnectionNames): string {
 /** Every program finds its connection on fd 0. */
 const CONNECTION_FD = '0';
 
-export function connectionValues(socket: AcceptedSocket, names: ConnectionNames): PlaceholderValues {
+export function connectionValues(peer: Peer, local: LocalEnd, names: ConnectionNames): PlaceholderValues {
   return {
-    'peer.address': socket.peerAddress,
-    'peer.port': String(socket.peerPort),
-    'local.address': socket.localAddress,
-    'local.port': String(socket.localPort),
+    'peer.address': peer.family === 'unix' ? peer.path : peer.address,
+    'peer.port': peer.family === 'unix' ? '0' : String(peer.port),
+    'local.address': local.address,
+    'local.port': String(local.port),
     fd: CONNECTION_FD,
     ...names,
   };

@@ -2,9 +2,10 @@
  * Our bound sockets: open, pause, resume, accept, close. `server` opens them and hears which have a client waiting.
  * A listener knows nothing of programs or limits; `owner` is whatever the server hangs on it.
  */
-import { addon, POLLER_BATCH, type AcceptedSocket, type Poller } from '../native/addon';
+import { addon, POLLER_BATCH, type AcceptedSocket, type Fd, type Poller } from '../native/addon';
 import { asSystemError } from '../native/system-error';
 import type { SocketAddress } from '../service/address';
+import type { LocalEnd, Peer } from '../service/peer';
 import type { SocketOptions } from '../service/service';
 import { classifyAcceptError, type AcceptFault } from './accept-errors';
 import { bindSocket, type BoundSocket } from './bind';
@@ -25,7 +26,7 @@ export interface Listener<Owner> extends BoundSocket {
 }
 
 export type AcceptResult =
-  | { readonly kind: 'connection'; readonly socket: AcceptedSocket }
+  | { readonly kind: 'connection'; readonly fd: Fd; readonly peer: Peer; readonly local: LocalEnd }
   | { readonly kind: 'empty' }
   | { readonly kind: 'fault'; readonly fault: AcceptFault; readonly code: string };
 
@@ -100,10 +101,22 @@ export class Listeners<Owner> {
 export function acceptFrom<Owner>(listener: Listener<Owner>): AcceptResult {
   try {
     const socket = addon.accept(listener.fd);
-    return socket === null ? EMPTY : { kind: 'connection', socket };
+    return socket === null ? EMPTY : { kind: 'connection', fd: socket.fd, ...endsOf(listener.address, socket) };
   } catch (error) {
     return explain(listener, asSystemError(error).code);
   }
+}
+
+/** A Unix socket is known by the path that it was configured with: it may have been bound under another one. */
+function endsOf(listening: SocketAddress, socket: AcceptedSocket): { peer: Peer; local: LocalEnd } {
+  const { peerAddress: address, peerPort: port, localAddress, localPort } = socket;
+  if (listening.family === 'unix') {
+    const { pid = 0, uid = 0, gid = 0 } = socket;
+    const peer: Peer = { family: 'unix', path: address, credentials: { pid, uid, gid } };
+    return { peer, local: { address: listening.path, port: 0 } };
+  }
+  const family = listening.family === 'passed' ? 'ipv4' : listening.family;
+  return { peer: { family, address, port }, local: { address: localAddress, port: localPort } };
 }
 
 /** accept4 looks for a free descriptor before it looks at the queue: without one it fails even when nobody waits. */

@@ -17,9 +17,10 @@ import { fillPlan, type Plan } from '../child/plan';
 import { acceptFrom, type AcceptResult } from '../listener/listener';
 import type { Log } from '../log/log';
 import type { PauseReason } from '../log/events';
-import { addon, type AcceptedSocket } from '../native/addon';
+import { addon, type Fd } from '../native/addon';
 import { asSystemError } from '../native/system-error';
-import { formatPeer, type Hosted, type HostedListener } from './hosted';
+import { formatPeer, type LocalEnd, type Peer } from '../service/peer';
+import type { Hosted, HostedListener } from './hosted';
 import type { Mux } from './mux';
 import type { Pauses } from './pauses';
 import type { Redirects } from './redirects';
@@ -27,6 +28,8 @@ import type { Redirects } from './redirects';
 /** Clients taken from one listener before the others get their turn. */
 const BATCH = 16;
 const MS = 1000;
+
+type Accepted = Extract<AcceptResult, { kind: 'connection' }>;
 
 /** more: there may be another client. empty: there is none. paused: the listener must wait. */
 export type AcceptOutcome = 'more' | 'empty' | 'paused';
@@ -37,9 +40,10 @@ export interface Attempt {
   /** As it was when the connection was accepted: a reload may change it before the child can be made. */
   readonly plan: Plan | null;
   readonly listener: HostedListener;
-  readonly socket: AcceptedSocket;
+  readonly fd: Fd;
+  readonly peer: Peer;
+  readonly local: LocalEnd;
   readonly connection: string;
-  readonly peer: string;
 }
 
 export interface ConnectionParts {
@@ -142,7 +146,7 @@ export class Connections {
     const verdict = this.#parts.slots.take(hosted.gate);
     if (verdict !== 'admit') return this.#onFull(listener, verdict);
     const result = acceptFrom(listener);
-    if (result.kind === 'connection') return this.#handOver(listener, result.socket);
+    if (result.kind === 'connection') return this.#handOver(listener, result);
     this.#parts.slots.release(hosted.gate);
     return this.#onNothing(listener, result);
   }
@@ -152,12 +156,12 @@ export class Connections {
     if (service.whenFull === 'wait') return this.#leaveWaiting(listener, reason);
     const result = acceptFrom(listener);
     if (result.kind !== 'connection') return this.#onNothing(listener, result);
-    addon.refuse(result.socket.fd);
+    addon.refuse(result.fd);
     const limit = reason === 'full' ? gate.limit : this.#parts.slots.server.limit;
     this.#parts.log.emit({
       event: 'refused',
       service: service.name,
-      peer: formatPeer(listener, result.socket),
+      peer: formatPeer(result.peer),
       reason,
       limit,
     });
@@ -171,17 +175,17 @@ export class Connections {
     return 'paused';
   }
 
-  #onNothing(listener: HostedListener, result: Exclude<AcceptResult, { kind: 'connection' }>): AcceptOutcome {
+  #onNothing(listener: HostedListener, result: Exclude<AcceptResult, Accepted>): AcceptOutcome {
     if (result.kind === 'empty') return 'empty';
     if (result.fault === 'gone') return 'more';
     this.#parts.pauses.pause(listener, reasonOf(result.code));
     return 'paused';
   }
 
-  #handOver(listener: HostedListener, socket: AcceptedSocket): AcceptOutcome {
+  #handOver(listener: HostedListener, { fd, peer, local }: Accepted): AcceptOutcome {
     const hosted = listener.owner;
     const { plan } = hosted;
-    const attempt = { hosted, plan, listener, socket, connection: this.nextId(), peer: formatPeer(listener, socket) };
+    const attempt = { hosted, plan, listener, fd, peer, local, connection: this.nextId() };
     const { handler } = hosted.service;
     if (handler.kind === 'exec') return this.serve(attempt);
     if (handler.kind === 'redirect') this.#parts.redirects.start(attempt, handler.target);
@@ -190,15 +194,16 @@ export class Connections {
   }
 
   /** @returns null, or the errno name for which there is no child */
-  #spawn({ hosted, plan, listener, socket, connection, peer }: Attempt): string | null {
+  #spawn({ hosted, plan, fd, peer: from, local, connection }: Attempt): string | null {
     const { service, gate } = hosted;
     if (plan === null) throw new Error(`${service.name} has nothing to run`);
     const names = { service: service.name, connection };
-    const facts = connectionFacts(socket, listener.address, names);
-    const filled = fillPlan(plan, facts, () => connectionValues(socket, names));
+    const facts = connectionFacts(from, local, names);
+    const filled = fillPlan(plan, facts, () => connectionValues(from, local, names));
+    const peer = formatPeer(from);
     const about = { owner: hosted, connection, peer, startedMs: performance.now(), onEnd: null };
     try {
-      const { pid } = this.#parts.children.spawn(plan, socket.fd, filled, about);
+      const { pid } = this.#parts.children.spawn(plan, fd, filled, about);
       const { inUse: children, limit } = gate;
       this.#parts.log.emit({ event: 'accepted', service: service.name, connection, peer, pid, children, limit });
       return null;
@@ -207,9 +212,10 @@ export class Connections {
     }
   }
 
-  #drop({ hosted, socket, connection, peer }: Attempt, error: string): void {
-    addon.refuse(socket.fd);
+  #drop({ hosted, fd, connection, peer: from }: Attempt, error: string): void {
+    addon.refuse(fd);
     this.#parts.slots.release(hosted.gate);
+    const peer = formatPeer(from);
     this.#parts.log.emit({ event: 'dropped', service: hosted.service.name, connection, peer, step: 'clone', error });
   }
 }

@@ -5,8 +5,6 @@
 import type { Gate } from '../admission/slots';
 import type { Plan } from '../child/plan';
 import type { Listener } from '../listener/listener';
-import type { AcceptedSocket } from '../native/addon';
-import { formatHostPort } from '../service/address';
 import type { Service } from '../service/service';
 
 export interface Hosted {
@@ -21,10 +19,3 @@ export interface Hosted {
 }
 
 export type HostedListener = Listener<Hosted>;
-
-/** How the log names whoever is at the other end. */
-export function formatPeer({ address }: HostedListener, socket: AcceptedSocket): string {
-  const { peerAddress, peerPort, pid, uid, gid } = socket;
-  if (address.family === 'unix') return `unix:pid:${pid ?? 0},uid:${uid ?? 0},gid:${gid ?? 0}`;
-  return address.family === 'vsock' ? `vsock:${peerAddress}:${peerPort}` : formatHostPort(peerAddress, peerPort);
-}

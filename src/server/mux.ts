@@ -7,6 +7,7 @@ import type { Log } from '../log/log';
 import type { RefusalReason } from '../log/events';
 import { addon, POLLER_BATCH, type Poller } from '../native/addon';
 import { asSystemError } from '../native/system-error';
+import { formatPeer } from '../service/peer';
 import type { Attempt } from './connections';
 import type { Hosted } from './hosted';
 
@@ -47,7 +48,7 @@ export class Mux {
   }
 
   start(attempt: Attempt): void {
-    const { fd } = attempt.socket;
+    const { fd } = attempt;
     this.#poller ??= addon.openPoller(this.#ready, (count) => {
       this.#onReady(count);
     });
@@ -71,11 +72,17 @@ export class Mux {
 
   /** Out of epoll watches: nobody would hear this client. */
   #giveUp(attempt: Attempt): void {
-    const { hosted, socket, peer } = attempt;
-    addon.refuse(socket.fd);
+    const { hosted, fd, peer } = attempt;
+    addon.refuse(fd);
     this.#parts.slots.release(hosted.gate);
     const { service, gate } = hosted;
-    this.#parts.log.emit({ event: 'refused', service: service.name, peer, reason: 'memory', limit: gate.limit });
+    this.#parts.log.emit({
+      event: 'refused',
+      service: service.name,
+      peer: formatPeer(peer),
+      reason: 'memory',
+      limit: gate.limit,
+    });
   }
 
   #onReady(count: number): void {
@@ -85,7 +92,7 @@ export class Mux {
   #onReadable(fd: number): void {
     const talk = this.#talks.get(fd);
     if (talk === undefined) return;
-    const line = addon.readLine(talk.attempt.socket.fd, LONGEST_LINE - talk.text.length);
+    const line = addon.readLine(talk.attempt.fd, LONGEST_LINE - talk.text.length);
     if (line === null) return;
     talk.text += line.text;
     if (line.isEnd) this.#onLine(fd, talk);
@@ -111,17 +118,17 @@ export class Mux {
 
   #handOver(attempt: Attempt, wanted: Hosted): void {
     const verdict = this.#parts.slots.take(wanted.gate);
-    const { socket, peer } = attempt;
+    const { fd, peer } = attempt;
     if (verdict === 'admit') {
-      if (wanted.service.tcpmux === 'plus') addon.sendNow(socket.fd, '+Go\r\n');
+      if (wanted.service.tcpmux === 'plus') addon.sendNow(fd, '+Go\r\n');
       this.#parts.serve({ ...attempt, hosted: wanted, plan: wanted.plan });
       return;
     }
-    addon.sendNow(socket.fd, '-Service is full\r\n');
-    addon.refuse(socket.fd);
+    addon.sendNow(fd, '-Service is full\r\n');
+    addon.refuse(fd);
     const { service, gate } = wanted;
     const limit = verdict === 'full' ? gate.limit : this.#parts.slots.server.limit;
-    this.#parts.log.emit({ event: 'refused', service: service.name, peer, reason: verdict, limit });
+    this.#parts.log.emit({ event: 'refused', service: service.name, peer: formatPeer(peer), reason: verdict, limit });
   }
 
   #offered(): Hosted[] {
@@ -133,22 +140,28 @@ export class Mux {
     const talk = this.#end(fd);
     if (talk === undefined) return;
     addon.sendNow(
-      talk.attempt.socket.fd,
+      talk.attempt.fd,
       this.#offered()
         .map(({ service }) => `${service.name}\r\n`)
         .join(''),
     );
-    addon.refuse(talk.attempt.socket.fd);
+    addon.refuse(talk.attempt.fd);
     this.#parts.onEnd(talk.attempt);
   }
 
   #refuse(fd: number, reason: RefusalReason, answer: string): void {
     const talk = this.#end(fd);
     if (talk === undefined) return;
-    const { hosted, socket, peer } = talk.attempt;
-    if (answer !== '') addon.sendNow(socket.fd, answer);
-    addon.refuse(socket.fd);
-    this.#parts.log.emit({ event: 'refused', service: hosted.service.name, peer, reason, limit: hosted.gate.limit });
+    const { hosted, peer } = talk.attempt;
+    if (answer !== '') addon.sendNow(talk.attempt.fd, answer);
+    addon.refuse(talk.attempt.fd);
+    this.#parts.log.emit({
+      event: 'refused',
+      service: hosted.service.name,
+      peer: formatPeer(peer),
+      reason,
+      limit: hosted.gate.limit,
+    });
     this.#parts.onEnd(talk.attempt);
   }
 
@@ -158,7 +171,7 @@ export class Mux {
     if (talk === undefined) return undefined;
     this.#talks.delete(fd);
     clearTimeout(talk.timer);
-    this.#poller?.unwatch(talk.attempt.socket.fd);
+    this.#poller?.unwatch(talk.attempt.fd);
     this.#parts.slots.release(talk.attempt.hosted.gate);
     return talk;
   }

@@ -6,6 +6,7 @@ import { connect, Socket } from 'node:net';
 import type { Slots } from '../admission/slots';
 import type { Log } from '../log/log';
 import { formatHostPort } from '../service/address';
+import { formatPeer } from '../service/peer';
 import type { RedirectTarget } from '../service/service';
 import type { Attempt } from './connections';
 
@@ -34,7 +35,7 @@ export class Redirects {
   }
 
   start(attempt: Attempt, target: RedirectTarget): void {
-    const client = new Socket({ fd: attempt.socket.fd, allowHalfOpen: true });
+    const client = new Socket({ fd: attempt.fd, allowHalfOpen: true });
     const server = connect({ ...target, allowHalfOpen: true });
     const forwarding: Forwarding = {
       attempt,
@@ -65,7 +66,8 @@ export class Redirects {
 
   #onConnect(forwarding: Forwarding): void {
     const { attempt, target, client, server } = forwarding;
-    const { hosted, connection, peer } = attempt;
+    const { hosted, connection } = attempt;
+    const peer = formatPeer(attempt.peer);
     const { inUse: children, limit } = hosted.gate;
     forwarding.isForwarding = true;
     this.#parts.log.emit({
@@ -85,7 +87,8 @@ export class Redirects {
   #onServerError(forwarding: Forwarding, error: Error): void {
     const { attempt, target, client } = forwarding;
     if (forwarding.isForwarding !== true) {
-      const { hosted, peer } = attempt;
+      const { hosted } = attempt;
+      const peer = formatPeer(attempt.peer);
       const code = 'code' in error ? String(error.code) : error.message;
       forwarding.isRefused = true;
       this.#parts.log.emit({
@@ -119,7 +122,8 @@ export class Redirects {
 
   #onEnd(forwarding: Forwarding): void {
     const { attempt, target, client, startedMs } = forwarding;
-    const { hosted, connection, peer } = attempt;
+    const { hosted, connection } = attempt;
+    const peer = formatPeer(attempt.peer);
     this.#open.delete(forwarding);
     this.#parts.slots.release(hosted.gate);
     if (forwarding.isForwarding === true) {
@@ -141,7 +145,13 @@ export class Redirects {
   /** Before the target has answered. */
   #tellLeft({ hosted, peer }: Attempt): void {
     const { service, gate } = hosted;
-    this.#parts.log.emit({ event: 'refused', service: service.name, peer, reason: 'left', limit: gate.limit });
+    this.#parts.log.emit({
+      event: 'refused',
+      service: service.name,
+      peer: formatPeer(peer),
+      reason: 'left',
+      limit: gate.limit,
+    });
   }
 }
 

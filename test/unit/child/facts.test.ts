@@ -2,8 +2,8 @@
  * What a child is told of its connection, for every kind of socket.
  */
 import { connectionFacts, connectionValues, FACT_NAMES, handoverFacts, handoverValues } from '../../../src/child/facts';
-import type { AcceptedSocket, Fd } from '../../../src/native/addon';
 import type { SocketAddress } from '../../../src/service/address';
+import type { LocalEnd, Peer } from '../../../src/service/peer';
 import { PLACEHOLDERS } from '../../../src/service/template';
 
 const NAMES = { service: 'finger', connection: 'c1a7' };
@@ -15,20 +15,12 @@ const UNIX: SocketAddress = { family: 'unix', type: 'stream', path: '/run/finger
 const VSOCK: SocketAddress = { family: 'vsock', type: 'stream', port: 5 };
 const PASSED: SocketAddress = { family: 'passed', type: 'stream', name: 'web' };
 
-const SOCKET: AcceptedSocket = {
-  fd: 5 as Fd,
-  peerAddress: 'fe80::1%eth0',
-  peerPort: 51034,
-  localAddress: 'fe80::2%eth0',
-  localPort: 79,
-};
-const FROM_UNIX: AcceptedSocket = {
-  ...{ fd: 5 as Fd, peerAddress: '@client', peerPort: 0, localAddress: '/run/finger', localPort: 0 },
-  ...{ pid: 4711, uid: 1000, gid: 100 },
-};
-const FROM_VSOCK: AcceptedSocket = {
-  ...{ fd: 5 as Fd, peerAddress: '3', peerPort: 1025, localAddress: '4', localPort: 5 },
-};
+const PEER: Peer = { family: 'ipv6', address: 'fe80::1%eth0', port: 51034 };
+const LOCAL: LocalEnd = { address: 'fe80::2%eth0', port: 79 };
+const FROM_UNIX: Peer = { family: 'unix', path: '@client', credentials: { pid: 4711, uid: 1000, gid: 100 } };
+const AT_UNIX: LocalEnd = { address: '/run/finger', port: 0 };
+const FROM_VSOCK: Peer = { family: 'vsock', address: '3', port: 1025 };
+const AT_VSOCK: LocalEnd = { address: '4', port: 5 };
 
 function namesIn(facts: string): string[] {
   return facts
@@ -38,7 +30,7 @@ function namesIn(facts: string): string[] {
 }
 
 test('a TCP peer is told in every dialect, each fact ended by NUL', () => {
-  expect(connectionFacts(SOCKET, TCP, NAMES).split('\0')).toEqual([
+  expect(connectionFacts(PEER, LOCAL, NAMES).split('\0')).toEqual([
     'PROTO=TCP',
     'TCPREMOTEIP=fe80::1%eth0',
     'TCPREMOTEPORT=51034',
@@ -52,7 +44,7 @@ test('a TCP peer is told in every dialect, each fact ended by NUL', () => {
 });
 
 test('a Unix peer is told by its process, user and group, and by its name if it has one', () => {
-  expect(connectionFacts(FROM_UNIX, UNIX, NAMES).split('\0')).toEqual([
+  expect(connectionFacts(FROM_UNIX, AT_UNIX, NAMES).split('\0')).toEqual([
     'PROTO=UNIX',
     'UNIXLOCALPATH=/run/finger',
     'UNIXREMOTEPATH=@client',
@@ -61,11 +53,11 @@ test('a Unix peer is told by its process, user and group, and by its name if it 
     'UNIXREMOTEEGID=100',
     ...OWN,
   ]);
-  expect(connectionFacts({ ...FROM_UNIX, peerAddress: '' }, UNIX, NAMES)).toContain('\0UNIXREMOTEPATH=\0');
+  expect(connectionFacts({ ...FROM_UNIX, path: '' }, AT_UNIX, NAMES)).toContain('\0UNIXREMOTEPATH=\0');
 });
 
 test('a vsock peer is told by its context and port', () => {
-  expect(connectionFacts(FROM_VSOCK, VSOCK, NAMES).split('\0')).toEqual([
+  expect(connectionFacts(FROM_VSOCK, AT_VSOCK, NAMES).split('\0')).toEqual([
     'PROTO=VSOCK',
     'REMOTE_ADDR=3',
     'REMOTE_PORT=1025',
@@ -86,9 +78,9 @@ test.each<[string, SocketAddress, string[]]>([
 
 test('no fact is told that a variable could forge, and none is kept from variables without being told', () => {
   const told = [
-    connectionFacts(SOCKET, TCP, NAMES),
-    connectionFacts(FROM_UNIX, UNIX, NAMES),
-    connectionFacts(FROM_VSOCK, VSOCK, NAMES),
+    connectionFacts(PEER, LOCAL, NAMES),
+    connectionFacts(FROM_UNIX, AT_UNIX, NAMES),
+    connectionFacts(FROM_VSOCK, AT_VSOCK, NAMES),
     ...[TCP, UDP, UNIX, VSOCK, PASSED].map((local) => handoverFacts(local, NAMES)),
   ].map(namesIn);
   expect(new Set(told.flat())).toEqual(FACT_NAMES);
@@ -96,7 +88,7 @@ test('no fact is told that a variable could forge, and none is kept from variabl
 });
 
 test('placeholders stand for the facts of the connection', () => {
-  expect(connectionValues(SOCKET, NAMES)).toEqual({
+  expect(connectionValues(PEER, LOCAL, NAMES)).toEqual({
     'peer.address': 'fe80::1%eth0',
     'peer.port': '51034',
     'local.address': 'fe80::2%eth0',
@@ -123,7 +115,7 @@ test.each<[string, SocketAddress, string, string]>([
 });
 
 test('every placeholder has a value, for a connection and for a socket that is handed over', () => {
-  for (const values of [connectionValues(SOCKET, NAMES), handoverValues(PASSED, NAMES)]) {
+  for (const values of [connectionValues(PEER, LOCAL, NAMES), handoverValues(PASSED, NAMES)]) {
     expect(Object.keys(values).sort()).toEqual([...PLACEHOLDERS].sort());
   }
 });

@@ -96,7 +96,12 @@ describe('accept', () => {
   test('gives the connection, or says that nobody waits', () => {
     const socket = { fd: 5, peerAddress: '::1', peerPort: 1, localAddress: '::1', localPort: 2 };
     accept.mockReturnValueOnce(socket as ReturnType<typeof accept>);
-    expect(acceptFrom(listener)).toEqual({ kind: 'connection', socket });
+    expect(acceptFrom(listener)).toEqual({
+      kind: 'connection',
+      fd: 5,
+      peer: { family: 'ipv4', address: '::1', port: 1 },
+      local: { address: '::1', port: 2 },
+    });
     accept.mockReturnValueOnce(null);
     expect(acceptFrom(listener)).toEqual({ kind: 'empty' });
   });
