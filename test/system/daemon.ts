@@ -195,7 +195,12 @@ export class Daemon {
 }
 
 function isMatch<N extends EventName>(event: AnyEvent, name: N, match: Match<N>): event is EventOf<N> {
-  if (event.event !== name) return false;
-  if (typeof match === 'function') return match(event as EventOf<N>);
-  return Object.entries(match).every(([key, value]) => (event as unknown as Record<string, unknown>)[key] === value);
+  if (!isNamed(event, name)) return false;
+  if (typeof match === 'function') return match(event);
+  const fields = new Map<string, unknown>(Object.entries(event));
+  return Object.entries(match).every(([key, value]) => fields.get(key) === value);
+}
+
+function isNamed<N extends EventName>(event: AnyEvent, name: N): event is EventOf<N> {
+  return event.event === name;
 }

@@ -136,7 +136,7 @@ describe('a datagram that no child takes', () => {
     await daemon.whileStopped(async () => {
       for (let count = 0; count < 5; count += 1) await client.send('hello', portOf(daemon));
     });
-    await daemon.waitForCount('dropped', 5, { reason: 'unread' } as never);
+    await daemon.waitForCount('dropped', 5, { reason: 'unread' });
     expect(daemon.all('dropped')).toMatchObject(
       Array(5).fill({
         service: 'it',
@@ -183,7 +183,7 @@ describe('a datagram that no child takes', () => {
     await client.send('hello', portOf(daemon));
     const { connection } = await daemon.waitFor('started');
     expect(await daemon.waitFor('dropped', { connection })).toMatchObject({ step: 'execve', error: 'ENOENT' });
-    expect(await daemon.waitFor('dropped', { reason: 'unread' } as never)).toMatchObject({ peer: peerOf(client) });
+    expect(await daemon.waitFor('dropped', { reason: 'unread' })).toMatchObject({ peer: peerOf(client) });
   });
 });
 

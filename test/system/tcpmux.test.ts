@@ -73,14 +73,14 @@ describe('a client of tcpmux', () => {
     const daemon = await startMux();
     const client = await send(daemon, name);
     expect(await client.rest()).toMatch(/^-.*\r\n$/);
-    await daemon.waitFor('refused', { service: 'mux', peer: client.address, reason: 'no-service' } as never);
+    await daemon.waitFor('refused', { service: 'mux', peer: client.address, reason: 'no-service' });
     expect(daemon.all('accepted')).toEqual([]);
   });
 
   test('is refused with a name that does not end', async () => {
     const daemon = await startMux();
     await send(daemon, 'x'.repeat(10_000));
-    await daemon.waitFor('refused', { reason: 'too-long' } as never);
+    await daemon.waitFor('refused', { reason: 'too-long' });
   });
 
   test('may leave before it has said a name', async () => {
@@ -88,9 +88,9 @@ describe('a client of tcpmux', () => {
     const client = await send(daemon, 'pla');
     client.end();
     await client.rest();
-    await daemon.waitFor('refused', { reason: 'left' } as never);
+    await daemon.waitFor('refused', { reason: 'left' });
     (await connectTo(daemon.port('mux'))).reset();
-    await daemon.waitForCount('refused', 2, { reason: 'left' } as never);
+    await daemon.waitForCount('refused', 2, { reason: 'left' });
   });
 
   test('that says nothing is let go after a while, and the others are served meanwhile', async () => {
@@ -99,7 +99,7 @@ describe('a client of tcpmux', () => {
     const client = await send(daemon, 'plain\r\n');
     expect(await client.ask('hello')).toBe('hello');
     await silent.rest();
-    await daemon.waitFor('refused', { peer: silent.address, reason: 'silent' } as never);
+    await daemon.waitFor('refused', { peer: silent.address, reason: 'silent' });
     expect(await client.ask('still here')).toBe('still here');
   });
 
@@ -110,7 +110,7 @@ describe('a client of tcpmux', () => {
     await first.ask('hello');
     const second = await send(daemon, 'few\r\n');
     expect(await second.rest()).toMatch(/^-/);
-    await daemon.waitFor('refused', { peer: second.address, reason: 'full' } as never);
+    await daemon.waitFor('refused', { peer: second.address, reason: 'full' });
     first.end();
     await daemon.waitFor('reaped');
     expect(await (await send(daemon, 'few\r\n')).ask('hello')).toBe('hello');
@@ -149,7 +149,7 @@ test('a stop ends clients that have not said a name', async () => {
   await daemon.waitFor('stopping');
   daemon.signal('SIGINT');
   expect(await daemon.ended()).toBe(0);
-  await daemon.waitFor('refused', { peer: silent.address, reason: 'stopping' } as never);
+  await daemon.waitFor('refused', { peer: silent.address, reason: 'stopping' });
 });
 
 test('one client at a time is enough for any number of clients one after another', async () => {
