@@ -15,6 +15,7 @@ export const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
 
 export const testAsRoot = isRoot ? test : test.skip;
 export const testIpv6 = hasIpv6 ? test : test.skip;
+export const testNamed = namedPorts().length > 0 ? test : test.skip;
 
 /** An id without an account, for a daemon that is not root. */
 export const OTHER_ID = 54321;
@@ -56,7 +57,13 @@ export async function findFreePorts(count: number): Promise<number> {
   throw new Error(`no ${count} free ports from 10000 to 32000`);
 }
 
-export function isFree(port: number): Promise<boolean> {
+/** One of /etc/services that anybody may bind and nobody has. */
+export async function findFreeName(): Promise<[name: string, port: number]> {
+  for (const [name, port] of namedPorts()) if (await isFree(port)) return [name, port];
+  throw new Error('every port that has a name is in use');
+}
+
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => {
@@ -70,8 +77,8 @@ export function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** TCP ports of /etc/services that anybody may bind, by name. */
-export function namedPorts(): [string, number][] {
+/** TCP ports by name. */
+function namedPorts(): [string, number][] {
   try {
     const lines = readFileSync('/etc/services', 'utf8').matchAll(/^([\w-]+)\s+(\d+)\/tcp/gm);
     return [...lines]

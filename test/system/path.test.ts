@@ -5,7 +5,7 @@ import { connectTo, exchange, LOCALHOST } from './client';
 import { startDaemon, startWords, type Daemon } from './daemon';
 import { endAll } from './endings';
 import { fixture } from './fixtures';
-import { findFreePorts, isFree, isRoot, namedPorts, testAsOther, testIpv6, asOther } from './machine';
+import { asOther, findFreeName, findFreePorts, isRoot, testAsOther, testIpv6, testNamed } from './machine';
 import { listeners } from './proc';
 
 afterEach(endAll);
@@ -125,13 +125,10 @@ describe('an address to listen on', () => {
     expect([...listeners(daemon.pid).keys()].sort()).toEqual([first, first + 1, first + 2]);
   });
 
-  test('may have a name of /etc/services for its port', async () => {
-    for (const [name, port] of namedPorts()) {
-      if (!(await isFree(port))) continue;
-      const daemon = await startDaemon(echo(`"127.0.0.1:${name}"`));
-      expect(daemon.port()).toBe(port);
-      return;
-    }
+  testNamed('may have a name of /etc/services for its port (needs that file)', async () => {
+    const [name, port] = await findFreeName();
+    const daemon = await startDaemon(echo(`"127.0.0.1:${name}"`));
+    expect(daemon.port()).toBe(port);
   });
 
   test('is not opened for a service that is disabled', async () => {
