@@ -1,5 +1,5 @@
 /**
- * The words of the command line → which verb with which options, or why not. Pure: `main` acts on it.
+ * The words of the command line → which verb with which options, or why not. Pure.
  */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { nearestWord } from '../service/nearest';

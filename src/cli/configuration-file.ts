@@ -1,5 +1,5 @@
 /**
- * Finds the configuration and loads it, or tells the operator why not. Shared by the verbs that take `-c`.
+ * Finds the configuration and loads it, or tells the operator why not.
  */
 import { existsSync } from 'node:fs';
 import type { Diagnostic } from '../config/diagnostic';

@@ -1,5 +1,5 @@
 /**
- * What each verb does; `main` picks one. A verb returns its exit status.
+ * What each verb does. It returns the exit status.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

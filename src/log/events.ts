@@ -1,6 +1,6 @@
 /**
  * Every event that stdiod reports, with its fields in the order in which they are written. docs/events.md is the manual;
- * a test holds the two together. `server` makes them, format.ts writes them.
+ * a test holds the two together.
  */
 
 export type LogEvent =

@@ -1,5 +1,5 @@
 /**
- * An event as one line: JSON for programs, aligned words for people. Pure; log.ts writes the lines.
+ * An event as one line: JSON for programs, aligned words for people. Pure.
  * All text that came from outside is escaped here: JSON does it by itself, the other form quotes what is not a plain word.
  */
 import type { LogOptions } from '../service/service';

@@ -1,6 +1,6 @@
 /**
- * The border: what the C++ addon offers, typed. The only file that loads the `.node`; `listener`, `child`, `log` and
- * `server/host` call it. A failed system call is thrown as a SystemError (system-error.ts); nothing else is thrown.
+ * The border: what the C++ addon offers, typed. The only file that loads the `.node`. A failed system call is
+ * thrown as a SystemError (system-error.ts); nothing else is thrown.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
