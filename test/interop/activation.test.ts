@@ -8,7 +8,7 @@ import { exchange } from '../system/client';
 import { Daemon } from '../system/daemon';
 import { endAll } from '../system/endings';
 import { findFreePorts } from '../system/machine';
-import { outputOf } from './client-program';
+import { answerOf, outputOf } from './client-program';
 import { makeTestFolder } from './files';
 import { testNeeding } from './needs';
 
@@ -28,11 +28,6 @@ async function activate(options: readonly string[], services: Services): Promise
   const count = options.filter((option) => option === '-l').length;
   await daemon.untilText(new RegExp(`Listening on \\S+ as ${count + 2}\\.`));
   return daemon;
-}
-
-function socat(address: string, input: string): Promise<string> {
-  // -t: how long to wait for an answer, which for datagrams has no end.
-  return outputOf(['socat', '-t', '1', '-', address], { input });
 }
 
 describe('a socket that systemd-socket-activate has bound', () => {
@@ -108,14 +103,15 @@ describe('a socket of another kind that systemd-socket-activate has bound', () =
     const daemon = await activate(['-d', '-l', `127.0.0.1:${port}`, '--fdname=echo'], {
       it: { listen: 'fd:echo', builtin: 'echo' },
     });
-    for (const text of ['first\n', 'second\n']) expect(await socat(`UDP:127.0.0.1:${port}`, text)).toBe(text);
+    const client = ['socat', '-', `UDP:127.0.0.1:${port}`];
+    for (const text of ['first\n', 'second\n']) expect(await answerOf(client, text)).toBe(text);
     expect(daemon.all('started')).toMatchObject([{ address: `127.0.0.1:${port}/udp` }]);
   });
 
   testSocat('serves a Unix socket, whose file stdiod leaves alone', async () => {
     const path = join(makeTestFolder(), 'socket');
     const daemon = await activate(['-l', path, '--fdname=web'], { it: { listen: 'fd:web', exec: 'cat' } });
-    expect(await socat(`UNIX-CONNECT:${path}`, 'hello')).toBe('hello');
+    expect(await answerOf(['socat', '-', `UNIX-CONNECT:${path}`], 'hello')).toBe('hello');
     expect(daemon.all('listening')).toMatchObject([{ address: `unix:${path}` }]);
     expect(await daemon.stop()).toBe(0);
     expect(await outputOf(['stat', '--format=%F', path])).toBe('socket\n');

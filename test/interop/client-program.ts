@@ -5,6 +5,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { atEnd } from '../system/endings';
+import { untilTrue } from '../system/until';
 
 export interface ProgramOptions {
   /** What it reads from stdin; without it stdin is at its end. */
@@ -42,6 +43,17 @@ export async function bytesOf(words: readonly string[], options: ProgramOptions 
 /** As `bytesOf`, as text. */
 export async function outputOf(words: readonly string[], options: ProgramOptions = {}): Promise<string> {
   return (await bytesOf(words, options)).toString();
+}
+
+/** Datagrams have no end: the client says something, and is left alone until it has its first answer. */
+export async function answerOf(words: readonly string[], input: string): Promise<string> {
+  const program = startProgram(words);
+  let answer = '';
+  program.stdout?.on('data', (chunk: Buffer) => (answer += chunk.toString()));
+  program.stdin?.write(input);
+  await untilTrue(`${words.join(' ')} is answered`, () => answer !== '');
+  program.kill('SIGKILL');
+  return answer;
 }
 
 /** With pipes; the caller reads them. */

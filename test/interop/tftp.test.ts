@@ -17,9 +17,6 @@ afterEach(endAll);
 /** in.tftpd changes its root folder and its user, for which it has to be root at first. */
 const testTftp = testNeeding('root', 'in.tftpd', 'tftp');
 
-/** Seconds without a request after which it leaves. */
-const IDLE = '1';
-
 class Site {
   /** What is served. */
   readonly folder = makeTestFolder();
@@ -27,9 +24,10 @@ class Site {
   readonly here = makeTestFolder();
   daemon!: Daemon;
 
-  async start(): Promise<this> {
+  /** @param seconds without a request, after which the program leaves */
+  async start(seconds = 60): Promise<this> {
     chmodSync(this.folder, 0o777);
-    const options = ['--secure', '--create', '--permissive', '--timeout', IDLE];
+    const options = ['--secure', '--create', '--permissive', '--timeout', String(seconds)];
     const exec = ['in.tftpd', ...options, this.folder];
     this.daemon = await startDaemon(oneService(exec, { listen: '127.0.0.1:0/udp', user: 'root', stderr: null }));
     return this;
@@ -70,7 +68,9 @@ describe('in.tftpd', () => {
     });
     for (const name of names) await site.tftp('get', name, name);
     expect(checksums(site.here)).toEqual(checksums(site.folder));
-    expect(site.daemon.all('started')).toHaveLength(1);
+    const [started, ...others] = site.daemon.all('started');
+    expect(others).toEqual([]);
+    expect(status(started?.pid ?? 0)['Name']).toBe('in.tftpd');
   });
 
   testTftp('serves clients at the same time', async () => {
@@ -83,14 +83,16 @@ describe('in.tftpd', () => {
   });
 
   testTftp('is started again for the next client when it has left, and no datagram is lost', async () => {
-    const site = await new Site().start();
+    const site = await new Site().start(1);
     mkdirSync(join(site.folder, 'deep'));
     writeFileSync(join(site.folder, 'deep/image'), makeBytes(5000));
-    for (const name of ['first', 'second']) {
+    for (const [count, name] of [
+      [1, 'first'],
+      [2, 'second'],
+    ] as const) {
       await site.tftp('get', 'deep/image', name);
-      const { pid } = await site.daemon.waitFor('started', {}, site.daemon.events.length - 1);
-      expect(status(pid)['Name']).toBe('in.tftpd');
-      expect(await site.daemon.waitFor('reaped', { pid })).toMatchObject({ exit: 0, children: 0 });
+      await site.daemon.waitForCount('reaped', count, { exit: 0, children: 0 });
+      expect(site.daemon.all('started')).toHaveLength(count);
     }
     const [first, second] = Object.values(checksums(site.here));
     expect(second).toBe(first);

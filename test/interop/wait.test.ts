@@ -24,16 +24,16 @@ function serve(name: string, listen: string, exec: readonly string[]): Promise<D
 describe('uuidd --socket-activation', () => {
   const testUuidd = testNeeding('uuidd');
 
-  /** It leaves after a second without a client. */
-  async function start(): Promise<{ daemon: Daemon; ask: (...words: string[]) => Promise<string> }> {
+  /** @param seconds without a client, after which it leaves */
+  async function start(seconds: number): Promise<{ daemon: Daemon; ask: (...words: string[]) => Promise<string> }> {
     const socket = join(makeTestFolder(), 'request');
-    const options = ['--socket-activation', '--no-fork', '--no-pid', '--timeout', '1'];
+    const options = ['--socket-activation', '--no-fork', '--no-pid', '--timeout', String(seconds)];
     const daemon = await serve('uuidd', `unix:${socket}`, ['uuidd', ...options]);
     return { daemon, ask: (...words) => outputOf(['uuidd', '--socket', socket, ...words]) };
   }
 
   testUuidd('answers its clients over a Unix socket, all of them from one process', async () => {
-    const { daemon, ask } = await start();
+    const { daemon, ask } = await start(60);
     const answers = await Promise.all(Array.from({ length: 10 }, () => ask('--random')));
     for (const answer of answers) expect(answer).toMatch(UUID);
     expect(new Set(answers).size).toBe(answers.length);
@@ -41,7 +41,7 @@ describe('uuidd --socket-activation', () => {
   });
 
   testUuidd('is started again for the next client when it has left for want of any', async () => {
-    const { daemon, ask } = await start();
+    const { daemon, ask } = await start(1);
     for (const count of [1, 2]) {
       expect(await ask('--random')).toMatch(UUID);
       const started = await daemon.waitForCount('started', count);
