@@ -1,14 +1,14 @@
 /**
  * Placeholders in `exec`, `env` and `directory`: filled in for each connection, and never read by a shell.
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectTo, exchange } from './client';
 import { launchDaemon, startDaemon } from './daemon';
 import { endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
 import { testIpv6 } from './machine';
-import { askUnix } from './unix-client';
 
 afterEach(endAll);
 
@@ -60,14 +60,25 @@ test('%{fd} is a descriptor that the program can use', async () => {
   expect(await exchange(daemon.port(), '')).toBe('hello\n');
 });
 
+/** Connects under an abstract name and prints all that it is told. */
+const NAMED_CLIENT = `
+import socket, sys
+client = socket.socket(socket.AF_UNIX)
+client.settimeout(20)
+client.bind("\\0" + sys.argv[2])
+client.connect(sys.argv[1])
+sys.stdout.write(client.makefile().read())
+`;
+
 test('what a client calls itself stays one word, whatever is in it', async () => {
-  const proof = join(makeFolder(), 'proof');
-  const path = join(makeFolder(), 'socket');
-  const hostile = `@x $(touch ${proof}) ; touch ${proof} %{fd} %n "'`;
+  const folder = makeFolder();
+  chmodSync(folder, 0o777); // so that the service's user could leave its proof
+  const [path, proof] = [join(folder, 'socket'), join(folder, 'proof')];
+  const hostile = `$(touch ${proof}) ; touch ${proof} %{fd} %n "'`;
   const yaml = `services: {it: {listen: "unix:${path}", exec: [sh, -c, 'printf "<%%s>\\n" "$@"', sh, "%{peer.address}", "%{service}"]}}\n`;
   await startDaemon(yaml);
-  const [answer] = await askUnix('stream', path, hostile);
-  expect(answer).toMatch(/^<.*>$/);
+  const answer = execFileSync('python3', ['-c', NAMED_CLIENT, path, hostile], { encoding: 'utf8' });
+  expect(answer).toBe(`<@${hostile}>\n<it>\n`);
   expect(existsSync(proof)).toBe(false);
 });
 
