@@ -2,8 +2,8 @@
  * Finds the configuration and loads it, or tells the operator why not.
  */
 import { existsSync } from 'node:fs';
-import type { Diagnostic } from '../config/diagnostic';
-import { renderDiagnostics } from '../config/diagnostic';
+import type { Diagnostic } from '../config/report/diagnostic';
+import { renderDiagnostics } from '../config/report/diagnostic';
 import { loadConfiguration, type LoadResult } from '../config/load';
 import { systemHost } from '../server/host';
 import type { PassedSocket } from '../service/listen-text';

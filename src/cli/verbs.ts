@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { jsonSchema } from '../config/json-schema';
+import { jsonSchema } from '../config/keys/json-schema';
 import { loadConfigurationText } from '../config/load';
 import { printConfiguration } from '../config/print';
 import { systemHost } from '../server/host';

@@ -7,23 +7,23 @@
  * means no configuration.
  */
 import type { Configuration } from '../service/service';
-import { tellOwnPorts } from './builtin';
-import { check, withoutKeys } from './check';
-import type { Diagnostic } from './diagnostic';
-import { parseDocument } from './document';
-import type { EffectiveConfiguration } from './effective';
-import type { Host } from './host';
-import { findIncluded } from './include';
-import { Machine } from './machine';
-import { reporterFor } from './layers';
-import { formatPath } from './path';
-import { Problems } from './problems';
-import { readSource } from './read';
-import type { Resolved } from './resolve';
-import { frameSchema, includedFrameSchema } from './schema';
+import { tellOwnPorts } from './resolve/builtin';
+import { check, withoutKeys } from './keys/check';
+import type { Diagnostic } from './report/diagnostic';
+import { parseDocument } from './yaml/document';
+import type { EffectiveConfiguration } from './resolve/effective';
+import type { Host } from './machine/host';
+import { findIncluded } from './text/include';
+import { Machine } from './machine/machine';
+import { reporterFor } from './keys/layers';
+import { formatPath } from './report/path';
+import { Problems } from './report/problems';
+import { readSource } from './text/read';
+import type { Resolved } from './resolve/resolve';
+import { frameSchema, includedFrameSchema } from './keys/schema';
 import { readServices } from './services';
-import { Source } from './source';
-import { type Data, type Tree, buildTree, isData } from './tree';
+import { Source } from './report/source';
+import { type Data, type Tree, buildTree, isData } from './yaml/tree';
 
 export type LoadResult =
   | { readonly ok: true; readonly configuration: Configuration; readonly effective: EffectiveConfiguration }

@@ -2,7 +2,7 @@
  * The effective configuration as YAML. Called by the verbs `print` and `try`.
  */
 import { stringify } from 'yaml';
-import type { EffectiveConfiguration } from './effective';
+import type { EffectiveConfiguration } from './resolve/effective';
 
 /** Loads again to the same configuration; only services named by whole numbers (`7007`) may come first. */
 export function printConfiguration(effective: EffectiveConfiguration): string {

@@ -1,17 +1,17 @@
 /**
  * The services of all files: each with the defaults that lie under it, checked and resolved. Called by `load`.
  */
-import { check, withoutKeys } from './check';
-import { Clashes } from './clash';
-import { type Layer, Layers, reporterFor } from './layers';
-import type { Machine } from './machine';
-import type { Path } from './path';
-import type { Problems } from './problems';
-import { type Resolved, resolveService } from './resolve';
-import { defaultsSchema, serviceSchema } from './schema';
-import { ServiceNames } from './service-names';
-import { reportUnreachable } from './tcpmux';
-import { type Data, type Tree, isData } from './tree';
+import { check, withoutKeys } from './keys/check';
+import { Clashes } from './between/clash';
+import { type Layer, Layers, reporterFor } from './keys/layers';
+import type { Machine } from './machine/machine';
+import type { Path } from './report/path';
+import type { Problems } from './report/problems';
+import { type Resolved, resolveService } from './resolve/resolve';
+import { defaultsSchema, serviceSchema } from './keys/schema';
+import { ServiceNames } from './between/service-names';
+import { reportUnreachable } from './between/tcpmux';
+import { type Data, type Tree, isData } from './yaml/tree';
 
 /** Of all files, the main one first, in the order that they are written in. */
 export function readServices(trees: readonly Tree[], machine: Machine, problems: Problems): Resolved[] {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { Worker } from 'node:worker_threads';
 import type { LoadResult } from '../config/load';
-import type { Diagnostic } from '../config/diagnostic';
+import type { Diagnostic } from '../config/report/diagnostic';
 import { chooseFormat } from '../log/format';
 import type { Log } from '../log/log';
 import { describeSystemError } from '../native/system-error';

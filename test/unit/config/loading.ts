@@ -1,9 +1,9 @@
 /**
  * Loading, as the tests of this folder speak of it.
  */
-import type { Diagnostic } from '../../../src/config/diagnostic';
-import type { EffectiveConfiguration } from '../../../src/config/effective';
-import type { Host } from '../../../src/config/host';
+import type { Diagnostic } from '../../../src/config/report/diagnostic';
+import type { EffectiveConfiguration } from '../../../src/config/resolve/effective';
+import type { Host } from '../../../src/config/machine/host';
 import { loadConfigurationText } from '../../../src/config/load';
 import type { Command, Configuration, Service } from '../../../src/service/service';
 import { pretendHost } from './pretend-host';

@@ -1,4 +1,4 @@
-import type { Host } from '../../../src/config/host';
+import type { Host } from '../../../src/config/machine/host';
 import { printConfiguration } from '../../../src/config/print';
 import { asAlice } from './pretend-host';
 import { load, withKeys } from './loading';

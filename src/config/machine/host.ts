@@ -1,0 +1,51 @@
+/**
+ * What the loader must know of the machine, as an interface, so that `config` needs neither the addon nor root to be tested.
+ * `server` gives the real one; unit tests give one of their own.
+ */
+import type { PassedSocket } from '../../service/listen-text';
+import type { PortNames, Protocol } from '../../service/port-text';
+import type { Identity } from '../../service/service';
+
+export interface Host {
+  /** stdiod's own effective ids. */
+  readonly uid: number;
+  readonly gid: number;
+  /** Whether the kernel has IPv6. */
+  readonly hasIpv6: boolean;
+  /** stdiod's own environment, for `pass_env` and for looking up bare command names. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** An account by name or by number, through the system's name service; undefined: there is none. */
+  findUser(nameOrId: string | number): Account | undefined;
+  findGroup(nameOrId: string | number): Group | undefined;
+  /** The supplementary groups that the group database gives an account, its own group included. */
+  groupsOf(account: Account): readonly number[];
+  /** What the kernel says when this identity (null: stdiod itself) wants to execute the file or enter the folder: null or an errno name. */
+  whyNotExecutable(path: string, identity: Identity | null): string | null;
+  /** The same for reading a file. */
+  whyNotReadable(path: string, identity: Identity | null): string | null;
+  /** Whether stdiod has the right to bind this port (net.ipv4.ip_unprivileged_port_start, CAP_NET_BIND_SERVICE). */
+  mayBindPort(port: number): boolean;
+  /** Whether stdiod's own threads have it in their effective set (capabilities(7)). */
+  hasCapability(capability: Capability): boolean;
+  /** The port names of /etc/services; empty without that file. */
+  portNames(protocol: Protocol): PortNames;
+  /** The sockets that were passed to stdiod when it was started (sd_listen_fds(3)), for as long as it runs. */
+  passedSockets(): readonly PassedSocket[];
+  /** Absolute path of the program that serves the built-ins but tcpmux. */
+  readonly builtinProgram: string;
+}
+
+export type Capability = 'CAP_CHOWN' | 'CAP_NET_ADMIN' | 'CAP_NET_BIND_SERVICE' | 'CAP_NET_RAW';
+
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+  readonly shell: string;
+}
+
+export interface Group {
+  readonly name: string;
+  readonly gid: number;
+}

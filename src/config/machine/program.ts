@@ -1,0 +1,117 @@
+/**
+ * Whether a file can be run by an identity, and if not, why and what to do: execve(2) asked in advance.
+ * Called by `command` for each candidate of a command's first word.
+ */
+import { isAbsolute } from 'node:path';
+import type { Identity } from '../../service/service';
+import { isOfFormat } from './binary-formats';
+import { identityKey, type Machine } from './machine';
+import type { Problem } from '../report/problems';
+import { shellQuoted } from '../report/shell-quoted';
+
+/** An interpreter may itself be a script; the kernel follows four (BINPRM recursion). */
+const MOST_INTERPRETERS = 4;
+
+/** Who is to run it, and where an `env` in its first line would look. */
+export interface Runner {
+  readonly identity: Identity | null;
+  readonly searchPath: string;
+}
+
+/** null: it can be run. */
+export function whyNotRunnable(path: string, runner: Runner, machine: Machine, depth = 0): Problem | null {
+  const question = `run ${identityKey(runner.identity)} ${runner.searchPath} ${path}`;
+  return machine.once(question, () => {
+    return whyNotReachable(path, runner, machine) ?? whyNotStartable(path, runner, machine, depth);
+  });
+}
+
+/** For a file or a folder that exists, or does not: null, or who is kept out where. */
+export function whyNotReachable(path: string, { identity }: Runner, machine: Machine): Problem | null {
+  const facts = machine.file(path);
+  if (facts === 'EACCES') return explainClosed(path, identity, machine, facts);
+  if (typeof facts === 'string') return explainAbsent(path, facts);
+  if (facts.kind === 'folder') return { message: `${path} is a folder`, remedy: 'name the program in it' };
+  if (facts.kind === 'other') return { message: `${path} is not a regular file`, remedy: 'name a program' };
+  const error = machine.whyNotExecutable(path, identity);
+  if (error === null) return null;
+  if ((facts.mode & 0o111) === 0) return notExecutable(path);
+  return explainClosed(path, identity, machine, error);
+}
+
+export function explainAbsent(path: string, error: string): Problem {
+  if (error === 'ENOENT' || error === 'ENOTDIR')
+    return { message: `${path} does not exist`, remedy: 'correct the path' };
+  return { message: `${path} cannot be used: ${error}`, remedy: null };
+}
+
+/** The first folder on the way that is closed to the identity, or the file itself. */
+export function explainClosed(path: string, identity: Identity | null, machine: Machine, error: string): Problem {
+  const who = identity === null ? 'stdiod' : `user ${identity.user}`;
+  const folder = machine.firstClosedFolder(path, identity);
+  if (folder === undefined) {
+    const remedy = `chmod +x ${shellQuoted(path)}, unless an ACL or a noexec mount forbids it`;
+    return { message: `${who} may not execute ${path} (${error})`, remedy };
+  }
+  const remedy = `chmod o+x ${shellQuoted(folder)}, move what is needed elsewhere, or choose another "user"`;
+  const what = folder === path ? `enter ${path}` : `reach ${path}: the folder ${folder}`;
+  return { message: `${who} cannot ${what}${folder === path ? '' : ' is closed to it'} (${error})`, remedy };
+}
+
+function notExecutable(path: string): Problem {
+  return { message: `${path} is not executable`, remedy: `chmod +x ${shellQuoted(path)}` };
+}
+
+/** A file that stdiod itself may not read is left to the kernel. */
+function whyNotStartable(path: string, runner: Runner, machine: Machine, depth: number): Problem | null {
+  const head = machine.head(path);
+  if (head === undefined) return null;
+  if (head.toString('latin1', 0, 2) === '#!') return whyNotScript(path, head, runner, machine, depth);
+  if (head.toString('latin1', 0, 4) === '\u007fELF') return null;
+  if (machine.binaryFormats().some((format) => isOfFormat(path, head, format))) return null;
+  const message =
+    head.length === 0 ? `${path} is empty` : `${path} is neither an ELF program nor a script with a "#!" line`;
+  return { message, remedy: 'if it is a script, let its first line name its interpreter: #!/bin/sh' };
+}
+
+function whyNotScript(path: string, head: Buffer, runner: Runner, machine: Machine, depth: number): Problem | null {
+  const [line = ''] = head.toString('utf8', 2).split('\n');
+  if (line.endsWith('\r')) {
+    const remedy = `sed -i 's/\\r$//' ${shellQuoted(path)}`;
+    return {
+      message: `${path} has Windows line ends (CRLF): the kernel looks for an interpreter "${line.trim()}\\r"`,
+      remedy,
+    };
+  }
+  const [interpreter = '', ...rest] = line.trim().split(/[ \t]+/);
+  if (interpreter === '')
+    return { message: `${path} has an empty "#!" line`, remedy: 'name its interpreter: #!/bin/sh' };
+  if (!isAbsolute(interpreter)) return relativeInterpreter(path, interpreter);
+  if (depth >= MOST_INTERPRETERS) return { message: `${path} has too long a chain of interpreters`, remedy: null };
+  const problem =
+    whyNotRunnable(interpreter, runner, machine, depth + 1) ?? whyNotFoundByEnv(interpreter, rest, runner, machine);
+  return problem && { message: `the interpreter of ${path}: ${problem.message}`, remedy: problem.remedy };
+}
+
+function relativeInterpreter(path: string, interpreter: string): Problem {
+  const message = `the interpreter of ${path} is not an absolute path: "${interpreter}"`;
+  return { message, remedy: `write #!/usr/bin/env ${interpreter}` };
+}
+
+/** `#!/usr/bin/env python3`: env exists everywhere, python3 may not. Its options are its own affair. */
+function whyNotFoundByEnv(
+  interpreter: string,
+  words: readonly string[],
+  runner: Runner,
+  machine: Machine,
+): Problem | null {
+  const [name = '', ...others] = words;
+  if (!interpreter.endsWith('/env') || others.length > 0 || !/^[\w.+][\w.+-]*$/.test(name)) return null;
+  const folders = runner.searchPath.split(':').filter(isAbsolute);
+  const found = folders.some((folder) => machine.whyNotExecutable(`${folder}/${name}`, runner.identity) === null);
+  if (found) return null;
+  return {
+    message: `env does not find "${name}" in ${runner.searchPath}`,
+    remedy: `install ${name}, or set PATH in "env"`,
+  };
+}

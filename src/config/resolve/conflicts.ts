@@ -1,0 +1,188 @@
+/**
+ * Which keys of a service contradict each other, and which of those that it needs are missing. Called by `resolve`.
+ *
+ * Each conflict is shown with both places. A key that only `defaults` has is not meant for every service: it is silently not
+ * used by those that have no use for it.
+ */
+import type { SocketAddress } from '../../service/address';
+import type { Layers } from '../keys/layers';
+import type { WrittenEntry } from './listen';
+import type { Path } from '../report/path';
+import { RUN_KEYS, type ServiceSettings } from '../keys/schema';
+
+/** What a service is, as far as its keys decide. */
+export interface Shape {
+  /** undefined: none or several are written, which is reported. */
+  readonly run: 'exec' | 'builtin' | 'tcpmux' | 'redirect' | undefined;
+  readonly isDatagram: boolean;
+  readonly isWaiting: boolean;
+  /** The key or entry that makes it wait, for messages. */
+  readonly waitPath: Path;
+}
+
+export function shapeOf(settings: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): Shape {
+  const datagram = findEntry(entries, isDatagram);
+  const isDatagramService = datagram !== undefined;
+  return {
+    run: runOf(settings, layers),
+    isDatagram: isDatagramService,
+    isWaiting: isDatagramService || settings.wait === true,
+    waitPath: settings.wait === true ? ['wait'] : (datagram?.path ?? ['wait']),
+  };
+}
+
+/** Keys that say how a process is started. */
+const PROCESS_KEYS = ['user', 'group', 'groups', 'directory', 'umask', 'env', 'pass_env', 'argv0', 'stderr'] as const;
+
+/** Keys that say something of each connection, which a child that accepts for itself does not show us. */
+const PER_CONNECTION_KEYS = ['max_connections', 'when_full'] as const;
+
+export function reportConflicts(
+  settings: ServiceSettings,
+  entries: readonly WrittenEntry[],
+  shape: Shape,
+  layers: Layers,
+): void {
+  reportRun(layers);
+  reportMissingListen(settings, layers);
+  reportWait(settings, entries, shape, layers);
+  if (settings.tcpmux !== undefined && settings.tcpmux !== false) reportTcpmuxService(settings, entries, layers);
+  if (shape.run === 'tcpmux') reportTcpmuxBuiltin(settings, entries, layers);
+  if (shape.run === 'builtin') reportBuiltin(settings, entries, shape, layers);
+  if (shape.run === 'exec') exclude(layers, ['amplify', 'quotes'], ['exec'], 'only a built-in has it');
+  if (shape.run === 'redirect') reportRedirect(settings, entries, layers);
+}
+
+function runOf(settings: ServiceSettings, layers: Layers): Shape['run'] {
+  const [key, ...others] = RUN_KEYS.filter((each) => layers.isOwn([each]));
+  if (key === undefined || others.length > 0) return undefined;
+  return settings.builtin === 'tcpmux' ? 'tcpmux' : key;
+}
+
+function reportRun(layers: Layers): void {
+  const [first, ...others] = RUN_KEYS.filter((each) => layers.isOwn([each]));
+  if (first === undefined) {
+    const remedy = 'add a line such as "exec: tr a-z A-Z"';
+    layers.reportKey([], { message: '"exec", "builtin" or "redirect" is missing', remedy }, []);
+    return;
+  }
+  for (const other of others) {
+    const message = `"${other}" and "${first}" (${layers.where([first])}) exclude each other`;
+    layers.reportKey([other], { message, remedy: 'remove one of them' }, [other]);
+  }
+}
+
+function reportMissingListen({ tcpmux }: ServiceSettings, layers: Layers): void {
+  const isOffered = layers.isOwn(['tcpmux']) && tcpmux !== false;
+  if (isOffered || layers.isOwn(['listen'])) return;
+  layers.reportKey([], { message: '"listen" is missing', remedy: 'add a line such as "listen: 7007"' }, []);
+}
+
+function reportWait(
+  { wait }: ServiceSettings,
+  entries: readonly WrittenEntry[],
+  { run, isWaiting, isDatagram: hasDatagrams, waitPath }: Shape,
+  layers: Layers,
+): void {
+  if (hasDatagrams && wait === false) {
+    const message = `a datagram (${layers.where(waitPath)}) has no connection to hand over`;
+    layers.report(['wait'], { message, remedy: 'leave out "wait", or set it to true' });
+  }
+  if (hasDatagrams && wait === undefined) reportMixture(entries, layers);
+  if (isWaiting && run !== 'redirect') {
+    exclude(layers, PER_CONNECTION_KEYS, waitPath, 'one child has the socket, and takes from it what it wants');
+  }
+}
+
+function reportMixture(entries: readonly WrittenEntry[], layers: Layers): void {
+  const datagram = findEntry(entries, isDatagram);
+  const other = findEntry(entries, (socket) => !isDatagram(socket));
+  if (datagram === undefined || other === undefined) return;
+  const message = `a service cannot take both datagrams and connections (${layers.where(other.path)})`;
+  const remedy = 'make two services, or add "wait: true" if the program accepts connections itself';
+  layers.report(datagram.path, { message, remedy });
+}
+
+function reportTcpmuxService({ wait }: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): void {
+  for (const key of ['builtin', 'redirect'] as const) {
+    if (layers.isOwn([key])) exclude(layers, ['tcpmux'], [key], 'only a program can be offered by name');
+  }
+  if (wait === true) exclude(layers, ['tcpmux'], ['wait'], 'a client that came by name is a connection');
+  refuseEntries(entries, (socket) => socket.type !== 'stream', 'tcpmux', 'streams', layers);
+  if (layers.name.toLowerCase() !== 'help') return;
+  const message = 'a service that is offered by name cannot be called "help": to tcpmux that asks for the list';
+  layers.reportKey(['tcpmux'], { message, remedy: 'rename the service' }, ['tcpmux']);
+}
+
+function reportTcpmuxBuiltin({ wait }: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): void {
+  exclude(layers, PROCESS_KEYS, ['builtin'], 'tcpmux starts no process of its own');
+  exclude(layers, ['amplify', 'quotes'], ['builtin'], 'tcpmux answers nothing but names');
+  if (wait === true) exclude(layers, ['wait'], ['builtin'], 'tcpmux accepts each connection itself');
+  refuseEntries(entries, (socket) => socket.type !== 'stream', 'builtin', 'streams', layers);
+}
+
+function reportBuiltin(
+  { builtin, wait }: ServiceSettings,
+  entries: readonly WrittenEntry[],
+  shape: Shape,
+  layers: Layers,
+): void {
+  exclude(layers, ['argv0'], ['builtin'], 'a built-in has its own name');
+  if (!shape.isDatagram) {
+    exclude(layers, ['amplify'], ['builtin'], 'over a stream an answer may have any length');
+    if (wait === true) exclude(layers, ['wait'], ['builtin'], 'over a stream it serves one connection');
+  } else if (wait === true) {
+    refuseEntries(entries, (socket) => !isDatagram(socket), 'builtin', 'either datagrams or connections', layers);
+  }
+  if (builtin === 'qotd') reportMissingQuotes(layers);
+  else if (builtin !== undefined) exclude(layers, ['quotes'], ['builtin'], `${builtin} has no quotes`);
+}
+
+function reportMissingQuotes(layers: Layers): void {
+  if (layers.isOwn(['quotes'])) return;
+  const remedy = 'add a line such as "quotes: /usr/share/games/fortunes/fortunes"';
+  layers.reportKey(['builtin'], { message: '"quotes" is missing', remedy }, []);
+}
+
+function reportRedirect({ wait }: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): void {
+  exclude(layers, PROCESS_KEYS, ['redirect'], 'no process is started');
+  exclude(layers, ['amplify', 'quotes'], ['redirect'], 'only a built-in has it');
+  if (wait === true) exclude(layers, ['wait'], ['redirect'], 'each connection is forwarded by itself');
+  const isForwarded = ({ family, type }: SocketAddress): boolean => type === 'stream' && family !== 'vsock';
+  refuseEntries(entries, (socket) => !isForwarded(socket), 'redirect', 'TCP and Unix streams', layers);
+}
+
+/** Reports those of the keys that the service itself says. */
+function exclude(layers: Layers, keys: readonly string[], against: Path, because: string): void {
+  const other = `"${String(against[0])}" (${layers.where(against)})`;
+  for (const key of keys) {
+    if (!layers.isOwn([key])) continue;
+    const message = `"${key}" has no meaning with ${other}: ${because}`;
+    layers.reportKey([key], { message, remedy: `remove "${key}"` }, [key]);
+  }
+}
+
+function refuseEntries(
+  entries: readonly WrittenEntry[],
+  isRefused: (socket: SocketAddress) => boolean,
+  key: string,
+  wanted: string,
+  layers: Layers,
+): void {
+  for (const { samples, path } of entries) {
+    if (!samples.some(isRefused)) continue;
+    const message = `"${key}" (${layers.where([key])}) takes ${wanted} only`;
+    layers.report(path, { message, remedy: `give it another address, or replace "${key}"` });
+  }
+}
+
+function findEntry(
+  entries: readonly WrittenEntry[],
+  test: (socket: SocketAddress) => boolean,
+): WrittenEntry | undefined {
+  return entries.find(({ samples }) => samples.some(test));
+}
+
+function isDatagram({ type }: SocketAddress): boolean {
+  return type === 'datagram';
+}

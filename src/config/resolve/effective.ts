@@ -1,0 +1,116 @@
+/**
+ * The effective configuration: what `print` shows. Defaults are filled in, paths and accounts resolved; to load it again
+ * gives the same configuration. Made by `resolve` beside the service itself.
+ */
+import { resolve } from 'node:path';
+import { formatListen } from '../../service/listen-text';
+import { formatRedirect } from '../../service/redirect-text';
+import type { Command, Service } from '../../service/service';
+import { escapeTemplate, unescapeTemplate } from '../../service/template';
+import type { Shape } from './conflicts';
+import type { Layers } from '../keys/layers';
+import type { WrittenEntry } from './listen';
+import type { BuiltinName, FrameSettings, ServiceSettings, SocketSettings } from '../keys/schema';
+
+/** Only the keys that mean something to the service. */
+export interface EffectiveService extends EffectiveRun, EffectiveProcess {
+  readonly description?: string;
+  readonly enabled: boolean;
+  readonly listen?: readonly string[];
+  readonly wait: boolean;
+  readonly tcpmux?: true | 'plus';
+  readonly max_connections?: number;
+  readonly when_full?: Service['whenFull'];
+  readonly socket?: Partial<SocketSettings>;
+  readonly stop_grace: string;
+}
+
+interface EffectiveRun {
+  readonly exec?: readonly string[];
+  readonly argv0?: string;
+  readonly builtin?: BuiltinName;
+  readonly amplify?: boolean;
+  readonly quotes?: string;
+  readonly redirect?: string;
+}
+
+interface EffectiveProcess {
+  readonly user?: string | number;
+  readonly group?: string | number;
+  readonly groups?: readonly (string | number)[];
+  readonly directory?: string;
+  readonly umask?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly pass_env?: readonly string[];
+  readonly stderr?: 'socket' | 'null';
+}
+
+export interface EffectiveConfiguration {
+  readonly limits: FrameSettings['limits'];
+  readonly log: FrameSettings['log'];
+  readonly services: Readonly<Record<string, EffectiveService>>;
+}
+
+/** What else was found out while the service was made. */
+interface Findings {
+  readonly entries: readonly WrittenEntry[];
+  readonly shape: Shape;
+  readonly socket: Partial<SocketSettings>;
+  readonly layers: Layers;
+}
+
+export function describeService(service: Service, settings: ServiceSettings, findings: Findings): EffectiveService {
+  const { entries, shape, socket } = findings;
+  return {
+    ...(service.description === null ? {} : { description: service.description }),
+    enabled: service.enabled,
+    ...(entries.length === 0 ? {} : { listen: entries.map(({ entry }) => formatListen(entry)) }),
+    ...describeRun(service, settings, findings),
+    wait: service.wait,
+    ...(service.tcpmux === null ? {} : { tcpmux: service.tcpmux === 'plus' ? 'plus' : true }),
+    ...(shape.run === 'redirect' || shape.run === 'tcpmux' ? {} : describeProcess(service, settings)),
+    ...(service.wait ? {} : { max_connections: service.maxConnections, when_full: service.whenFull }),
+    ...(entries.length === 0 ? {} : { socket }),
+    stop_grace: settings.stop_grace,
+  };
+}
+
+function describeRun({ handler }: Service, settings: ServiceSettings, { shape, layers }: Findings): EffectiveRun {
+  if (handler.kind === 'redirect') return { redirect: formatRedirect(handler.target) };
+  if (handler.kind === 'tcpmux') return { builtin: 'tcpmux' };
+  return shape.run === 'builtin' ? describeBuiltin(settings, shape, layers) : describeCommand(handler.command);
+}
+
+function describeCommand({ path, argv: [argv0 = path, ...words] }: Command): EffectiveRun {
+  return { exec: [escapeTemplate(path), ...words], argv0: unescapeTemplate(argv0) };
+}
+
+function describeBuiltin({ builtin, amplify, quotes }: ServiceSettings, shape: Shape, layers: Layers): EffectiveRun {
+  return {
+    ...(builtin === undefined ? {} : { builtin }),
+    ...(shape.isDatagram ? { amplify: amplify ?? false } : {}),
+    ...(quotes === undefined ? {} : { quotes: resolve(layers.folderOf(['quotes']), quotes) }),
+  };
+}
+
+function describeProcess(service: Service, settings: ServiceSettings): EffectiveProcess {
+  return {
+    ...describeIdentity(service, settings),
+    directory: service.directory,
+    umask: `0${service.umask.toString(8).padStart(3, '0')}`,
+    env: { ...settings.env },
+    pass_env: [...settings.pass_env],
+    stderr: service.stderr,
+  };
+}
+
+/** Ids and not names for the groups: several names may share an id. */
+function describeIdentity({ identity }: Service, settings: ServiceSettings): EffectiveProcess {
+  if (identity !== null) return { user: identity.user, group: identity.gid, groups: [...identity.groups] };
+  const { user, group, groups } = settings;
+  return {
+    ...(user === undefined ? {} : { user }),
+    ...(group === undefined ? {} : { group }),
+    ...(groups === undefined ? {} : { groups }),
+  };
+}

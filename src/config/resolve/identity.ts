@@ -1,0 +1,141 @@
+/**
+ * Who a service's program runs as: `user`, `group` and `groups` resolved to ids, or the problems with them.
+ * Called by `resolve`.
+ */
+import type { Identity } from '../../service/service';
+import type { Account } from '../machine/host';
+import type { Layers } from '../keys/layers';
+import type { Machine } from '../machine/machine';
+import type { Problem } from '../report/problems';
+import type { ServiceSettings } from '../keys/schema';
+
+export interface Person {
+  /** null: as stdiod itself, with nothing to change. */
+  readonly identity: Identity | null;
+  /** Whose home and shell the program is told. */
+  readonly account: Account;
+}
+
+type Wanted = Pick<ServiceSettings, 'user' | 'group' | 'groups'>;
+type Report = (key: keyof Wanted, problem: Problem, index?: number) => void;
+
+/** undefined: the problems are reported. */
+export function resolvePerson(wanted: Wanted, machine: Machine, layers: Layers): Person | undefined {
+  const report: Report = (key, problem, index) => {
+    layers.report(index === undefined ? [key] : [key, index], problem);
+  };
+  return machine.host.uid === 0 ? asRoot(wanted, machine, report) : asOneself(wanted, machine, report);
+}
+
+/** Nothing runs as root unless the file says so. */
+function asRoot(wanted: Wanted, machine: Machine, report: Report): Person | undefined {
+  const account = findAccount(wanted.user ?? 'nobody', machine);
+  if (account === undefined) report('user', unknownAccount(wanted.user), undefined);
+  const gid = resolveGroup(wanted, account, machine, report);
+  const groups = resolveGroups(wanted, account, machine, report);
+  if (account === undefined || gid === undefined || groups === undefined) return undefined;
+  return { identity: { user: account.name, uid: account.uid, gid, groups }, account: { ...account, gid } };
+}
+
+/** Without root's rights there is only one identity, and to ask for it is no mistake. */
+function asOneself(wanted: Wanted, machine: Machine, report: Report): Person | undefined {
+  const { uid, gid } = machine.host;
+  const own = findAccount(uid, machine) ?? bareAccount(uid, gid);
+  const account = wanted.user === undefined ? own : findAccount(wanted.user, machine);
+  if (account === undefined) {
+    report('user', unknownAccount(wanted.user));
+    return undefined;
+  }
+  const isUserOwn = account.uid === uid;
+  const isGroupOwn = wanted.group === undefined || findGid(wanted.group, machine) === gid;
+  if (!isUserOwn) report('user', onlyRoot(`user ${account.name}`, 'user'));
+  if (!isGroupOwn) report('group', explainOwnGroup(wanted.group, machine));
+  if (wanted.groups !== undefined) report('groups', onlyRoot('the groups', 'groups'));
+  return isUserOwn && isGroupOwn && wanted.groups === undefined ? { identity: null, account: own } : undefined;
+}
+
+/** As chown(1) does: digits in quotes are a name first, then an id. An id needs no account. */
+export function findAccount(nameOrId: string | number, machine: Machine): Account | undefined {
+  const found = machine.user(nameOrId);
+  if (found !== undefined) return found;
+  const uid = idOf(nameOrId);
+  return uid === undefined ? undefined : (machine.user(uid) ?? bareAccount(uid, NO_GROUP));
+}
+
+/** An account of its own group does not say which: `group` must. */
+const NO_GROUP = -1;
+
+function bareAccount(uid: number, gid: number): Account {
+  return { name: String(uid), uid, gid, home: '/', shell: '/bin/sh' };
+}
+
+function idOf(nameOrId: string | number): number | undefined {
+  if (typeof nameOrId === 'number') return nameOrId;
+  if (!/^\d{1,10}$/.test(nameOrId)) return undefined;
+  const id = Number(nameOrId);
+  return id < 0xffffffff ? id : undefined;
+}
+
+export function unknownAccount(user: string | number | undefined): Problem {
+  if (user === undefined) {
+    return {
+      message: 'there is no user "nobody" to run as',
+      remedy: 'add "user: NAME"; "user: root" if it must be root',
+    };
+  }
+  return { message: `unknown user "${user}"`, remedy: `create it (useradd --system ${user}), or name another one` };
+}
+
+function resolveGroup(
+  wanted: Wanted,
+  account: Account | undefined,
+  machine: Machine,
+  report: Report,
+): number | undefined {
+  if (wanted.group !== undefined) {
+    const gid = findGid(wanted.group, machine);
+    if (gid === undefined) report('group', unknownGroup(wanted.group));
+    return gid;
+  }
+  if (account?.gid !== NO_GROUP) return account?.gid;
+  report('user', { message: `user id ${account.uid} has no account, and so no group`, remedy: 'add "group: ID"' });
+  return undefined;
+}
+
+export function findGid(nameOrId: string | number, machine: Machine): number | undefined {
+  return machine.group(nameOrId)?.gid ?? idOf(nameOrId);
+}
+
+export function unknownGroup(group: string | number): Problem {
+  return { message: `unknown group "${group}"`, remedy: `create it (groupadd --system ${group}), or name another one` };
+}
+
+function resolveGroups(
+  wanted: Wanted,
+  account: Account | undefined,
+  machine: Machine,
+  report: Report,
+): readonly number[] | undefined {
+  if (wanted.groups !== undefined) return listedGroups(wanted.groups, machine, report);
+  if (wanted.group !== undefined) return [];
+  return account === undefined || account.gid === NO_GROUP ? undefined : machine.groupsOf(account);
+}
+
+function listedGroups(groups: readonly (string | number)[], machine: Machine, report: Report): number[] | undefined {
+  const gids = groups.map((group, index) => {
+    const gid = findGid(group, machine);
+    if (gid === undefined) report('groups', unknownGroup(group), index);
+    return gid;
+  });
+  const known = gids.filter((gid) => gid !== undefined);
+  return known.length === gids.length ? known : undefined;
+}
+
+function explainOwnGroup(group: string | number | undefined, machine: Machine): Problem {
+  if (group !== undefined && findGid(group, machine) === undefined) return unknownGroup(group);
+  return onlyRoot(`group ${group ?? ''}`, 'group');
+}
+
+function onlyRoot(what: string, key: string): Problem {
+  return { message: `only root can start a program as ${what}`, remedy: `run stdiod as root, or remove "${key}"` };
+}

@@ -1,0 +1,112 @@
+/**
+ * From `listen` to the entries that it means, each checked against this machine. Called by `resolve`.
+ */
+import { dirname, resolve } from 'node:path';
+import type { ListenAddress, SocketAddress } from '../../service/address';
+import { type ListenEntry, expandListen, findPassed, parseListen, sampleSockets } from '../../service/listen-text';
+import type { InternetEntry } from '../../service/listen-internet';
+import { isAbstractName, whyTooLong } from '../../service/unix-text';
+import type { Layers } from '../keys/layers';
+import type { Machine } from '../machine/machine';
+import type { Path } from '../report/path';
+import type { Problem } from '../report/problems';
+import { explainAbsent } from '../machine/program';
+import type { ServiceSettings } from '../keys/schema';
+
+/** An entry and where it was written. */
+export interface WrittenEntry {
+  readonly entry: ListenEntry;
+  readonly path: Path;
+  readonly addresses: readonly ListenAddress[];
+  /** One socket of each kind that it stands for, also where this machine has none of it. */
+  readonly samples: readonly SocketAddress[];
+}
+
+export function readListen(listen: ServiceSettings['listen'], machine: Machine, layers: Layers): WrittenEntry[] {
+  if (listen === undefined) return [];
+  const written = Array.isArray(listen) ? listen : [listen];
+  const read: WrittenEntry[] = [];
+  for (const [index, text] of written.entries()) {
+    const path = Array.isArray(listen) ? ['listen', index] : ['listen'];
+    const entry = readEntry(String(text), machine, layers);
+    if ('message' in entry) layers.report(path, entry);
+    else read.push(writtenEntry(entry, path, machine));
+  }
+  return read;
+}
+
+function readEntry(text: string, machine: Machine, layers: Layers): ListenEntry | Problem {
+  const entry = parseListen(text, (protocol) => machine.portNames(protocol));
+  if ('message' in entry || entry.kind !== 'unix') return entry;
+  const path = absoluteUnixPath(entry.path, layers.folderOf(['listen']));
+  return whyTooLong(path) ?? { ...entry, path };
+}
+
+/** `@name` stays as it is. */
+export function absoluteUnixPath(path: string, folder: string): string {
+  return isAbstractName(path) ? path : resolve(folder, path);
+}
+
+function writtenEntry(entry: ListenEntry, path: Path, machine: Machine): WrittenEntry {
+  const passed = machine.passedSockets();
+  const addresses = expandListen(entry, { hasIpv6: machine.host.hasIpv6, passed });
+  return { entry, path, addresses, samples: sampleSockets(entry, passed) };
+}
+
+/** What keeps this machine from binding the entry. */
+export function whyNotBindable(entry: ListenEntry, machine: Machine): Problem | null {
+  switch (entry.kind) {
+    case 'internet':
+      return whyNotInternet(entry, machine);
+    case 'unix':
+      return isAbstractName(entry.path) ? null : whyNotUnix(entry.path, machine);
+    case 'vsock':
+      return whyNotVsock(entry.port, machine);
+    case 'passed':
+      return whyNotPassed(entry.name, machine);
+  }
+}
+
+function whyNotInternet({ families, firstPort, lastPort }: InternetEntry, machine: Machine): Problem | null {
+  if (!machine.host.hasIpv6 && !families.includes('ipv4')) {
+    return { message: 'this machine has no IPv6', remedy: 'listen on an IPv4 address' };
+  }
+  for (let port = firstPort; port <= lastPort; port += 1) {
+    if (port !== 0 && !machine.mayBindPort(port)) return privileged(`port ${port}`);
+  }
+  return null;
+}
+
+function privileged(what: string): Problem {
+  const remedy = 'run as root, give the capability CAP_NET_BIND_SERVICE, or use a port from 1024 up';
+  return { message: `stdiod has no right to bind ${what}`, remedy };
+}
+
+/** A socket that is there already may be a stale one, which the listener finds out. */
+function whyNotUnix(path: string, machine: Machine): Problem | null {
+  const folder = machine.file(dirname(path));
+  if (folder === 'ENOENT') return { message: `the folder ${dirname(path)} does not exist`, remedy: 'create it' };
+  if (typeof folder === 'string') return explainAbsent(dirname(path), folder);
+  if (folder.kind !== 'folder') return { message: `${dirname(path)} is not a folder`, remedy: 'correct the path' };
+  const facts = machine.file(path);
+  if (typeof facts === 'string' || facts.kind === 'other') return null;
+  const what = facts.kind === 'folder' ? 'a folder' : 'a file';
+  return { message: `${path} is ${what}, and only a socket is replaced`, remedy: 'remove it, or choose another path' };
+}
+
+/** LAST_RESERVED_PORT of vsock(7). */
+const LAST_RESERVED_VSOCK_PORT = 1023;
+
+function whyNotVsock(port: number, machine: Machine): Problem | null {
+  const isFree = port > LAST_RESERVED_VSOCK_PORT || machine.host.hasCapability('CAP_NET_BIND_SERVICE');
+  return isFree ? null : privileged(`vsock port ${port}`);
+}
+
+function whyNotPassed(name: string, machine: Machine): Problem | null {
+  const passed = machine.passedSockets();
+  if (findPassed(name, passed).length > 0) return null;
+  const message = `no socket "${name}" was passed to stdiod`;
+  if (passed.length === 0) return { message, remedy: 'start stdiod by a socket unit of systemd, or bind an address' };
+  const names = passed.map((socket) => (socket.name === '' ? socket.number : `${socket.name} (${socket.number})`));
+  return { message, remedy: `the sockets that were passed are ${names.join(', ')}` };
+}

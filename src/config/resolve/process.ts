@@ -1,0 +1,114 @@
+/**
+ * From a service's settings to the process that each connection (or, with `wait`, the socket) is given: who it runs as, where,
+ * with what environment, and which command. Called by `resolve` for services that start one.
+ */
+import { resolve as resolvePath } from 'node:path';
+import type { Command, Identity, Service } from '../../service/service';
+import { escapeTemplate, hasPlaceholders, unescapeTemplate } from '../../service/template';
+import { builtinCommand } from './builtin';
+import { firstWordPath, locateProgram, makeCommand, readWords } from './command';
+import type { Shape } from './conflicts';
+import { makeEnvironment, searchPathOf } from './environment';
+import type { Account } from '../machine/host';
+import { type Person, resolvePerson } from './identity';
+import type { Layers } from '../keys/layers';
+import type { Machine } from '../machine/machine';
+import type { Problem } from '../report/problems';
+import { explainAbsent, explainClosed } from '../machine/program';
+import type { ServiceSettings } from '../keys/schema';
+import { type Refuse, checkTemplate, refusePeer } from './templates';
+
+export type ProcessPart = Pick<Service, 'handler' | 'identity' | 'directory' | 'umask' | 'environment' | 'stderr'>;
+
+/** Who asks what, while one service is resolved. */
+interface Asking {
+  readonly machine: Machine;
+  /** Takes problems with the text. */
+  readonly layers: Layers;
+  /** Takes problems with this machine. */
+  readonly onMachine: Layers;
+  readonly refuse: Refuse;
+}
+
+/** Of a service without a process of its own. */
+export const NO_PROCESS: Omit<ProcessPart, 'handler'> = {
+  identity: null,
+  directory: '/',
+  umask: 0o022,
+  environment: {},
+  stderr: 'socket',
+};
+
+export function resolveProcess(
+  written: ServiceSettings,
+  shape: Shape,
+  machine: Machine,
+  { layers, onMachine }: Pick<Asking, 'layers' | 'onMachine'>,
+): ProcessPart {
+  const refuse = refusePeer(shape.isWaiting ? shape.waitPath : null, layers);
+  const asking = { machine, layers, onMachine, refuse };
+  const settings = { ...written, env: soundVariables(written.env, asking) };
+  const person = resolvePerson(settings, machine, onMachine);
+  const command = resolveCommand(settings, shape, person?.identity ?? null, asking);
+  return {
+    handler: { kind: 'exec', command },
+    identity: person === undefined ? null : person.identity,
+    directory: resolveDirectory(settings.directory, person, asking),
+    umask: Number.parseInt(settings.umask, 8),
+    environment: makeEnvironment(settings, person?.account ?? NOBODY, machine.host),
+    stderr: settings.stderr ?? 'null',
+  };
+}
+
+/** Whom a disabled service's environment names when its user does not exist. */
+const NOBODY: Account = { name: 'nobody', uid: 65534, gid: 65534, home: '/', shell: '/bin/sh' };
+
+/** What stands in for a command that is wrong: the configuration with it is never used. */
+export const NO_COMMAND: Command = { path: '/', argv: ['/'] };
+
+function soundVariables(env: ServiceSettings['env'], { refuse, layers }: Asking): ServiceSettings['env'] {
+  const entries = Object.entries(env).filter(([name, text]) => {
+    return checkTemplate({ text, path: ['env', name] }, refuse, layers);
+  });
+  return Object.fromEntries(entries);
+}
+
+function resolveCommand(
+  settings: ServiceSettings,
+  shape: Shape,
+  identity: Identity | null,
+  { machine, layers, onMachine, refuse }: Asking,
+): Command {
+  const runner = { identity, searchPath: searchPathOf(settings, machine.host) };
+  if (shape.run === 'builtin') return builtinCommand(settings, shape.isDatagram, runner, machine, onMachine);
+  const { exec } = settings;
+  const words = exec === undefined ? undefined : readWords(exec, refuse, layers);
+  if (exec === undefined || words?.[0] === undefined) return NO_COMMAND;
+  const word = unescapeTemplate(words[0]);
+  const located = locateProgram(word, runner, machine, onMachine);
+  if (typeof located === 'string') return makeCommand(located, words, settings.argv0);
+  onMachine.report(firstWordPath(exec), located);
+  const path = word.includes('/') ? resolvePath(layers.folderOf(['exec']), word) : word;
+  return makeCommand(path, words, settings.argv0);
+}
+
+/** A template; one with placeholders is looked for when a connection comes. */
+function resolveDirectory(written: string, person: Person | undefined, asking: Asking): string {
+  const { machine, layers, onMachine, refuse } = asking;
+  if (!checkTemplate({ text: written, path: ['directory'] }, refuse, layers)) return '/';
+  const directory = resolvePath(escapeTemplate(layers.folderOf(['directory'])), written);
+  if (hasPlaceholders(directory)) return directory;
+  const problem = whyNotEnterable(unescapeTemplate(directory), person?.identity ?? null, machine);
+  if (problem !== null) onMachine.report(['directory'], problem);
+  return directory;
+}
+
+function whyNotEnterable(directory: string, identity: Identity | null, machine: Machine): Problem | null {
+  const facts = machine.file(directory);
+  if (typeof facts === 'string' && facts !== 'EACCES') return explainAbsent(directory, facts);
+  if (typeof facts !== 'string' && facts.kind !== 'folder') {
+    return { message: `${directory} is not a folder`, remedy: 'name a folder' };
+  }
+  const error = machine.whyNotExecutable(directory, identity);
+  return error === null ? null : explainClosed(directory, identity, machine, error);
+}

@@ -1,0 +1,95 @@
+/**
+ * From a service's settings to the service: names become ids, words a program, paths absolute, durations milliseconds.
+ * Called by `load` for each service; what is wrong is reported, and the rest looked at all the same.
+ *
+ * Of a disabled service only the text is checked: its program may not be installed, its user not created yet.
+ */
+import type { ListenAddress } from '../../service/address';
+import { parseDuration } from '../../service/duration';
+import type { Service } from '../../service/service';
+import { type Shape, reportConflicts, shapeOf } from './conflicts';
+import { type EffectiveService, describeService } from './effective';
+import type { Layers } from '../keys/layers';
+import { type WrittenEntry, readListen, whyNotBindable } from './listen';
+import type { Machine } from '../machine/machine';
+import { Problems } from '../report/problems';
+import { NO_COMMAND, NO_PROCESS, type ProcessPart, resolveProcess } from './process';
+import { resolveRedirect } from './redirect';
+import type { ServiceSettings } from '../keys/schema';
+import { resolveSocket } from './socket-settings';
+
+export interface Resolved {
+  readonly service: Service;
+  readonly effective: EffectiveService;
+  /** For what is compared between services. */
+  readonly entries: readonly WrittenEntry[];
+  readonly layers: Layers;
+  readonly isDatagramBuiltin: boolean;
+}
+
+export function resolveService(settings: ServiceSettings, layers: Layers, machine: Machine): Resolved {
+  const onMachine = settings.enabled ? layers : layers.reportingTo(new Problems());
+  const entries = readListen(settings.listen, machine, layers);
+  reportUnbindable(entries, machine, onMachine);
+  const shape = shapeOf(settings, entries, layers);
+  reportConflicts(settings, entries, shape, layers);
+  const listen = entries.flatMap(({ addresses }) => addresses);
+  const socket = resolveSocket(settings, entries, machine, { layers, onMachine });
+  const service = {
+    ...plainSettings(settings),
+    ...countSettings(settings, shape, listen),
+    ...resolveHandler(settings, shape, listen, machine, { layers, onMachine }),
+    name: layers.name,
+    listen,
+    wait: shape.isWaiting,
+    socket: socket.options,
+  };
+  const effective = describeService(service, settings, { entries, shape, socket: socket.settings, layers });
+  const isDatagramBuiltin = shape.run === 'builtin' && shape.isDatagram;
+  return { service, effective, entries, layers, isDatagramBuiltin };
+}
+
+function reportUnbindable(entries: readonly WrittenEntry[], machine: Machine, layers: Layers): void {
+  for (const { entry, path } of entries) {
+    const problem = whyNotBindable(entry, machine);
+    if (problem !== null) layers.report(path, problem);
+  }
+}
+
+type PlainKeys = 'description' | 'enabled' | 'stopGraceMs' | 'tcpmux';
+
+function plainSettings(settings: ServiceSettings): Pick<Service, PlainKeys> {
+  const { tcpmux } = settings;
+  return {
+    description: settings.description ?? null,
+    enabled: settings.enabled,
+    stopGraceMs: parseDuration(settings.stop_grace) ?? 0,
+    tcpmux: tcpmux === 'plus' ? 'plus' : tcpmux === true ? 'plain' : null,
+  };
+}
+
+/** With `wait` each socket has at most one child, and nobody is refused: whatever `defaults` may say of connections. */
+function countSettings(
+  settings: ServiceSettings,
+  { isWaiting }: Shape,
+  listen: readonly ListenAddress[],
+): Pick<Service, 'maxConnections' | 'whenFull'> {
+  if (!isWaiting) return { maxConnections: settings.max_connections, whenFull: settings.when_full };
+  const sockets = listen.reduce((count, address) => count + address.sockets.length, 0);
+  return { maxConnections: Math.max(1, sockets), whenFull: 'wait' };
+}
+
+function resolveHandler(
+  settings: ServiceSettings,
+  shape: Shape,
+  listen: readonly ListenAddress[],
+  machine: Machine,
+  ears: { readonly layers: Layers; readonly onMachine: Layers },
+): ProcessPart {
+  if (shape.run === 'tcpmux') return { ...NO_PROCESS, handler: { kind: 'tcpmux' } };
+  if (shape.run !== 'redirect') return resolveProcess(settings, shape, machine, ears);
+  const { redirect } = settings;
+  const target = redirect === undefined ? undefined : resolveRedirect(redirect, listen, machine, ears.layers);
+  if (target === undefined) return { ...NO_PROCESS, handler: { kind: 'exec', command: NO_COMMAND } };
+  return { ...NO_PROCESS, handler: { kind: 'redirect', target } };
+}

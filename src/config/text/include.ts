@@ -1,0 +1,71 @@
+/**
+ * Which files the patterns of `include` name. Called by `load` for the main file.
+ *
+ * A matcher of our own and no package: patterns of one folder level at a time (`*`, `?`, `[a-z]`) are all that a folder of
+ * configuration files needs, and a walk through the whole tree (`**`) is what it must not do.
+ */
+import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
+import { matchesPattern } from './file-pattern';
+import type { Problem } from '../report/problems';
+
+/** Sorted; paths begin as the main file's does. */
+export function findIncluded(pattern: string, mainFile: string): string[] | Problem {
+  if (pattern.includes('**')) {
+    return { message: '"**" is not supported', remedy: 'name each folder level: conf.d/*.yaml' };
+  }
+  const start = isAbsolute(pattern) ? '/' : dirname(mainFile);
+  const steps = pattern.split('/').filter((step) => step !== '' && step !== '.');
+  if (!hasWildcard(pattern)) return literal(join(start, ...steps), pattern);
+  const found = steps.reduce<string[]>((folders, step) => folders.flatMap((folder) => matches(folder, step)), [start]);
+  return found.filter((path) => !isFolder(path) && !isSameFile(path, mainFile)).sort();
+}
+
+function hasWildcard(text: string): boolean {
+  return /[*?[]/.test(text);
+}
+
+function literal(path: string, pattern: string): string[] | Problem {
+  try {
+    const isFolderHere = statSync(path).isDirectory();
+    return isFolderHere
+      ? { message: `${path} is a folder`, remedy: `write "${pattern.replace(/\/$/, '')}/*.yaml"` }
+      : [path];
+  } catch {
+    return {
+      message: `${path} cannot be found`,
+      remedy: 'correct the path, or use a pattern if the file may be missing',
+    };
+  }
+}
+
+function matches(folder: string, step: string): string[] {
+  if (!hasWildcard(step)) return [join(folder, step)].filter(isThere);
+  const names = list(folder);
+  const wanted = names.filter((name) => matchesPattern(name, step) && (step.startsWith('.') || !name.startsWith('.')));
+  return wanted.map((name) => join(folder, name));
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function isSameFile(path: string, other: string): boolean {
+  try {
+    return realpathSync(path) === realpathSync(other);
+  } catch {
+    return false;
+  }
+}

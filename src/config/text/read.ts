@@ -1,0 +1,118 @@
+/**
+ * From a file's name to its text, or to the reason why there is none. Called by `load` for the main file and each include.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { errnoName } from './errno-name';
+import { type Problem, type Problems } from '../report/problems';
+import { Source } from '../report/source';
+
+/** A configuration of 10,000 services is about 1 MiB. */
+const MOST_BYTES = 16 * 1024 * 1024;
+
+/** undefined: the problem is reported. */
+export function readSource(file: string, shown: string, order: number, problems: Problems): Source | undefined {
+  const nothing = new Source(shown, '', order);
+  try {
+    const bytes = readBytes(file);
+    if (bytes.length <= MOST_BYTES) return decode(bytes, shown, order, problems);
+    const remedy = 'split it with "include"';
+    problems.report({ source: nothing, offset: null, path: '' }, { message: 'the file is larger than 16 MiB', remedy });
+  } catch (error) {
+    problems.report({ source: nothing, offset: null, path: '' }, explainUnreadable(error, shown));
+  }
+  return undefined;
+}
+
+/** In a loop and not by its size: the file may be a pipe. */
+function readBytes(file: string): Buffer {
+  const fd = openSync(file, 'r');
+  try {
+    return readToEnd(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readToEnd(fd: number): Buffer {
+  const pieces: Buffer[] = [];
+  let total = 0;
+  while (total <= MOST_BYTES) {
+    const piece = Buffer.allocUnsafe(64 * 1024);
+    const count = readSync(fd, piece, 0, piece.length, null);
+    if (count === 0) break;
+    pieces.push(piece.subarray(0, count));
+    total += count;
+  }
+  return Buffer.concat(pieces);
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of its path is not a folder',
+  ELOOP: 'its symbolic links lead in a circle',
+};
+
+function explainUnreadable(error: unknown, shown: string): Problem {
+  const code = errnoName(error);
+  return { message: `the file cannot be read: ${REASONS[code] ?? code}`, remedy: remedyFor(code, shown) };
+}
+
+function remedyFor(code: string, shown: string): string | null {
+  if (code === 'ENOENT') return 'create it, or name another one';
+  if (code === 'EACCES') return `chmod +r ${shown}, or run as a user who may read it`;
+  if (code === 'EISDIR') return `name a file in it, such as ${shown.replace(/\/$/, '')}/services.yaml`;
+  return null;
+}
+
+function decode(bytes: Buffer, shown: string, order: number, problems: Problems): Source | undefined {
+  try {
+    return new Source(shown, new TextDecoder('utf-8', { fatal: true }).decode(bytes), order);
+  } catch {
+    reportEncoding(bytes, shown, order, problems);
+    return undefined;
+  }
+}
+
+function reportEncoding(bytes: Buffer, shown: string, order: number, problems: Problems): void {
+  const isUtf16 = ['fffe', 'feff'].includes(bytes.toString('hex', 0, 2));
+  const source = new Source(shown, bytes.toString('utf8'), order);
+  const offset = isUtf16 ? null : bytes.toString('utf8', 0, findInvalid(bytes)).length;
+  const message = isUtf16 ? 'the file is UTF-16, not UTF-8' : 'the text is not UTF-8';
+  problems.report({ source, offset, path: '' }, { message, remedy: 'save the file as UTF-8' });
+}
+
+/** Offset of the first byte that does not belong to a valid character: the line that fails, then how far it is sound. */
+function findInvalid(bytes: Buffer): number {
+  let start = 0;
+  while (start < bytes.length) {
+    const newline = bytes.indexOf(0x0a, start);
+    const end = newline < 0 ? bytes.length : newline + 1;
+    if (!decodes(bytes.subarray(start, end), false)) return start + soundLength(bytes.subarray(start, end));
+    start = end;
+  }
+  return start;
+}
+
+/** A beginning may be cut within a character; what is found is stepped back to whole ones. */
+function soundLength(line: Buffer): number {
+  let low = 0;
+  let high = line.length;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (decodes(line.subarray(0, middle), true)) low = middle;
+    else high = middle - 1;
+  }
+  while (!decodes(line.subarray(0, low), false)) low -= 1;
+  return low;
+}
+
+function decodes(bytes: Uint8Array, stream: boolean): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,190 @@
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { commandOf, problemsOf, service, withKeys } from '../loading';
+
+/** Everybody may enter it: the tests speak of what stands in it. */
+const folder = mkdtempSync(join(tmpdir(), 'stdiod-command-'));
+chmodSync(folder, 0o755);
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const file = join(folder, 'services.yaml');
+
+function make(name: string, text: string, mode = 0o755): string {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  writeFileSync(path, text);
+  chmodSync(path, mode);
+  return path;
+}
+
+function problemWith(exec: string, more = ''): string {
+  return problemsOf(withKeys(`exec: ${exec}${more}`), {}, file).join('\n');
+}
+
+const script = make('bin/script', '#!/bin/sh\n');
+
+test('splits a string with shell quoting', () => {
+  expect(commandOf(service(withKeys(`exec: tr 'a b' "c d"`))).argv).toEqual(['tr', 'a b', 'c d']);
+});
+
+test('takes a list as it is', () => {
+  expect(commandOf(service(withKeys('exec: [sh, -c, "cat | sort; echo $HOME", ""]'))).argv).toEqual([
+    'sh',
+    '-c',
+    'cat | sort; echo $HOME',
+    '',
+  ]);
+});
+
+test('starts a word with a slash from the file that names it, and tells the program the word as written', () => {
+  expect(commandOf(service(withKeys('exec: bin/script x'), {}, file))).toEqual({
+    path: script,
+    argv: ['bin/script', 'x'],
+  });
+  expect(commandOf(service(withKeys('exec: ./bin/../bin/script'), {}, file)).path).toBe(script);
+});
+
+test('tells the program the name that argv0 gives', () => {
+  expect(commandOf(service(withKeys('exec: bin/script x\nargv0: /a/b'), {}, file)).argv).toEqual(['/a/b', 'x']);
+});
+
+test('looks a bare name up in the service’s own PATH first, then in stdiod’s', () => {
+  const path = join(folder, 'bin');
+  expect(commandOf(service(withKeys(`exec: script\nenv: {PATH: "/nowhere:relative::${path}"}`))).path).toBe(script);
+  expect(commandOf(service(withKeys('exec: script'), { environment: { PATH: path } })).path).toBe(script);
+});
+
+test('passes by what the user may not execute, as execvp does', () => {
+  make('first/script', '#!/bin/sh\n', 0o700);
+  make('second/script/x', '');
+  const path = `${folder}/first:${folder}/second:${folder}/bin`;
+  expect(commandOf(service(withKeys(`exec: script\nenv: {PATH: "${path}"}`))).path).toBe(script);
+  expect(commandOf(service(withKeys(`exec: script\nuser: root\nenv: {PATH: "${path}"}`))).path).toBe(
+    `${folder}/first/script`,
+  );
+});
+
+test.each([
+  ['nosuch', '3:11 services.a.exec: there is no program "nosuch" in /usr/bin:/bin'],
+  ['bin/nosuch', `${folder}/bin/nosuch does not exist (correct the path)`],
+  ['./bin', `${folder}/bin is a folder`],
+  ['/dev/null', '/dev/null is not a regular file'],
+  ['bin/script/x', `${folder}/bin/script/x does not exist`],
+  ['""', 'the command is empty'],
+  ['"\'\' x"', 'the command is empty'],
+  ['["", x]', '3:12 services.a.exec[0]: the command is empty'],
+  ['~/bin/x', 'no shell reads the command: "~" stays as it is (write the full path)'],
+  ['A=1 cat', '"A=…" is not a program (set the variable in "env": {A: "1"})'],
+])('refuses exec: %s', (exec, expected) => {
+  expect(problemWith(exec)).toContain(expected);
+});
+
+test.each([
+  [`echo 'abc`, `3:16 services.a.exec: the quote ' is not closed (close it, or write \\' for the character)`],
+  [`echo a"b`, `3:17 services.a.exec: the quote " is not closed`],
+  [`"echo 'abc"`, `3:17 services.a.exec: the quote ' is not closed`],
+  ['echo x\\', '3:17 services.a.exec: a backslash ends the command'],
+])('points at the quote of %s', (exec, expected) => {
+  expect(problemWith(exec)).toContain(expected);
+});
+
+test.each([
+  ['cat | sort', '3:15 services.a.exec: no shell reads the command: | would be an ordinary character'],
+  ['cat > /tmp/x', '3:15'],
+  ['cat; date', '3:14'],
+  ['echo $HOME', '3:16'],
+  ['echo `date`', '3:16'],
+  ['"cat | sort"', '3:16'],
+  [`'it''s | x'`, '3:11'],
+  ['|\n  cat | sort', '3:11'],
+])('does not let %j pass for a shell command', (exec, place) => {
+  expect(problemWith(exec)).toContain(place);
+});
+
+test('writes the list that a shell command needs', () => {
+  expect(problemWith('cat | sort')).toContain(
+    'for a shell write ["sh", "-c", "cat | sort"]; for the character quote it',
+  );
+});
+
+test('gives the chmod line for what is not executable', () => {
+  make('plain', '#!/bin/sh\n', 0o644);
+  make("it's plain", '#!/bin/sh\n', 0o644);
+  expect(problemWith('./plain')).toContain(`${folder}/plain is not executable (chmod +x ${folder}/plain)`);
+  expect(problemWith(`["./it's plain"]`)).toContain(`(chmod +x '${folder}/it'\\''s plain')`);
+});
+
+test('names the user and the first folder that is closed to it', () => {
+  make('closed/deep/script', '#!/bin/sh\n');
+  chmodSync(join(folder, 'closed'), 0o700);
+  symlinkSync(join(folder, 'closed/deep/script'), join(folder, 'link'));
+  const expected = `the folder ${folder}/closed is closed to it (EACCES) (chmod o+x ${folder}/closed,`;
+  const asKernel = { whyNotExecutable: (path: string): string | null => (path.includes('/closed') ? 'EACCES' : null) };
+  const problem = problemsOf(withKeys('exec: closed/deep/script'), asKernel, file).join();
+  expect(problem).toContain(`user nobody cannot reach ${folder}/closed/deep/script: ${expected}`);
+  expect(problemsOf(withKeys('exec: ./link'), { whyNotExecutable: linkIsClosed }, file).join()).toContain(expected);
+});
+
+function linkIsClosed(path: string): string | null {
+  return path.includes('/closed') || path.endsWith('/link') ? 'EACCES' : null;
+}
+
+test('gives no chmod +x alone where only others lack the right', () => {
+  make('private', '#!/bin/sh\n', 0o700);
+  expect(problemWith('./private')).toContain(`user nobody may not execute ${folder}/private (EACCES)`);
+  expect(problemWith('./private', '\nuser: root')).toBe('');
+});
+
+test.each([
+  ['no-interpreter', '#!/no/such/sh\n', 'the interpreter of FILE: /no/such/sh does not exist'],
+  ['relative', '#!python3\n', 'is not an absolute path: "python3" (write #!/usr/bin/env python3)'],
+  ['empty-line', '#! \n', 'has an empty "#!" line'],
+  [
+    'crlf',
+    '#!/bin/sh\r\necho\r\n',
+    `FILE has Windows line ends (CRLF): the kernel looks for an interpreter "/bin/sh\\r" (sed -i 's/\\r$//' FILE)`,
+  ],
+  ['env', '#!/usr/bin/env no-such-language\n', 'env does not find "no-such-language" in /usr/bin:/bin'],
+  ['text', 'echo hello\n', 'FILE is neither an ELF program nor a script with a "#!" line'],
+  ['empty', '', 'FILE is empty'],
+])('refuses a program with %s', (name, text, expected) => {
+  const path = make(name, text);
+  expect(problemWith(`./${name}`)).toContain(expected.replaceAll('FILE', path));
+});
+
+test('follows interpreters that are scripts, but not in a circle', () => {
+  const circle = join(folder, 'circle');
+  make('circle', `#!${circle}\n`);
+  make('outer', `#!${script}\n`);
+  expect(problemWith('./outer')).toBe('');
+  expect(problemWith('./circle')).toContain('too long a chain of interpreters');
+});
+
+test('accepts ELF programs and scripts with options, env -S and all', () => {
+  copyFileSync('/bin/cat', join(folder, 'elf'));
+  chmodSync(join(folder, 'elf'), 0o755);
+  make('options', '#! /bin/sh -eu\n');
+  make('split', '#!/usr/bin/env -S no-such -x\n');
+  for (const name of ['elf', 'options', 'split']) expect(problemWith(`./${name}`)).toBe('');
+});
+
+test('asks nothing of a disabled service’s program, user and folder, but still reads its text', () => {
+  const keys = 'enabled: false\nexec: /no/such --x\nuser: nosuch\ndirectory: /no/where\nlisten: 7';
+  expect(commandOf(service(withKeys(keys)))).toEqual({ path: '/no/such', argv: ['/no/such', '--x'] });
+  expect(problemsOf(withKeys("enabled: false\nexec: no 'such"))).toHaveLength(1);
+});
+
+describe('directory', () => {
+  test('starts from the file, and has to be a folder that the user may enter', () => {
+    expect(service(withKeys('directory: bin'), {}, file).directory).toBe(join(folder, 'bin'));
+    expect(problemsOf(withKeys('directory: bin/script'), {}, file).join()).toContain('bin/script is not a folder');
+    expect(problemsOf(withKeys('directory: nosuch'), {}, file).join()).toContain(`${folder}/nosuch does not exist`);
+    mkdirSync(join(folder, 'locked'), { mode: 0o700 });
+    expect(problemsOf(withKeys('directory: locked'), {}, file).join()).toContain(
+      `user nobody cannot enter ${folder}/locked`,
+    );
+  });
+});

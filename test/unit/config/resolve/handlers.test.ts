@@ -1,0 +1,213 @@
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { commandOf, load, onlyKeys, problemsOf, service, withKeys } from '../loading';
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'stdiod-50%-')));
+writeFileSync(join(folder, 'quotes'), 'one\n');
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+const file = join(folder, 'services.yaml');
+
+function argvOf(keys: string): readonly string[] {
+  return commandOf(service(withKeys(keys), {}, file)).argv;
+}
+
+describe('what runs', () => {
+  test('is exactly one of exec, builtin and redirect', () => {
+    expect(problemsOf(withKeys('exec: cat\nredirect: host:80\nbuiltin: echo'))).toEqual([
+      '4:5 services.a.redirect: "redirect" and "exec" (services.yaml:3:5) exclude each other (remove one of them)',
+      '5:5 services.a.builtin: "builtin" and "exec" (services.yaml:3:5) exclude each other (remove one of them)',
+    ]);
+    expect(problemsOf(onlyKeys('listen: 7'))).toEqual([
+      '2:3 services.a: "exec", "builtin" or "redirect" is missing (add a line such as "exec: tr a-z A-Z")',
+    ]);
+  });
+
+  test('is not called missing when it is there and wrong', () => {
+    expect(problemsOf(withKeys('exec: 5'))).toHaveLength(1);
+    expect(problemsOf(withKeys('builtin: ecko'))).toEqual([
+      expect.stringContaining('got "ecko"; did you mean "echo"?') as string,
+    ]);
+  });
+
+  test.each(['builtin: echo', 'redirect: host:80', 'tcpmux: true', 'amplify: true', 'quotes: x'])(
+    'is not for defaults: %s',
+    (line) => {
+      expect(problemsOf(`defaults: {${line}}\n${withKeys('')}`).join()).toContain('every service says its own');
+    },
+  );
+});
+
+describe('a built-in', () => {
+  test('is a command of our own', () => {
+    const loaded = service(withKeys('builtin: echo\nuser: alice'));
+    expect(loaded).toMatchObject({ wait: false, identity: { user: 'alice' } });
+    expect(commandOf(loaded)).toEqual({ path: '/bin/cat', argv: ['builtin', 'echo'] });
+  });
+
+  test('over datagrams waits, and is told every UDP port of ours that it must not answer', () => {
+    const text =
+      'services:\n' +
+      '  echo: {listen: [7/udp, "127.0.0.1:0/udp"], builtin: echo}\n' +
+      '  time: {listen: 37/udp4, builtin: time, amplify: true}\n' +
+      '  tcp: {listen: 13, builtin: daytime}\n' +
+      '  own: {listen: [5000-5002/udp, 6000], wait: true, exec: cat}\n' +
+      '  off: {listen: 99/udp, exec: cat, enabled: false}\n';
+    const { services } = load(text).configuration;
+    expect(services.slice(0, 3).map((each) => [each.wait, ...commandOf(each).argv])).toEqual([
+      [true, 'builtin', '--ports', '7,37,5000-5002', '--datagram', 'echo'],
+      [true, 'builtin', '--ports', '7,37,5000-5002', '--datagram', '--amplify', 'time'],
+      [false, 'builtin', 'daytime'],
+    ]);
+    expect(commandOf(load(text).configuration.services[3] ?? service('')).argv).toEqual(['cat']);
+  });
+
+  test('on a port that the kernel chooses has no ports to be told', () => {
+    expect(argvOf('listen: 0/udp\nbuiltin: echo')).toEqual(['builtin', '--datagram', 'echo']);
+  });
+
+  test('qotd has a file of quotes', () => {
+    const escaped = join(folder, 'quotes').replaceAll('%', '%%');
+    expect(argvOf('builtin: qotd\nquotes: quotes')).toEqual(['builtin', '--file', escaped, 'qotd']);
+    expect(problemsOf(withKeys('builtin: qotd')).join()).toContain('3:5 services.a: "quotes" is missing');
+    const problem = (quotes: string, changes = {}): string =>
+      problemsOf(withKeys(`builtin: qotd\nquotes: ${quotes}`), changes, file).join();
+    expect(problem('nosuch')).toContain(`${folder}/nosuch does not exist`);
+    expect(problem('.')).toContain(`${folder} is not a regular file`);
+    const closed = { whyNotReadable: () => 'EACCES', whyNotExecutable: () => null };
+    expect(problem('quotes', closed)).toContain(`user nobody may not read ${folder}/quotes (EACCES) (chmod o+r `);
+  });
+
+  test('says so when its program is not there', () => {
+    expect(problemsOf(withKeys('builtin: echo'), { builtinProgram: '/no/such' })).toEqual([
+      '3:14 services.a.builtin: the program of the built-ins: /no/such does not exist' +
+        ' (install stdiod again, with all of its files)',
+    ]);
+  });
+
+  test.each([
+    ['builtin: echo\nargv0: x', '4:5 services.a.argv0: "argv0" has no meaning with "builtin" (services.yaml:3:5)'],
+    ['builtin: echo\nquotes: x', '4:5 services.a.quotes: "quotes" has no meaning with "builtin" (services.yaml:3:5)'],
+    ['builtin: echo\namplify: true', '4:5 services.a.amplify: "amplify" has no meaning with "builtin"'],
+    ['builtin: echo\nwait: true', '4:5 services.a.wait: "wait" has no meaning with "builtin"'],
+    ['exec: cat\namplify: true', '"amplify" has no meaning with "exec" (services.yaml:3:5): only a built-in has it'],
+    ['exec: cat\nquotes: x', '"quotes" has no meaning with "exec" (services.yaml:3:5)'],
+    ['builtin: echo\nlisten: [7, 7/udp]', '4:17 services.a.listen[1]: a service cannot take both'],
+    [
+      'builtin: echo\nwait: true\nlisten: [7/udp, 7]',
+      '5:21 services.a.listen[1]: "builtin" (services.yaml:3:5) takes either datagrams or connections only',
+    ],
+  ])('refuses %j', (keys, expected) => {
+    expect(problemsOf(withKeys(keys)).join('\n')).toContain(expected);
+  });
+});
+
+describe('tcpmux', () => {
+  const mux = '  mux: {listen: 1, builtin: tcpmux}\n';
+
+  test('is a handler without a process, and offers services that need no address', () => {
+    const [a, multiplexer] = load(`${onlyKeys('tcpmux: true\nexec: cat')}${mux}`).configuration.services;
+    expect(a).toMatchObject({ tcpmux: 'plain', listen: [], handler: { kind: 'exec' } });
+    expect(multiplexer).toMatchObject({ handler: { kind: 'tcpmux' }, identity: null, environment: {}, tcpmux: null });
+    expect(service(`${withKeys('tcpmux: plus')}${mux}`)).toMatchObject({ tcpmux: 'plus', listen: [{}] });
+    expect(service(withKeys('tcpmux: false')).tcpmux).toBeNull();
+  });
+
+  test('has to be there for those that are offered', () => {
+    const offered = onlyKeys('tcpmux: true\nexec: cat');
+    expect(problemsOf(offered)).toEqual([
+      '3:5 services.a.tcpmux: no service has "builtin: tcpmux", through which this one could be asked for by name' +
+        ' (add one: "tcpmux: {listen: 1, builtin: tcpmux}")',
+    ]);
+    expect(problemsOf(`${offered}${mux.replace('}', ', enabled: false}')}`)).toHaveLength(1);
+    expect(problemsOf(onlyKeys('tcpmux: true\nexec: cat\nenabled: false'))).toEqual([]);
+  });
+
+  test.each([
+    ['builtin: tcpmux\nuser: alice', '"user" has no meaning with "builtin" (services.yaml:3:5): tcpmux starts no'],
+    ['builtin: tcpmux\namplify: true', '"amplify" has no meaning with "builtin" (services.yaml:3:5)'],
+    ['builtin: tcpmux\nquotes: x', '"quotes" has no meaning with "builtin" (services.yaml:3:5)'],
+    ['builtin: tcpmux\nargv0: x', '"argv0" has no meaning with "builtin"'],
+    ['builtin: tcpmux\nlisten: 1/udp', '4:13 services.a.listen: "builtin" (services.yaml:3:5) takes streams only'],
+    ['builtin: tcpmux\nlisten: "unix-seqpacket:@x"', 'takes streams only'],
+    ['builtin: tcpmux\nwait: true', '"wait" has no meaning with "builtin"'],
+    ['builtin: echo\ntcpmux: true', '4:5 services.a.tcpmux: "tcpmux" has no meaning with "builtin"'],
+    ['redirect: host:80\ntcpmux: true', '"tcpmux" has no meaning with "redirect" (services.yaml:3:5)'],
+    ['wait: true\ntcpmux: true', '"tcpmux" has no meaning with "wait" (services.yaml:3:5)'],
+    ['tcpmux: true\nlisten: 1/udp', '4:13 services.a.listen: "tcpmux" (services.yaml:3:5) takes streams only'],
+    ['tcpmux: yes', 'expected true or false or plus, got "yes" (write true)'],
+  ])('refuses %j', (keys, expected) => {
+    expect(problemsOf(`${withKeys(keys)}${mux.replace('1', '2')}`).join('\n')).toContain(expected);
+  });
+
+  test('keeps the word "help" for itself', () => {
+    const text = `services:\n  Help: {tcpmux: true, exec: cat}\n${mux}`;
+    expect(problemsOf(text).join()).toContain('2:10 services.Help.tcpmux: a service that is offered by name cannot be');
+  });
+
+  test('without an address has no socket to set options of', () => {
+    expect(problemsOf(`${onlyKeys('tcpmux: true\nexec: cat\nsocket: {nodelay: true}')}${mux}`)).toEqual([
+      '5:5 services.a.socket: "socket" has no meaning without "listen" (remove "socket")',
+    ]);
+  });
+});
+
+describe('redirect', () => {
+  test('is a handler without a process, whatever defaults say of processes', () => {
+    const defaults = 'defaults: {user: alice, umask: "077", env: {A: x}, stderr: null, directory: /tmp}\n';
+    expect(service(`${defaults}${withKeys('redirect: db.example.org:http')}`)).toMatchObject({
+      handler: { kind: 'redirect', target: { host: 'db.example.org', port: 80 } },
+      identity: null,
+      environment: {},
+      directory: '/',
+      umask: 0o022,
+      stderr: 'socket',
+      maxConnections: 1000,
+    });
+  });
+
+  test('to a Unix socket starts from the folder of the file', () => {
+    const { handler } = service(withKeys('redirect: unix:run/x'), {}, file);
+    expect(handler).toEqual({ kind: 'redirect', target: { path: `${folder}/run/x` } });
+    expect(problemsOf(withKeys(`redirect: unix:/${'x'.repeat(107)}`)).join()).toContain('has 108 bytes');
+  });
+
+  test.each(['user: alice', 'group: games', 'groups: []', 'directory: /', 'umask: "0"', 'env: {}', 'pass_env: []'])(
+    'starts no process: %s',
+    (line) => {
+      const key = line.replace(/:.*/, '');
+      expect(problemsOf(withKeys(`redirect: host:80\n${line}`))).toEqual([
+        `4:5 services.a.${key}: "${key}" has no meaning with "redirect" (services.yaml:3:5): no process is started` +
+          ` (remove "${key}")`,
+      ]);
+    },
+  );
+
+  test.each([
+    ['argv0: x', '"argv0" has no meaning with "redirect"'],
+    ['stderr: null', '"stderr" has no meaning with "redirect"'],
+    ['amplify: true', '"amplify" has no meaning with "redirect"'],
+    ['quotes: x', '"quotes" has no meaning with "redirect"'],
+    ['wait: true', '"wait" has no meaning with "redirect" (services.yaml:3:5): each connection is forwarded by itself'],
+    ['listen: 7/udp', '4:13 services.a.listen: "redirect" (services.yaml:3:5) takes TCP and Unix streams only'],
+    ['listen: vsock:5000', 'takes TCP and Unix streams only'],
+    ['listen: "unix-seqpacket:@x"', 'takes TCP and Unix streams only'],
+  ])('refuses %s', (line, expected) => {
+    expect(problemsOf(withKeys(`redirect: host:80\n${line}`)).join('\n')).toContain(expected);
+  });
+
+  test.each([
+    ['localhost:7007', '7007'],
+    ['127.0.0.2:7007', '7007'],
+    ['"[::1]:7007"', '"[::1]:7007"'],
+    ['unix:/tmp/x', 'unix:/tmp/x'],
+  ])('to %s does not lead back to %s', (target, listen) => {
+    expect(problemsOf(withKeys(`redirect: ${target}\nlisten: ${listen}`)).join()).toContain('to itself');
+  });
+
+  test('explains xinetd’s way to write it', () => {
+    expect(problemsOf(withKeys('redirect: 10.1.1.1 80')).join()).toContain('has a blank in it (write 10.1.1.1:80)');
+  });
+});
