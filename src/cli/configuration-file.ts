@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import type { Diagnostic } from '../config/report/diagnostic';
 import { renderDiagnostics } from '../config/report/diagnostic';
 import { loadConfiguration, type LoadResult } from '../config/load';
-import { systemHost } from '../server/host';
+import { systemHost } from '../machine/system-machine';
 import type { PassedSocket } from '../service/listen-text';
 import { EXIT } from './exit';
 import { isColored, writeError, writeOutput } from './terminal';

@@ -3,8 +3,8 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadConfiguration } from '../config/load';
+import { systemHost } from '../machine/system-machine';
 import type { PassedSocket } from '../service/listen-text';
-import { systemHost } from './host';
 
 export interface LoadOrder {
   readonly file: string;

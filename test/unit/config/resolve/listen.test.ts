@@ -1,5 +1,4 @@
 import { formatAddress } from '../../../../src/service/address';
-import { parsePortNames } from '../../../../src/config/port-names';
 import { asAlice } from '../pretend-host';
 import { load, problemsOf, service, withKeys } from '../loading';
 
@@ -74,14 +73,4 @@ test('without IPv6 serves IPv4 alone and refuses an IPv6 address', () => {
   expect(service(withKeys('listen: 80'), noIpv6).listen[0]?.sockets.map(formatAddress)).toEqual(['0.0.0.0:80']);
   expect(problemsOf(withKeys('listen: "[::1]:80"'), noIpv6)[0]).toContain('this machine has no IPv6');
   expect(problemsOf(withKeys('listen: 80/tcp6'), noIpv6)[0]).toContain('this machine has no IPv6');
-});
-
-test('reads /etc/services: names and aliases of a protocol, the first of a name', () => {
-  const text = 'http\t80/tcp\twww web # World Wide Web\nhttp 8080/tcp\ntftp 69/udp\n# x 1/tcp\n\nbad\n';
-  expect([...parsePortNames(text, 'tcp')]).toEqual([
-    ['http', 80],
-    ['www', 80],
-    ['web', 80],
-  ]);
-  expect([...parsePortNames(text, 'udp')]).toEqual([['tftp', 69]]);
 });

@@ -4,10 +4,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Capability, Host } from '../config/machine/host';
-import { readPortNames } from '../config/port-names';
 import { addon, packageRoot } from '../native/addon';
 import { errnoName } from '../native/system-error';
 import type { PassedSocket } from '../service/listen-text';
+import { readPortNames } from './port-names';
 
 /** From linux/capability.h. */
 const CAPABILITIES: Readonly<Record<Capability, bigint>> = {
