@@ -2,10 +2,8 @@
  * The house: who may import whom, read from the imports themselves. Layers are imported downwards only, and siblings do not
  * know each other: `server` introduces them.
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { filesIn, importsIn, specifiersIn, textOf } from './imports';
 
-const ROOT = join(__dirname, '../../../..');
 const SOURCES = filesIn('src');
 
 /** For each place, the places that it may import. A place may always import from itself. */
@@ -24,40 +22,32 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   native: [],
 };
 
-interface Import {
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-}
-
-function filesIn(folder: string): string[] {
-  const entries = readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' });
-  return entries.filter((name) => name.endsWith('.ts')).map((name) => join(folder, name));
-}
-
-function textOf(file: string): string {
-  return readFileSync(join(ROOT, file), 'utf8');
-}
-
-/** Everything that the file names after `from`, or hands to `import()` or `require()`. */
-function specifiersIn(file: string): string[] {
-  const pattern = /(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)['"]([^'"]+)['"]/g;
-  return [...textOf(file).matchAll(pattern)].map(([, specifier]) => specifier ?? '');
-}
-
-function importsIn(file: string): Import[] {
-  const local = specifiersIn(file).filter((specifier) => specifier.startsWith('.'));
-  return local.map((specifier) => ({
-    file,
-    from: placeOf(file),
-    to: placeOf(relative(ROOT, join(ROOT, dirname(file), specifier))),
-  }));
-}
+/**
+ * Of a place with folders, from the top down: for each folder, those below it that it may import. The files beside the folders
+ * may import them all.
+ */
+const WITHIN: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  config: {
+    between: ['resolve', 'keys', 'yaml', 'report'],
+    resolve: ['machine', 'keys', 'report'],
+    machine: ['text', 'report'],
+    keys: ['yaml', 'report'],
+    yaml: ['report'],
+    text: ['report'],
+    report: [],
+  },
+};
 
 /** `src/cli/usage.ts` is in `cli`, `src/main.ts` in `main`; what is not in src has its whole path. */
 function placeOf(path: string): string {
   const [top, place = ''] = path.split('/');
   return top === 'src' ? place.replace(/\.ts$/, '') : path;
+}
+
+/** `src/config/yaml/tree.ts` is in `yaml`; what has no folder within its place, or is in another place, in none. */
+function folderOf(path: string, place: string): string | undefined {
+  const [, inPlace, folder, ...rest] = path.split('/');
+  return inPlace === place && rest.length > 0 ? folder : undefined;
 }
 
 const imports = SOURCES.flatMap(importsIn);
@@ -67,8 +57,35 @@ test('every file of src has a place in the table', () => {
 });
 
 test('imports go downwards, and siblings do not import each other', () => {
-  const wrong = imports.filter(({ from, to }) => from !== to && !(MAY_IMPORT[from] ?? []).includes(to));
-  expect(wrong.map(({ file, to }) => `${file} imports ${to}`)).toEqual([]);
+  const wrong = imports.filter(({ file, imported }) => {
+    const [from, to] = [placeOf(file), placeOf(imported)];
+    return from !== to && !(MAY_IMPORT[from] ?? []).includes(to);
+  });
+  expect(wrong).toEqual([]);
+});
+
+describe.each(Object.entries(WITHIN))('in src/%s', (place, mayImport) => {
+  test('the table itself goes downwards', () => {
+    const folders = Object.keys(mayImport);
+    const upwards = folders.filter((folder, at) =>
+      mayImport[folder]?.some((other) => !folders.includes(other, at + 1)),
+    );
+    expect(upwards).toEqual([]);
+  });
+
+  test('every folder has its line in the table, and every line its folder', () => {
+    const folders = SOURCES.map((file) => folderOf(file, place)).filter((folder) => folder !== undefined);
+    expect([...new Set(folders)].sort()).toEqual(Object.keys(mayImport).sort());
+  });
+
+  test('imports go downwards from folder to folder, and none comes back to the files beside them', () => {
+    const wrong = imports.filter(({ file, imported }) => {
+      const [from, to] = [folderOf(file, place), folderOf(imported, place)];
+      if (from === undefined || from === to || placeOf(imported) !== place) return false;
+      return to === undefined || !(mayImport[from] ?? []).includes(to);
+    });
+    expect(wrong).toEqual([]);
+  });
 });
 
 /** node:net also knows how an address is written, which is no traffic. */
