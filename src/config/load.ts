@@ -14,7 +14,7 @@ import { parseDocument } from './yaml/document';
 import type { EffectiveConfiguration } from './resolve/effective';
 import type { Host } from './machine/host';
 import { findIncluded } from './text/include';
-import { Machine } from './machine/machine';
+import { Machine } from './machine/ask-once';
 import { reporterFor } from './keys/layers';
 import { formatPath } from './report/path';
 import { Problems } from './report/problems';

@@ -4,7 +4,7 @@
 import { check, withoutKeys } from './keys/check';
 import { Clashes } from './between/clash';
 import { type Layer, Layers, reporterFor } from './keys/layers';
-import type { Machine } from './machine/machine';
+import type { Machine } from './machine/ask-once';
 import type { Path } from './report/path';
 import type { Problems } from './report/problems';
 import { type Resolved, resolveService } from './resolve/resolve';

@@ -5,7 +5,7 @@
 import { isAbsolute } from 'node:path';
 import type { Identity } from '../../service/service';
 import { isOfFormat } from './binary-formats';
-import { identityKey, type Machine } from './machine';
+import { identityKey, type Machine } from './ask-once';
 import type { Problem } from '../report/problems';
 import { shellQuoted } from '../report/shell-quoted';
 

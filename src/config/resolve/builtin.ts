@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { escapeTemplate } from '../../service/template';
 import type { Command, Service } from '../../service/service';
 import type { Layers } from '../keys/layers';
-import type { Machine } from '../machine/machine';
+import type { Machine } from '../machine/ask-once';
 import type { Problem } from '../report/problems';
 import { type Runner, explainAbsent, explainClosed, whyNotRunnable } from '../machine/program';
 import type { ServiceSettings } from '../keys/schema';

@@ -5,7 +5,7 @@
 import type { Identity } from '../../service/service';
 import type { Account } from '../machine/host';
 import type { Layers } from '../keys/layers';
-import type { Machine } from '../machine/machine';
+import type { Machine } from '../machine/ask-once';
 import type { Problem } from '../report/problems';
 import type { ServiceSettings } from '../keys/schema';
 

@@ -7,7 +7,7 @@ import { type ListenEntry, expandListen, findPassed, parseListen, sampleSockets 
 import type { InternetEntry } from '../../service/listen-internet';
 import { isAbstractName, whyTooLong } from '../../service/unix-text';
 import type { Layers } from '../keys/layers';
-import type { Machine } from '../machine/machine';
+import type { Machine } from '../machine/ask-once';
 import type { Path } from '../report/path';
 import type { Problem } from '../report/problems';
 import { explainAbsent } from '../machine/program';

@@ -12,7 +12,7 @@ import { makeEnvironment, searchPathOf } from './environment';
 import type { Account } from '../machine/host';
 import { type Person, resolvePerson } from './identity';
 import type { Layers } from '../keys/layers';
-import type { Machine } from '../machine/machine';
+import type { Machine } from '../machine/ask-once';
 import type { Problem } from '../report/problems';
 import { explainAbsent, explainClosed } from '../machine/program';
 import type { ServiceSettings } from '../keys/schema';

@@ -7,7 +7,7 @@ import type { RedirectTarget } from '../../service/service';
 import { whyTooLong } from '../../service/unix-text';
 import type { Layers } from '../keys/layers';
 import { absoluteUnixPath } from './listen';
-import type { Machine } from '../machine/machine';
+import type { Machine } from '../machine/ask-once';
 import type { Problem } from '../report/problems';
 
 /** undefined: the problem is reported. */

@@ -11,7 +11,7 @@ import { type Shape, reportConflicts, shapeOf } from './conflicts';
 import { type EffectiveService, describeService } from './effective';
 import type { Layers } from '../keys/layers';
 import { type WrittenEntry, readListen, whyNotBindable } from './listen';
-import type { Machine } from '../machine/machine';
+import type { Machine } from '../machine/ask-once';
 import { Problems } from '../report/problems';
 import { NO_COMMAND, NO_PROCESS, type ProcessPart, resolveProcess } from './process';
 import { resolveRedirect } from './redirect';

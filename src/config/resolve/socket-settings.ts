@@ -12,7 +12,7 @@ import type { Capability } from '../machine/host';
 import { findAccount, findGid, unknownAccount, unknownGroup } from './identity';
 import type { Layers } from '../keys/layers';
 import type { WrittenEntry } from './listen';
-import type { Machine } from '../machine/machine';
+import type { Machine } from '../machine/ask-once';
 import type { Problem } from '../report/problems';
 import type { ServiceSettings, SocketSettings } from '../keys/schema';
 

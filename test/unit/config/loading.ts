@@ -6,7 +6,7 @@ import type { EffectiveConfiguration } from '../../../src/config/resolve/effecti
 import type { Host } from '../../../src/config/machine/host';
 import { loadConfigurationText } from '../../../src/config/load';
 import type { Command, Configuration, Service } from '../../../src/service/service';
-import { pretendHost } from './pretend-host';
+import { pretendHost } from './pretend-machine';
 
 export function load(
   text: string,

@@ -1,6 +1,6 @@
 import type { Host } from '../../../src/config/machine/host';
 import { printConfiguration } from '../../../src/config/print';
-import { asAlice } from './pretend-host';
+import { asAlice } from './pretend-machine';
 import { load, withKeys } from './loading';
 
 const ELABORATE = `

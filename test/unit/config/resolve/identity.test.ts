@@ -1,4 +1,4 @@
-import { asAlice } from '../pretend-host';
+import { asAlice } from '../pretend-machine';
 import { problemsOf, service, withKeys } from '../loading';
 
 test.each([

@@ -1,5 +1,5 @@
 import { formatAddress } from '../../../../src/service/address';
-import { asAlice } from '../pretend-host';
+import { asAlice } from '../pretend-machine';
 import { load, problemsOf, service, withKeys } from '../loading';
 
 function two(first: string, second: string): string {

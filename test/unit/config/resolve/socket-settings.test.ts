@@ -1,5 +1,5 @@
 import type { SocketOptions } from '../../../../src/service/service';
-import { asAlice } from '../pretend-host';
+import { asAlice } from '../pretend-machine';
 import { load, problemsOf, service, withKeys } from '../loading';
 
 function socketOf(keys: string, changes = {}): SocketOptions {

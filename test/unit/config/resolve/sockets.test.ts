@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Host } from '../../../../src/config/machine/host';
 import { formatAddress } from '../../../../src/service/address';
-import { asAlice } from '../pretend-host';
+import { asAlice } from '../pretend-machine';
 import { problemsOf, service, withKeys } from '../loading';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'stdiod-sockets-')));

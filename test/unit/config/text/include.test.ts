@@ -5,7 +5,7 @@ import { findIncluded } from '../../../../src/config/text/include';
 import { loadConfiguration } from '../../../../src/config/load';
 import type { Service } from '../../../../src/service/service';
 import { problemsOf, service, withKeys } from '../loading';
-import { pretendHost } from '../pretend-host';
+import { pretendHost } from '../pretend-machine';
 
 let folder = '';
 beforeEach(() => {

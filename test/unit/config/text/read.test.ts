@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfiguration } from '../../../../src/config/load';
 import { problemsOf } from '../loading';
-import { pretendHost } from '../pretend-host';
+import { pretendHost } from '../pretend-machine';
 
 const folder = mkdtempSync(join(tmpdir(), 'stdiod-config-'));
 afterAll(() => {
