@@ -12,7 +12,7 @@ import { check, withoutKeys } from './keys/check';
 import type { Diagnostic } from './report/diagnostic';
 import { parseDocument } from './yaml/document';
 import type { EffectiveConfiguration } from './resolve/effective';
-import type { Host } from './machine/host';
+import type { Host } from './machine/machine';
 import { findIncluded } from './text/include';
 import { Machine } from './machine/ask-once';
 import { reporterFor } from './keys/layers';

@@ -1,9 +1,9 @@
 /**
- * What the configuration loader asks of this machine (config/machine/host.ts), answered by the addon and /proc.
+ * What the configuration loader asks of this machine (config/machine/machine.ts), answered by the addon and /proc.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Capability, Host } from '../config/machine/host';
+import type { Capability, Host } from '../config/machine/machine';
 import { addon, packageRoot } from '../native/addon';
 import { errnoName } from '../native/system-error';
 import type { PassedSocket } from '../service/listen-text';

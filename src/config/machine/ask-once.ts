@@ -9,7 +9,7 @@ import type { PortNames, Protocol } from '../../service/port-text';
 import type { Identity } from '../../service/service';
 import { type BinaryFormat, parseBinaryFormat } from './binary-formats';
 import { errnoName } from '../text/errno-name';
-import type { Account, Group, Host } from './host';
+import type { Account, Group, Host } from './machine';
 
 export interface FileFacts {
   readonly kind: 'file' | 'folder' | 'other';

@@ -2,7 +2,7 @@
  * What a service's program finds in its environment, but for the facts of its connection. Called by `process`.
  */
 import { escapeTemplate, hasPlaceholders, unescapeTemplate } from '../../service/template';
-import type { Account, Host } from '../machine/host';
+import type { Account, Host } from '../machine/machine';
 import type { ServiceSettings } from '../keys/schema';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

@@ -3,7 +3,7 @@
  * Called by `resolve`.
  */
 import type { Identity } from '../../service/service';
-import type { Account } from '../machine/host';
+import type { Account } from '../machine/machine';
 import type { Layers } from '../keys/layers';
 import type { Machine } from '../machine/ask-once';
 import type { Problem } from '../report/problems';

@@ -9,7 +9,7 @@ import { builtinCommand } from './builtin';
 import { firstWordPath, locateProgram, makeCommand, readWords } from './command';
 import type { Shape } from './conflicts';
 import { makeEnvironment, searchPathOf } from './environment';
-import type { Account } from '../machine/host';
+import type { Account } from '../machine/machine';
 import { type Person, resolvePerson } from './identity';
 import type { Layers } from '../keys/layers';
 import type { Machine } from '../machine/ask-once';

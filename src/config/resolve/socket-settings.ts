@@ -8,7 +8,7 @@ import { formatListen } from '../../service/listen-text';
 import { type OptionScope, isInScope } from '../../service/option-scope';
 import type { SocketOptions } from '../../service/service';
 import { parseSize } from '../../service/size';
-import type { Capability } from '../machine/host';
+import type { Capability } from '../machine/machine';
 import { findAccount, findGid, unknownAccount, unknownGroup } from './identity';
 import type { Layers } from '../keys/layers';
 import type { WrittenEntry } from './listen';

@@ -3,7 +3,7 @@
  */
 import type { Diagnostic } from '../../../src/config/report/diagnostic';
 import type { EffectiveConfiguration } from '../../../src/config/resolve/effective';
-import type { Host } from '../../../src/config/machine/host';
+import type { Host } from '../../../src/config/machine/machine';
 import { loadConfigurationText } from '../../../src/config/load';
 import type { Command, Configuration, Service } from '../../../src/service/service';
 import { pretendHost } from './pretend-machine';

@@ -3,7 +3,7 @@
  * Files are real (each test makes its own); who may execute them is decided by their permission bits alone.
  */
 import { statSync } from 'node:fs';
-import type { Account, Group, Host } from '../../../src/config/machine/host';
+import type { Account, Group, Host } from '../../../src/config/machine/machine';
 import type { Identity } from '../../../src/service/service';
 
 const ACCOUNTS: readonly Account[] = [

@@ -1,4 +1,4 @@
-import type { Host } from '../../../src/config/machine/host';
+import type { Host } from '../../../src/config/machine/machine';
 import { printConfiguration } from '../../../src/config/print';
 import { asAlice } from './pretend-machine';
 import { load, withKeys } from './loading';

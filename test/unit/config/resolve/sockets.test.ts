@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Host } from '../../../../src/config/machine/host';
+import type { Host } from '../../../../src/config/machine/machine';
 import { formatAddress } from '../../../../src/service/address';
 import { asAlice } from '../pretend-machine';
 import { problemsOf, service, withKeys } from '../loading';
