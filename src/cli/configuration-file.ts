@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import type { Diagnostic } from '../config/report/diagnostic';
 import { renderDiagnostics } from '../config/report/diagnostic';
 import { loadConfiguration, type LoadResult } from '../config/load';
-import { systemHost } from '../machine/system-machine';
+import { systemMachine } from '../machine/system-machine';
 import type { PassedSocket } from '../service/listen-text';
 import { EXIT } from './exit';
 import { isColored, writeError, writeOutput } from './terminal';
@@ -36,7 +36,7 @@ export function loadOrTell(
     );
     return { exitCode: EXIT.badConfiguration };
   }
-  const result = loadConfiguration(file, systemHost(passed));
+  const result = loadConfiguration(file, systemMachine(passed));
   if (result.ok) return { file, result };
   tellDiagnostics(result.diagnostics, file, outcome, json);
   return { exitCode: EXIT.badConfiguration };

@@ -8,7 +8,7 @@ import { jsonSchema } from '../config/keys/json-schema';
 import { loadConfigurationText } from '../config/load';
 import { printConfiguration } from '../config/print';
 import { takePassedSockets } from '../listener/passed';
-import { systemHost } from '../machine/system-machine';
+import { systemMachine } from '../machine/system-machine';
 import { serve, type ServeOptions } from '../server/serve';
 import { Signals } from '../server/signals';
 import { escapeTemplate } from '../service/template';
@@ -53,7 +53,7 @@ export async function tryVerb({ listen, command, json }: RequestOf<'try'>): Prom
   const signals = new Signals();
   const passed = takePassedSockets(process.env);
   const yaml = stringify({ services: { try: { listen, exec: command.map(escapeTemplate) } } });
-  const result = loadConfigurationText(yaml, join(process.cwd(), TRY_NAME), systemHost(passed));
+  const result = loadConfigurationText(yaml, join(process.cwd(), TRY_NAME), systemMachine(passed));
   if (!result.ok) {
     const diagnostics = result.diagnostics.map((diagnostic) => ({ ...diagnostic, file: TRY_NAME }));
     tellDiagnostics(diagnostics, TRY_NAME, 'nothing was started', json);

@@ -7,22 +7,22 @@
  * means no configuration.
  */
 import type { Configuration } from '../service/service';
-import { tellOwnPorts } from './resolve/builtin';
 import { check, withoutKeys } from './keys/check';
-import type { Diagnostic } from './report/diagnostic';
-import { parseDocument } from './yaml/document';
-import type { EffectiveConfiguration } from './resolve/effective';
-import type { Host } from './machine/machine';
-import { findIncluded } from './text/include';
-import { Machine } from './machine/ask-once';
 import { reporterFor } from './keys/layers';
+import { frameSchema, includedFrameSchema } from './keys/schema';
+import { askOnce } from './machine/ask-once';
+import type { Machine } from './machine/machine';
+import type { Diagnostic } from './report/diagnostic';
 import { formatPath } from './report/path';
 import { Problems } from './report/problems';
-import { readSource } from './text/read';
-import type { Resolved } from './resolve/resolve';
-import { frameSchema, includedFrameSchema } from './keys/schema';
-import { readServices } from './services';
 import { Source } from './report/source';
+import { tellOwnPorts } from './resolve/builtin';
+import type { EffectiveConfiguration } from './resolve/effective';
+import type { Resolved } from './resolve/resolve';
+import { readServices } from './services';
+import { findIncluded } from './text/include';
+import { readSource } from './text/read';
+import { parseDocument } from './yaml/document';
 import { type Data, type Tree, buildTree, isData } from './yaml/tree';
 
 export type LoadResult =
@@ -30,22 +30,22 @@ export type LoadResult =
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
 /** Relative paths in the file start from the folder that it is in. */
-export function loadConfiguration(file: string, host: Host): LoadResult {
+export function loadConfiguration(file: string, machine: Machine): LoadResult {
   const problems = new Problems();
-  return load(readSource(file, file, 0, problems), host, problems);
+  return load(readSource(file, file, 0, problems), machine, problems);
 }
 
 /** For a configuration that is not in a file. `file` is what messages call it, and relative paths start beside it. */
-export function loadConfigurationText(text: string, file: string, host: Host): LoadResult {
-  return load(new Source(file, text.replace(/^\ufeff/, ''), 0), host, new Problems());
+export function loadConfigurationText(text: string, file: string, machine: Machine): LoadResult {
+  return load(new Source(file, text.replace(/^\ufeff/, ''), 0), machine, new Problems());
 }
 
-function load(source: Source | undefined, host: Host, problems: Problems): LoadResult {
+function load(source: Source | undefined, machine: Machine, problems: Problems): LoadResult {
   const main = source && readTree(source, problems);
   if (main === undefined) return { ok: false, diagnostics: problems.diagnostics() };
   const frame = checkFrame(main, problems);
   const included = readIncluded(main, frame, problems);
-  const services = readServices([main, ...included], new Machine(host), problems);
+  const services = readServices([main, ...included], askOnce(machine), problems);
   for (const tree of [main, ...included]) reportOddNumbers(tree, problems);
   if (!problems.isEmpty) return { ok: false, diagnostics: problems.diagnostics() };
   return assemble(frame, services);

@@ -1,16 +1,16 @@
 /**
  * The services of all files: each with the defaults that lie under it, checked and resolved. Called by `load`.
  */
-import { check, withoutKeys } from './keys/check';
 import { Clashes } from './between/clash';
+import { ServiceNames } from './between/service-names';
+import { reportUnreachable } from './between/tcpmux';
+import { check, withoutKeys } from './keys/check';
 import { type Layer, Layers, reporterFor } from './keys/layers';
-import type { Machine } from './machine/ask-once';
+import { defaultsSchema, serviceSchema } from './keys/schema';
+import type { Machine } from './machine/machine';
 import type { Path } from './report/path';
 import type { Problems } from './report/problems';
 import { type Resolved, resolveService } from './resolve/resolve';
-import { defaultsSchema, serviceSchema } from './keys/schema';
-import { ServiceNames } from './between/service-names';
-import { reportUnreachable } from './between/tcpmux';
 import { type Data, type Tree, isData } from './yaml/tree';
 
 /** Of all files, the main one first, in the order that they are written in. */

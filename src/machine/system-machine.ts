@@ -1,12 +1,13 @@
 /**
- * What the configuration loader asks of this machine (config/machine/machine.ts), answered by the addon and /proc.
+ * The machine that stdiod runs on, as the configuration asks it: answered by the addon, /proc and the files themselves.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Capability, Host } from '../config/machine/machine';
+import type { Capability, Machine } from '../config/machine/machine';
 import { addon, packageRoot } from '../native/addon';
 import { errnoName } from '../native/system-error';
 import type { PassedSocket } from '../service/listen-text';
+import { namesIn, readBinaryFormats, readFacts, readHead, realPath } from './files';
 import { readPortNames } from './port-names';
 
 /** From linux/capability.h. */
@@ -19,7 +20,7 @@ const CAPABILITIES: Readonly<Record<Capability, bigint>> = {
 const FIRST_UNPRIVILEGED = 1024;
 
 /** @param passed the sockets that stdiod was started with (listener/passed.ts) */
-export function systemHost(passed: readonly PassedSocket[]): Host {
+export function systemMachine(passed: readonly PassedSocket[]): Machine {
   const firstUnprivileged = readFirstUnprivilegedPort();
   const effective = readEffectiveCapabilities();
   const hasCapability = (name: Capability): boolean => ((effective >> CAPABILITIES[name]) & 1n) === 1n;
@@ -29,15 +30,20 @@ export function systemHost(passed: readonly PassedSocket[]): Host {
     hasIpv6: existsSync('/proc/net/if_inet6'),
     environment: process.env,
     builtinProgram: join(packageRoot(), 'dist/services/builtin'),
-    findUser: (nameOrId) => addon.findUser(nameOrId),
-    findGroup: (nameOrId) => addon.findGroup(nameOrId),
-    groupsOf: ({ name, gid }) => addon.groupsOf(name, gid),
-    whyNotExecutable: (path, identity) => errnoNameOrNull(addon.whyNoAccess(path, 'execute', identity)),
-    whyNotReadable: (path, identity) => errnoNameOrNull(addon.whyNoAccess(path, 'read', identity)),
     hasCapability,
     mayBindPort: (port) => port === 0 || hasCapability('CAP_NET_BIND_SERVICE') || port >= firstUnprivileged,
+    user: (nameOrId) => addon.findUser(nameOrId),
+    group: (nameOrId) => addon.findGroup(nameOrId),
+    groupsOf: ({ name, gid }) => addon.groupsOf(name, gid),
     portNames: (protocol) => readPortNames(protocol),
     passedSockets: () => passed,
+    interfaces: () => namesIn('/sys/class/net'),
+    file: readFacts,
+    head: readHead,
+    realPath,
+    whyNotExecutable: (path, identity) => errnoNameOrNull(addon.whyNoAccess(path, 'execute', identity)),
+    whyNotReadable: (path, identity) => errnoNameOrNull(addon.whyNoAccess(path, 'read', identity)),
+    binaryFormats: readBinaryFormats,
   };
 }
 

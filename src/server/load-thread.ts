@@ -3,7 +3,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadConfiguration } from '../config/load';
-import { systemHost } from '../machine/system-machine';
+import { systemMachine } from '../machine/system-machine';
 import type { PassedSocket } from '../service/listen-text';
 
 export interface LoadOrder {
@@ -12,4 +12,4 @@ export interface LoadOrder {
 }
 
 const { file, passed } = workerData as LoadOrder;
-parentPort?.postMessage(loadConfiguration(file, systemHost(passed)));
+parentPort?.postMessage(loadConfiguration(file, systemMachine(passed)));

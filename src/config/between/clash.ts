@@ -9,9 +9,9 @@ import { type InternetAddress, type SocketAddress, formatAddress } from '../../s
 import { type PassedSocket, findPassed } from '../../service/listen-text';
 import type { SocketOptions } from '../../service/service';
 import { isAbstractName } from '../../service/unix-text';
-import type { WrittenEntry } from '../resolve/listen';
 import type { Layers } from '../keys/layers';
 import type { Problems } from '../report/problems';
+import type { WrittenEntry } from '../resolve/listen';
 
 /** Who holds an address. */
 interface Owner {

@@ -2,8 +2,8 @@
  * Whether a service may have its name: the characters, and that no other service of any file has it. Called by `services`.
  */
 import { reporterFor } from '../keys/layers';
-import type { Problem, Problems } from '../report/problems';
 import { SERVICE_NAME } from '../keys/schema';
+import type { Problem, Problems } from '../report/problems';
 import type { Tree } from '../yaml/tree';
 
 /** Room enough for a name, and a log line stays readable. */

@@ -3,10 +3,10 @@
  * file, for `defaults` and for each service.
  */
 import type { z } from 'zod';
-import { type Issue, explainFinding, findingsOf } from './explain';
 import type { Path } from '../report/path';
 import type { Problem } from '../report/problems';
 import type { Data } from '../yaml/tree';
+import { type Issue, explainFinding, findingsOf } from './explain';
 import { type MapKind, explainUnknownKey } from './unknown-key';
 
 /** Who knows the places of the map's values: the layers of a service, or one file. */

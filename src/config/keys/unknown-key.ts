@@ -2,8 +2,8 @@
  * What to say about a key that we do not have: which one was meant, or where it belongs. Called by `check`.
  */
 import { nearestWord } from '../../service/nearest';
-import { everydayWords, explainForeignKey } from './foreign-keys';
 import type { Problem } from '../report/problems';
+import { everydayWords, explainForeignKey } from './foreign-keys';
 import { DEFAULTS_KEYS, SERVICE_KEYS, TOP_KEYS } from './schema';
 
 /** The kind of map that the key stands in. */

@@ -1,12 +1,13 @@
 /**
- * What the loader must know of the machine, as an interface, so that `config` needs neither the addon nor root to be tested.
- * `server` gives the real one; unit tests give one of their own.
+ * What the loader asks of the machine, as an interface, so that `config` needs neither the addon nor root to be tested.
+ * `src/machine` gives the real answers; unit tests give their own.
  */
 import type { PassedSocket } from '../../service/listen-text';
 import type { PortNames, Protocol } from '../../service/port-text';
 import type { Identity } from '../../service/service';
+import type { BinaryFormat } from './binary-formats';
 
-export interface Host {
+export interface Machine {
   /** stdiod's own effective ids. */
   readonly uid: number;
   readonly gid: number;
@@ -14,25 +15,35 @@ export interface Host {
   readonly hasIpv6: boolean;
   /** stdiod's own environment, for `pass_env` and for looking up bare command names. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** An account by name or by number, through the system's name service; undefined: there is none. */
-  findUser(nameOrId: string | number): Account | undefined;
-  findGroup(nameOrId: string | number): Group | undefined;
-  /** The supplementary groups that the group database gives an account, its own group included. */
-  groupsOf(account: Account): readonly number[];
-  /** What the kernel says when this identity (null: stdiod itself) wants to execute the file or enter the folder: null or an errno name. */
-  whyNotExecutable(path: string, identity: Identity | null): string | null;
-  /** The same for reading a file. */
-  whyNotReadable(path: string, identity: Identity | null): string | null;
-  /** Whether stdiod has the right to bind this port (net.ipv4.ip_unprivileged_port_start, CAP_NET_BIND_SERVICE). */
-  mayBindPort(port: number): boolean;
+  /** Absolute path of the program that serves the built-ins but tcpmux. */
+  readonly builtinProgram: string;
   /** Whether stdiod's own threads have it in their effective set (capabilities(7)). */
   hasCapability(capability: Capability): boolean;
+  /** Whether stdiod has the right to bind this port (net.ipv4.ip_unprivileged_port_start, CAP_NET_BIND_SERVICE). */
+  mayBindPort(port: number): boolean;
+  /** An account by name or by number, through the system's name service; undefined: there is none. */
+  user(nameOrId: string | number): Account | undefined;
+  group(nameOrId: string | number): Group | undefined;
+  /** The supplementary groups that the group database gives an account, its own group included. */
+  groupsOf(account: Account): readonly number[];
   /** The port names of /etc/services; empty without that file. */
   portNames(protocol: Protocol): PortNames;
   /** The sockets that were passed to stdiod when it was started (sd_listen_fds(3)), for as long as it runs. */
   passedSockets(): readonly PassedSocket[];
-  /** Absolute path of the program that serves the built-ins but tcpmux. */
-  readonly builtinProgram: string;
+  /** Names of the network interfaces; empty where the kernel does not show them. */
+  interfaces(): readonly string[];
+  /** What stat(2) says, or the errno name. */
+  file(path: string): FileFacts | string;
+  /** The first bytes of a file; undefined: stdiod may not read it. */
+  head(path: string): Buffer | undefined;
+  /** Without symbolic links; as it is where it leads nowhere. */
+  realPath(path: string): string;
+  /** What the kernel says when this identity (null: stdiod itself) wants to execute the file or enter the folder: null or an errno name. */
+  whyNotExecutable(path: string, identity: Identity | null): string | null;
+  /** The same for reading a file. */
+  whyNotReadable(path: string, identity: Identity | null): string | null;
+  /** What the kernel runs beside ELF programs and scripts. */
+  binaryFormats(): readonly BinaryFormat[];
 }
 
 export type Capability = 'CAP_CHOWN' | 'CAP_NET_ADMIN' | 'CAP_NET_BIND_SERVICE' | 'CAP_NET_RAW';
@@ -48,4 +59,10 @@ export interface Account {
 export interface Group {
   readonly name: string;
   readonly gid: number;
+}
+
+export interface FileFacts {
+  readonly kind: 'file' | 'folder' | 'other';
+  /** Permission bits. */
+  readonly mode: number;
 }

@@ -4,10 +4,11 @@
  */
 import { isAbsolute } from 'node:path';
 import type { Identity } from '../../service/service';
-import { isOfFormat } from './binary-formats';
-import { identityKey, type Machine } from './ask-once';
 import type { Problem } from '../report/problems';
 import { shellQuoted } from '../report/shell-quoted';
+import { explainAbsent, explainClosed } from './access';
+import { isOfFormat } from './binary-formats';
+import type { Machine } from './machine';
 
 /** An interpreter may itself be a script; the kernel follows four (BINPRM recursion). */
 const MOST_INTERPRETERS = 4;
@@ -20,14 +21,10 @@ export interface Runner {
 
 /** null: it can be run. */
 export function whyNotRunnable(path: string, runner: Runner, machine: Machine, depth = 0): Problem | null {
-  const question = `run ${identityKey(runner.identity)} ${runner.searchPath} ${path}`;
-  return machine.once(question, () => {
-    return whyNotReachable(path, runner, machine) ?? whyNotStartable(path, runner, machine, depth);
-  });
+  return whyNotReachable(path, runner, machine) ?? whyNotStartable(path, runner, machine, depth);
 }
 
-/** For a file or a folder that exists, or does not: null, or who is kept out where. */
-export function whyNotReachable(path: string, { identity }: Runner, machine: Machine): Problem | null {
+function whyNotReachable(path: string, { identity }: Runner, machine: Machine): Problem | null {
   const facts = machine.file(path);
   if (facts === 'EACCES') return explainClosed(path, identity, machine, facts);
   if (typeof facts === 'string') return explainAbsent(path, facts);
@@ -37,25 +34,6 @@ export function whyNotReachable(path: string, { identity }: Runner, machine: Mac
   if (error === null) return null;
   if ((facts.mode & 0o111) === 0) return notExecutable(path);
   return explainClosed(path, identity, machine, error);
-}
-
-export function explainAbsent(path: string, error: string): Problem {
-  if (error === 'ENOENT' || error === 'ENOTDIR')
-    return { message: `${path} does not exist`, remedy: 'correct the path' };
-  return { message: `${path} cannot be used: ${error}`, remedy: null };
-}
-
-/** The first folder on the way that is closed to the identity, or the file itself. */
-export function explainClosed(path: string, identity: Identity | null, machine: Machine, error: string): Problem {
-  const who = identity === null ? 'stdiod' : `user ${identity.user}`;
-  const folder = machine.firstClosedFolder(path, identity);
-  if (folder === undefined) {
-    const remedy = `chmod +x ${shellQuoted(path)}, unless an ACL or a noexec mount forbids it`;
-    return { message: `${who} may not execute ${path} (${error})`, remedy };
-  }
-  const remedy = `chmod o+x ${shellQuoted(folder)}, move what is needed elsewhere, or choose another "user"`;
-  const what = folder === path ? `enter ${path}` : `reach ${path}: the folder ${folder}`;
-  return { message: `${who} cannot ${what}${folder === path ? '' : ' is closed to it'} (${error})`, remedy };
 }
 
 function notExecutable(path: string): Problem {

@@ -3,13 +3,14 @@
  * tcpmux is none of them: the server itself reads the name and starts the service that it names.
  */
 import { resolve } from 'node:path';
-import { escapeTemplate } from '../../service/template';
 import type { Command, Service } from '../../service/service';
+import { escapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
-import type { Machine } from '../machine/ask-once';
-import type { Problem } from '../report/problems';
-import { type Runner, explainAbsent, explainClosed, whyNotRunnable } from '../machine/program';
 import type { ServiceSettings } from '../keys/schema';
+import { explainAbsent, explainClosed, firstClosedFolder } from '../machine/access';
+import type { Machine } from '../machine/machine';
+import { type Runner, whyNotRunnable } from '../machine/program';
+import type { Problem } from '../report/problems';
 import { shellQuoted } from '../report/shell-quoted';
 
 export function builtinCommand(
@@ -19,7 +20,7 @@ export function builtinCommand(
   machine: Machine,
   layers: Layers,
 ): Command {
-  const path = machine.host.builtinProgram;
+  const path = machine.builtinProgram;
   const problem = whyNotRunnable(path, runner, machine);
   if (problem !== null) layers.report(['builtin'], explainProgram(problem));
   const quotes = settings.builtin === 'qotd' ? quotesFile(settings, runner, machine, layers) : undefined;
@@ -92,7 +93,7 @@ function whyNotReadable(path: string, { identity }: Runner, machine: Machine): P
   if (facts.kind !== 'file') return { message: `${path} is not a regular file`, remedy: 'name a file with quotes' };
   const error = machine.whyNotReadable(path, identity);
   if (error === null) return null;
-  if (machine.firstClosedFolder(path, identity) !== undefined) return explainClosed(path, identity, machine, error);
+  if (firstClosedFolder(path, identity, machine) !== undefined) return explainClosed(path, identity, machine, error);
   const who = identity === null ? 'stdiod' : `user ${identity.user}`;
   return { message: `${who} may not read ${path} (${error})`, remedy: `chmod o+r ${shellQuoted(path)}` };
 }

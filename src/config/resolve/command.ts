@@ -6,10 +6,10 @@ import type { Command } from '../../service/service';
 import { escapeTemplate, unescapeTemplate } from '../../service/template';
 import { type SplitResult, type Word, splitWords } from '../../service/words';
 import type { Layers } from '../keys/layers';
-import type { Machine } from '../machine/ask-once';
+import type { Machine } from '../machine/machine';
+import { type Runner, whyNotRunnable } from '../machine/program';
 import type { Path } from '../report/path';
 import type { Problem } from '../report/problems';
-import { type Runner, whyNotRunnable } from '../machine/program';
 import { type Refuse, type WrittenText, checkTemplate, refuseAny } from './templates';
 
 /** A command as its words are written. */

@@ -6,9 +6,9 @@
  */
 import type { SocketAddress } from '../../service/address';
 import type { Layers } from '../keys/layers';
-import type { WrittenEntry } from './listen';
-import type { Path } from '../report/path';
 import { RUN_KEYS, type ServiceSettings } from '../keys/schema';
+import type { Path } from '../report/path';
+import type { WrittenEntry } from './listen';
 
 /** What a service is, as far as its keys decide. */
 export interface Shape {

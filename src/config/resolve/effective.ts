@@ -7,10 +7,10 @@ import { formatListen } from '../../service/listen-text';
 import { formatRedirect } from '../../service/redirect-text';
 import type { Command, Service } from '../../service/service';
 import { escapeTemplate, unescapeTemplate } from '../../service/template';
-import type { Shape } from './conflicts';
 import type { Layers } from '../keys/layers';
-import type { WrittenEntry } from './listen';
 import type { BuiltinName, FrameSettings, ServiceSettings, SocketSettings } from '../keys/schema';
+import type { Shape } from './conflicts';
+import type { WrittenEntry } from './listen';
 
 /** Only the keys that mean something to the service. */
 export interface EffectiveService extends EffectiveRun, EffectiveProcess {

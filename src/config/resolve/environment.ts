@@ -2,31 +2,31 @@
  * What a service's program finds in its environment, but for the facts of its connection. Called by `process`.
  */
 import { escapeTemplate, hasPlaceholders, unescapeTemplate } from '../../service/template';
-import type { Account, Host } from '../machine/machine';
 import type { ServiceSettings } from '../keys/schema';
+import type { Account, Machine } from '../machine/machine';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Templates. Nothing of stdiod's own environment but what `pass_env` names; `env` has the last word. */
-export function makeEnvironment(settings: ServiceSettings, account: Account, host: Host): Record<string, string> {
+export function makeEnvironment(settings: ServiceSettings, account: Account, machine: Machine): Record<string, string> {
   const basic = { PATH: DEFAULT_PATH, LANG: 'C.UTF-8' };
   const person = { HOME: account.home, USER: account.name, LOGNAME: account.name, SHELL: account.shell };
-  const literal = { ...basic, ...person, ...passedOn(settings.pass_env, host) };
+  const literal = { ...basic, ...person, ...passedOn(settings.pass_env, machine) };
   const escaped = Object.entries(literal).map(([name, value]) => [name, escapeTemplate(value)]);
   return { ...(Object.fromEntries(escaped) as Record<string, string>), ...settings.env };
 }
 
 /** Where a bare command name is looked up: in the service's own PATH if it is the same for all, or else in stdiod's. */
-export function searchPathOf(settings: ServiceSettings, host: Host): string {
+export function searchPathOf(settings: ServiceSettings, machine: Machine): string {
   const own = settings.env['PATH'];
   if (own !== undefined && !hasPlaceholders(own)) return unescapeTemplate(own);
-  return host.environment['PATH'] ?? DEFAULT_PATH;
+  return machine.environment['PATH'] ?? DEFAULT_PATH;
 }
 
-function passedOn(names: readonly string[], host: Host): Record<string, string> {
+function passedOn(names: readonly string[], machine: Machine): Record<string, string> {
   const passed: Record<string, string> = {};
   for (const name of names) {
-    const value = Object.hasOwn(host.environment, name) ? host.environment[name] : undefined;
+    const value = Object.hasOwn(machine.environment, name) ? machine.environment[name] : undefined;
     if (value !== undefined) passed[name] = value;
   }
   return passed;

@@ -3,11 +3,10 @@
  * Called by `resolve`.
  */
 import type { Identity } from '../../service/service';
-import type { Account } from '../machine/machine';
 import type { Layers } from '../keys/layers';
-import type { Machine } from '../machine/ask-once';
-import type { Problem } from '../report/problems';
 import type { ServiceSettings } from '../keys/schema';
+import type { Account, Machine } from '../machine/machine';
+import type { Problem } from '../report/problems';
 
 export interface Person {
   /** null: as stdiod itself, with nothing to change. */
@@ -24,7 +23,7 @@ export function resolvePerson(wanted: Wanted, machine: Machine, layers: Layers):
   const report: Report = (key, problem, index) => {
     layers.report(index === undefined ? [key] : [key, index], problem);
   };
-  return machine.host.uid === 0 ? asRoot(wanted, machine, report) : asOneself(wanted, machine, report);
+  return machine.uid === 0 ? asRoot(wanted, machine, report) : asOneself(wanted, machine, report);
 }
 
 /** Nothing runs as root unless the file says so. */
@@ -39,7 +38,7 @@ function asRoot(wanted: Wanted, machine: Machine, report: Report): Person | unde
 
 /** Without root's rights there is only one identity, and to ask for it is no mistake. */
 function asOneself(wanted: Wanted, machine: Machine, report: Report): Person | undefined {
-  const { uid, gid } = machine.host;
+  const { uid, gid } = machine;
   const own = findAccount(uid, machine) ?? bareAccount(uid, gid);
   const account = wanted.user === undefined ? own : findAccount(wanted.user, machine);
   if (account === undefined) {

@@ -3,15 +3,15 @@
  */
 import { dirname, resolve } from 'node:path';
 import type { ListenAddress, SocketAddress } from '../../service/address';
-import { type ListenEntry, expandListen, findPassed, parseListen, sampleSockets } from '../../service/listen-text';
 import type { InternetEntry } from '../../service/listen-internet';
+import { type ListenEntry, expandListen, findPassed, parseListen, sampleSockets } from '../../service/listen-text';
 import { isAbstractName, whyTooLong } from '../../service/unix-text';
 import type { Layers } from '../keys/layers';
-import type { Machine } from '../machine/ask-once';
+import type { ServiceSettings } from '../keys/schema';
+import { explainAbsent } from '../machine/access';
+import type { Machine } from '../machine/machine';
 import type { Path } from '../report/path';
 import type { Problem } from '../report/problems';
-import { explainAbsent } from '../machine/program';
-import type { ServiceSettings } from '../keys/schema';
 
 /** An entry and where it was written. */
 export interface WrittenEntry {
@@ -49,7 +49,7 @@ export function absoluteUnixPath(path: string, folder: string): string {
 
 function writtenEntry(entry: ListenEntry, path: Path, machine: Machine): WrittenEntry {
   const passed = machine.passedSockets();
-  const addresses = expandListen(entry, { hasIpv6: machine.host.hasIpv6, passed });
+  const addresses = expandListen(entry, { hasIpv6: machine.hasIpv6, passed });
   return { entry, path, addresses, samples: sampleSockets(entry, passed) };
 }
 
@@ -68,7 +68,7 @@ export function whyNotBindable(entry: ListenEntry, machine: Machine): Problem | 
 }
 
 function whyNotInternet({ families, firstPort, lastPort }: InternetEntry, machine: Machine): Problem | null {
-  if (!machine.host.hasIpv6 && !families.includes('ipv4')) {
+  if (!machine.hasIpv6 && !families.includes('ipv4')) {
     return { message: 'this machine has no IPv6', remedy: 'listen on an IPv4 address' };
   }
   for (let port = firstPort; port <= lastPort; port += 1) {
@@ -98,7 +98,7 @@ function whyNotUnix(path: string, machine: Machine): Problem | null {
 const LAST_RESERVED_VSOCK_PORT = 1023;
 
 function whyNotVsock(port: number, machine: Machine): Problem | null {
-  const isFree = port > LAST_RESERVED_VSOCK_PORT || machine.host.hasCapability('CAP_NET_BIND_SERVICE');
+  const isFree = port > LAST_RESERVED_VSOCK_PORT || machine.hasCapability('CAP_NET_BIND_SERVICE');
   return isFree ? null : privileged(`vsock port ${port}`);
 }
 

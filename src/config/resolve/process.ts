@@ -5,17 +5,16 @@
 import { resolve as resolvePath } from 'node:path';
 import type { Command, Identity, Service } from '../../service/service';
 import { escapeTemplate, hasPlaceholders, unescapeTemplate } from '../../service/template';
+import type { Layers } from '../keys/layers';
+import type { ServiceSettings } from '../keys/schema';
+import { explainAbsent, explainClosed } from '../machine/access';
+import type { Account, Machine } from '../machine/machine';
+import type { Problem } from '../report/problems';
 import { builtinCommand } from './builtin';
 import { firstWordPath, locateProgram, makeCommand, readWords } from './command';
 import type { Shape } from './conflicts';
 import { makeEnvironment, searchPathOf } from './environment';
-import type { Account } from '../machine/machine';
 import { type Person, resolvePerson } from './identity';
-import type { Layers } from '../keys/layers';
-import type { Machine } from '../machine/ask-once';
-import type { Problem } from '../report/problems';
-import { explainAbsent, explainClosed } from '../machine/program';
-import type { ServiceSettings } from '../keys/schema';
 import { type Refuse, checkTemplate, refusePeer } from './templates';
 
 export type ProcessPart = Pick<Service, 'handler' | 'identity' | 'directory' | 'umask' | 'environment' | 'stderr'>;
@@ -55,7 +54,7 @@ export function resolveProcess(
     identity: person === undefined ? null : person.identity,
     directory: resolveDirectory(settings.directory, person, asking),
     umask: Number.parseInt(settings.umask, 8),
-    environment: makeEnvironment(settings, person?.account ?? NOBODY, machine.host),
+    environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     stderr: settings.stderr ?? 'null',
   };
 }
@@ -79,7 +78,7 @@ function resolveCommand(
   identity: Identity | null,
   { machine, layers, onMachine, refuse }: Asking,
 ): Command {
-  const runner = { identity, searchPath: searchPathOf(settings, machine.host) };
+  const runner = { identity, searchPath: searchPathOf(settings, machine) };
   if (shape.run === 'builtin') return builtinCommand(settings, shape.isDatagram, runner, machine, onMachine);
   const { exec } = settings;
   const words = exec === undefined ? undefined : readWords(exec, refuse, layers);

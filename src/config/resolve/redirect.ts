@@ -6,9 +6,9 @@ import { parseRedirect } from '../../service/redirect-text';
 import type { RedirectTarget } from '../../service/service';
 import { whyTooLong } from '../../service/unix-text';
 import type { Layers } from '../keys/layers';
-import { absoluteUnixPath } from './listen';
-import type { Machine } from '../machine/ask-once';
+import type { Machine } from '../machine/machine';
 import type { Problem } from '../report/problems';
+import { absoluteUnixPath } from './listen';
 
 /** undefined: the problem is reported. */
 export function resolveRedirect(

@@ -7,15 +7,15 @@
 import type { ListenAddress } from '../../service/address';
 import { parseDuration } from '../../service/duration';
 import type { Service } from '../../service/service';
+import type { Layers } from '../keys/layers';
+import type { ServiceSettings } from '../keys/schema';
+import type { Machine } from '../machine/machine';
+import { Problems } from '../report/problems';
 import { type Shape, reportConflicts, shapeOf } from './conflicts';
 import { type EffectiveService, describeService } from './effective';
-import type { Layers } from '../keys/layers';
 import { type WrittenEntry, readListen, whyNotBindable } from './listen';
-import type { Machine } from '../machine/ask-once';
-import { Problems } from '../report/problems';
 import { NO_COMMAND, NO_PROCESS, type ProcessPart, resolveProcess } from './process';
 import { resolveRedirect } from './redirect';
-import type { ServiceSettings } from '../keys/schema';
 import { resolveSocket } from './socket-settings';
 
 export interface Resolved {

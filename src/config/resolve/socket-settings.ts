@@ -8,13 +8,12 @@ import { formatListen } from '../../service/listen-text';
 import { type OptionScope, isInScope } from '../../service/option-scope';
 import type { SocketOptions } from '../../service/service';
 import { parseSize } from '../../service/size';
-import type { Capability } from '../machine/machine';
-import { findAccount, findGid, unknownAccount, unknownGroup } from './identity';
 import type { Layers } from '../keys/layers';
-import type { WrittenEntry } from './listen';
-import type { Machine } from '../machine/ask-once';
-import type { Problem } from '../report/problems';
 import type { ServiceSettings, SocketSettings } from '../keys/schema';
+import type { Capability, Machine } from '../machine/machine';
+import type { Problem } from '../report/problems';
+import { findAccount, findGid, unknownAccount, unknownGroup } from './identity';
+import type { WrittenEntry } from './listen';
 
 export interface ResolvedSocket {
   readonly options: SocketOptions;
@@ -168,7 +167,7 @@ const NET_RIGHTS: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_NET_RAW'];
 
 /** A device needs no right since Linux 5.7, a foreign address that is bound with `freebind` never did. */
 function reportRights({ transparent, mark, device }: Partial<SocketSettings>, machine: Machine, layers: Layers): void {
-  const isAllowed = NET_RIGHTS.some((capability) => machine.host.hasCapability(capability));
+  const isAllowed = NET_RIGHTS.some((capability) => machine.hasCapability(capability));
   const remedy = `run as root, or give the capability ${NET_RIGHTS.join(' or ')}`;
   const refuse = (key: SocketKey): void => {
     layers.report(['socket', key], { message: `stdiod has no right to set "${key}"`, remedy });
@@ -197,15 +196,14 @@ function resolveOwners({ owner, group }: Partial<SocketSettings>, machine: Machi
   return { owner: uid ?? null, group: gid ?? null };
 }
 
-function whyNotOwner(uid: number, { host }: Machine): Problem | null {
-  if (uid === host.uid || host.hasCapability('CAP_CHOWN')) return null;
+function whyNotOwner(uid: number, machine: Machine): Problem | null {
+  if (uid === machine.uid || machine.hasCapability('CAP_CHOWN')) return null;
   return { message: 'only root can give a socket to another user', remedy: 'run stdiod as root, or remove "owner"' };
 }
 
 function whyNotGroup(gid: number, machine: Machine): Problem | null {
-  const { host } = machine;
-  if (gid === host.gid || host.hasCapability('CAP_CHOWN')) return null;
-  const self = machine.user(host.uid);
+  if (gid === machine.gid || machine.hasCapability('CAP_CHOWN')) return null;
+  const self = machine.user(machine.uid);
   if (self !== undefined && machine.groupsOf(self).includes(gid)) return null;
   const remedy = 'run stdiod as root or as a member of the group, or remove "group"';
   return { message: 'stdiod is not in the group that the socket is to have', remedy };

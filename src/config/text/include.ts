@@ -6,8 +6,8 @@
  */
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
-import { matchesPattern } from './file-pattern';
 import type { Problem } from '../report/problems';
+import { matchesPattern } from './file-pattern';
 
 /** Sorted; paths begin as the main file's does. */
 export function findIncluded(pattern: string, mainFile: string): string[] | Problem {

@@ -2,9 +2,9 @@
  * From a file's name to its text, or to the reason why there is none. Called by `load` for the main file and each include.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { errnoName } from './errno-name';
 import { type Problem, type Problems } from '../report/problems';
 import { Source } from '../report/source';
+import { errnoName } from './errno-name';
 
 /** A configuration of 10,000 services is about 1 MiB. */
 const MOST_BYTES = 16 * 1024 * 1024;

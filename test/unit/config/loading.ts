@@ -3,22 +3,22 @@
  */
 import type { Diagnostic } from '../../../src/config/report/diagnostic';
 import type { EffectiveConfiguration } from '../../../src/config/resolve/effective';
-import type { Host } from '../../../src/config/machine/machine';
+import type { Machine } from '../../../src/config/machine/machine';
 import { loadConfigurationText } from '../../../src/config/load';
 import type { Command, Configuration, Service } from '../../../src/service/service';
-import { pretendHost } from './pretend-machine';
+import { pretendMachine } from './pretend-machine';
 
 export function load(
   text: string,
-  changes: Partial<Host> = {},
+  changes: Partial<Machine> = {},
   file = 'services.yaml',
 ): { configuration: Configuration; effective: EffectiveConfiguration } {
-  const result = loadConfigurationText(text, file, pretendHost(changes));
+  const result = loadConfigurationText(text, file, pretendMachine(changes));
   if (!result.ok) throw new Error(result.diagnostics.map(inShort).join('\n'));
   return result;
 }
 
-export function service(text: string, changes: Partial<Host> = {}, file = 'services.yaml'): Service {
+export function service(text: string, changes: Partial<Machine> = {}, file = 'services.yaml'): Service {
   const [first] = load(text, changes, file).configuration.services;
   if (first === undefined) throw new Error('there is no service');
   return first;
@@ -44,15 +44,15 @@ const RUNS = /^(exec|builtin|redirect):/m;
 
 export function diagnosticsOf(
   text: string,
-  changes: Partial<Host> = {},
+  changes: Partial<Machine> = {},
   file = 'services.yaml',
 ): readonly Diagnostic[] {
-  const result = loadConfigurationText(text, file, pretendHost(changes));
+  const result = loadConfigurationText(text, file, pretendMachine(changes));
   return result.ok ? [] : result.diagnostics;
 }
 
 /** `line:column path: message (remedy)` of each problem. */
-export function problemsOf(text: string, changes: Partial<Host> = {}, file = 'services.yaml'): string[] {
+export function problemsOf(text: string, changes: Partial<Machine> = {}, file = 'services.yaml'): string[] {
   return diagnosticsOf(text, changes, file).map(inShort);
 }
 

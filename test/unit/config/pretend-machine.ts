@@ -3,7 +3,8 @@
  * Files are real (each test makes its own); who may execute them is decided by their permission bits alone.
  */
 import { statSync } from 'node:fs';
-import type { Account, Group, Host } from '../../../src/config/machine/machine';
+import type { Account, Group, Machine } from '../../../src/config/machine/machine';
+import { readFacts, readHead, realPath } from '../../../src/machine/files';
 import type { Identity } from '../../../src/service/service';
 
 const ACCOUNTS: readonly Account[] = [
@@ -31,14 +32,14 @@ const PORTS = {
   ]),
 };
 
-export function pretendHost(changes: Partial<Host> = {}): Host {
+export function pretendMachine(changes: Partial<Machine> = {}): Machine {
   return {
     uid: 0,
     gid: 0,
     hasIpv6: true,
     environment: { PATH: '/usr/bin:/bin', TZ: 'UTC', SECRET: 'x' },
-    findUser: (nameOrId) => ACCOUNTS.find(({ name, uid }) => name === nameOrId || uid === nameOrId),
-    findGroup: (nameOrId) => GROUPS.find(({ name, gid }) => name === nameOrId || gid === nameOrId),
+    user: (nameOrId) => ACCOUNTS.find(({ name, uid }) => name === nameOrId || uid === nameOrId),
+    group: (nameOrId) => GROUPS.find(({ name, gid }) => name === nameOrId || gid === nameOrId),
     groupsOf: ({ name, gid }) => (name === 'alice' ? [gid, 60] : [gid]),
     whyNotExecutable: judgeByMode,
     mayBindPort: () => true,
@@ -46,12 +47,17 @@ export function pretendHost(changes: Partial<Host> = {}): Host {
     passedSockets: () => [],
     hasCapability: () => true,
     whyNotReadable: () => null,
+    interfaces: () => ['lo', 'eth0'],
+    file: readFacts,
+    head: readHead,
+    realPath,
+    binaryFormats: () => [],
     builtinProgram: '/bin/cat',
     ...changes,
   };
 }
 
-export const asAlice: Partial<Host> = {
+export const asAlice: Partial<Machine> = {
   uid: 1000,
   gid: 1000,
   mayBindPort: (port) => port >= 1024,

@@ -1,4 +1,4 @@
-import type { Host } from '../../../src/config/machine/machine';
+import type { Machine } from '../../../src/config/machine/machine';
 import { printConfiguration } from '../../../src/config/print';
 import { asAlice } from './pretend-machine';
 import { load, withKeys } from './loading';
@@ -51,7 +51,7 @@ services:
   offdgram: {listen: fd:nosuch, exec: cat, enabled: false}
 `;
 
-const PASSING: Partial<Host> = {
+const PASSING: Partial<Machine> = {
   passedSockets: () => [
     { name: 'web', number: 3, type: 'stream' },
     { name: 'x', number: 4, type: 'seqpacket' },

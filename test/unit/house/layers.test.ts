@@ -30,7 +30,7 @@ const WITHIN: Readonly<Record<string, Readonly<Record<string, readonly string[]>
   config: {
     between: ['resolve', 'keys', 'yaml', 'report'],
     resolve: ['machine', 'keys', 'report'],
-    machine: ['text', 'report'],
+    machine: ['report'],
     keys: ['yaml', 'report'],
     yaml: ['report'],
     text: ['report'],

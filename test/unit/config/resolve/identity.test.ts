@@ -45,9 +45,7 @@ test.each([
 });
 
 test('says so when there is no nobody to run as', () => {
-  expect(problemsOf(withKeys(''), { findUser: () => undefined }).join()).toContain(
-    'there is no user "nobody" to run as',
-  );
+  expect(problemsOf(withKeys(''), { user: () => undefined }).join()).toContain('there is no user "nobody" to run as');
 });
 
 describe('the environment', () => {

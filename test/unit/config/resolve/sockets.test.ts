@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Host } from '../../../../src/config/machine/machine';
+import type { Machine } from '../../../../src/config/machine/machine';
 import { formatAddress } from '../../../../src/service/address';
 import { asAlice } from '../pretend-machine';
 import { problemsOf, service, withKeys } from '../loading';
@@ -14,7 +14,7 @@ afterAll(() => {
 });
 const file = join(folder, 'services.yaml');
 
-const passing: Partial<Host> = {
+const passing: Partial<Machine> = {
   passedSockets: () => [
     { name: 'web', number: 3, type: 'stream' },
     { name: 'log', number: 4, type: 'datagram' },
@@ -22,7 +22,7 @@ const passing: Partial<Host> = {
   ],
 };
 
-function socketsOf(keys: string, changes: Partial<Host> = {}): string[] {
+function socketsOf(keys: string, changes: Partial<Machine> = {}): string[] {
   return service(withKeys(keys), changes, file).listen.flatMap(({ sockets }) => sockets.map(formatAddress));
 }
 

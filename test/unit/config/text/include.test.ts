@@ -5,7 +5,7 @@ import { findIncluded } from '../../../../src/config/text/include';
 import { loadConfiguration } from '../../../../src/config/load';
 import type { Service } from '../../../../src/service/service';
 import { problemsOf, service, withKeys } from '../loading';
-import { pretendHost } from '../pretend-machine';
+import { pretendMachine } from '../pretend-machine';
 
 let folder = '';
 beforeEach(() => {
@@ -22,7 +22,7 @@ function loadFiles(files: Readonly<Record<string, string>>): ReturnType<typeof l
     mkdirSync(dirname(join(folder, name)), { recursive: true, mode: 0o755 });
     writeFileSync(join(folder, name), text);
   }
-  return loadConfiguration(join(folder, Object.keys(files)[0] ?? ''), pretendHost());
+  return loadConfiguration(join(folder, Object.keys(files)[0] ?? ''), pretendMachine());
 }
 
 function servicesOf(files: Readonly<Record<string, string>>): readonly Service[] {

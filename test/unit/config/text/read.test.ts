@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfiguration } from '../../../../src/config/load';
 import { problemsOf } from '../loading';
-import { pretendHost } from '../pretend-machine';
+import { pretendMachine } from '../pretend-machine';
 
 const folder = mkdtempSync(join(tmpdir(), 'stdiod-config-'));
 afterAll(() => {
@@ -13,7 +13,7 @@ afterAll(() => {
 function problemsOfBytes(bytes: Buffer | string): string[] {
   const file = join(folder, 'services.yaml');
   writeFileSync(file, bytes);
-  const result = loadConfiguration(file, pretendHost());
+  const result = loadConfiguration(file, pretendMachine());
   if (result.ok) return [];
   return result.diagnostics.map(({ line, column, message }) => `${line}:${column} ${message}`);
 }
@@ -30,13 +30,13 @@ test('reads a file that begins with a byte order mark or has Windows line ends',
 });
 
 test('says what to do about a file that is not there, and about a folder', () => {
-  const missing = loadConfiguration(join(folder, 'missing.yaml'), pretendHost());
+  const missing = loadConfiguration(join(folder, 'missing.yaml'), pretendMachine());
   expect(missing).toMatchObject({
     diagnostics: [
       { line: 0, message: 'the file cannot be read: there is no such file', remedy: 'create it, or name another one' },
     ],
   });
-  expect(loadConfiguration(folder, pretendHost())).toMatchObject({
+  expect(loadConfiguration(folder, pretendMachine())).toMatchObject({
     diagnostics: [
       {
         message: 'the file cannot be read: it is a folder',

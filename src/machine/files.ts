@@ -1,0 +1,61 @@
+/**
+ * What the files of this machine are, as the configuration asks it. Nothing here throws: what cannot be looked at has no answer.
+ */
+import { closeSync, openSync, readFileSync, readSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { type BinaryFormat, parseBinaryFormat } from '../config/machine/binary-formats';
+import type { FileFacts } from '../config/machine/machine';
+import { errnoName } from '../config/text/errno-name';
+
+/** The facts, or the errno name. */
+export function readFacts(path: string): FileFacts | string {
+  try {
+    const stats = statSync(path);
+    const kind = stats.isDirectory() ? 'folder' : stats.isFile() ? 'file' : 'other';
+    return { kind, mode: stats.mode & 0o7777 };
+  } catch (error) {
+    return errnoName(error);
+  }
+}
+
+/** As much as the kernel looks at to find an interpreter (BINPRM_BUF_SIZE). */
+const HEAD_BYTES = 256;
+
+export function readHead(path: string): Buffer | undefined {
+  try {
+    const fd = openSync(path, 'r');
+    const head = Buffer.alloc(HEAD_BYTES);
+    const count = readSync(fd, head, 0, HEAD_BYTES, 0);
+    closeSync(fd);
+    return head.subarray(0, count);
+  } catch {
+    return undefined;
+  }
+}
+
+export function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+export function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+const FORMATS = '/proc/sys/fs/binfmt_misc';
+
+export function readBinaryFormats(): readonly BinaryFormat[] {
+  try {
+    const names = readdirSync(FORMATS).filter((name) => name !== 'register');
+    const formats = names.map((name) => parseBinaryFormat(readFileSync(`${FORMATS}/${name}`, 'latin1')));
+    return formats.filter((format) => format !== undefined);
+  } catch {
+    return [];
+  }
+}
