@@ -4,7 +4,7 @@
  */
 import { dirname } from 'node:path';
 import { type Path, formatPath } from '../report/path';
-import type { Problem, Problems, Spot } from '../report/problems';
+import { type Problem, Problems, type Spot } from '../report/problems';
 import { type Data, type Place, type Tree, isData } from '../yaml/tree';
 
 /** One map of keys in one file. */
@@ -25,7 +25,19 @@ export class Layers {
     /** From the service's own layer down. */
     private readonly layers: readonly [Layer, ...Layer[]],
     private readonly problems: Problems,
+    /** Takes what is wrong with this machine, and not with the text. */
+    private readonly machineProblems = problems,
   ) {}
+
+  /** The same layers, for what is wrong with this machine, and not with the text. */
+  get onMachine(): Layers {
+    return new Layers(this.name, this.layers, this.machineProblems);
+  }
+
+  /** The same layers of a service that is not to run here: what the machine lacks for it is no problem. */
+  ignoringMachine(): Layers {
+    return new Layers(this.name, this.layers, this.problems, new Problems());
+  }
 
   merged(): Data {
     const result = Object.create(null) as Data;
@@ -46,11 +58,6 @@ export class Layers {
     const { layer, place } = this.find(path);
     const { line, column } = layer.tree.source.position(place.key);
     return `${layer.tree.source.file}:${line}:${column}`;
-  }
-
-  /** The same layers for another ear. */
-  reportingTo(problems: Problems): Layers {
-    return new Layers(this.name, this.layers, problems);
   }
 
   /** `index`: of a character in the text at the path, for a caret inside it. */

@@ -22,7 +22,7 @@ export function builtinCommand(
 ): Command {
   const path = machine.builtinProgram;
   const problem = whyNotRunnable(path, runner, machine);
-  if (problem !== null) layers.report(['builtin'], explainProgram(problem));
+  if (problem !== null) layers.onMachine.report(['builtin'], explainProgram(problem));
   const quotes = settings.builtin === 'qotd' ? quotesFile(settings, runner, machine, layers) : undefined;
   const flags = [
     ...(isDatagram ? ['--datagram'] : []),
@@ -82,7 +82,7 @@ function quotesFile(settings: ServiceSettings, runner: Runner, machine: Machine,
   if (settings.quotes === undefined) return undefined;
   const path = resolve(layers.folderOf(['quotes']), settings.quotes);
   const problem = whyNotReadable(path, runner, machine);
-  if (problem !== null) layers.report(['quotes'], problem);
+  if (problem !== null) layers.onMachine.report(['quotes'], problem);
   return path;
 }
 

@@ -21,7 +21,7 @@ type Report = (key: keyof Wanted, problem: Problem, index?: number) => void;
 /** undefined: the problems are reported. */
 export function resolvePerson(wanted: Wanted, machine: Machine, layers: Layers): Person | undefined {
   const report: Report = (key, problem, index) => {
-    layers.report(index === undefined ? [key] : [key, index], problem);
+    layers.onMachine.report(index === undefined ? [key] : [key, index], problem);
   };
   return machine.uid === 0 ? asRoot(wanted, machine, report) : asOneself(wanted, machine, report);
 }

@@ -14,20 +14,10 @@ import { builtinCommand } from './builtin';
 import { firstWordPath, locateProgram, makeCommand, readWords } from './command';
 import type { Shape } from './conflicts';
 import { makeEnvironment, searchPathOf } from './environment';
-import { type Person, resolvePerson } from './identity';
+import { resolvePerson } from './identity';
 import { type Refuse, checkTemplate, refusePeer } from './templates';
 
 export type ProcessPart = Pick<Service, 'handler' | 'identity' | 'directory' | 'umask' | 'environment' | 'stderr'>;
-
-/** Who asks what, while one service is resolved. */
-interface Asking {
-  readonly machine: Machine;
-  /** Takes problems with the text. */
-  readonly layers: Layers;
-  /** Takes problems with this machine. */
-  readonly onMachine: Layers;
-  readonly refuse: Refuse;
-}
 
 /** Of a service without a process of its own. */
 export const NO_PROCESS: Omit<ProcessPart, 'handler'> = {
@@ -38,21 +28,15 @@ export const NO_PROCESS: Omit<ProcessPart, 'handler'> = {
   stderr: 'socket',
 };
 
-export function resolveProcess(
-  written: ServiceSettings,
-  shape: Shape,
-  machine: Machine,
-  { layers, onMachine }: Pick<Asking, 'layers' | 'onMachine'>,
-): ProcessPart {
-  const refuse = refusePeer(shape.isWaiting ? shape.waitPath : null, layers);
-  const asking = { machine, layers, onMachine, refuse };
-  const settings = { ...written, env: soundVariables(written.env, asking) };
-  const person = resolvePerson(settings, machine, onMachine);
-  const command = resolveCommand(settings, shape, person?.identity ?? null, asking);
+export function resolveProcess(written: ServiceSettings, shape: Shape, machine: Machine, layers: Layers): ProcessPart {
+  const refuse = refusePeer(shape, layers);
+  const settings = { ...written, env: soundVariables(written.env, refuse, layers) };
+  const person = resolvePerson(settings, machine, layers);
+  const identity = person?.identity ?? null;
   return {
-    handler: { kind: 'exec', command },
-    identity: person === undefined ? null : person.identity,
-    directory: resolveDirectory(settings.directory, person, asking),
+    handler: { kind: 'exec', command: resolveCommand(settings, shape, identity, machine, layers) },
+    identity,
+    directory: resolveDirectory(settings.directory, identity, refuse, machine, layers),
     umask: Number.parseInt(settings.umask, 8),
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     stderr: settings.stderr ?? 'null',
@@ -65,7 +49,7 @@ const NOBODY: Account = { name: 'nobody', uid: 65534, gid: 65534, home: '/', she
 /** What stands in for a command that is wrong: the configuration with it is never used. */
 export const NO_COMMAND: Command = { path: '/', argv: ['/'] };
 
-function soundVariables(env: ServiceSettings['env'], { refuse, layers }: Asking): ServiceSettings['env'] {
+function soundVariables(env: ServiceSettings['env'], refuse: Refuse, layers: Layers): ServiceSettings['env'] {
   const entries = Object.entries(env).filter(([name, text]) => {
     return checkTemplate({ text, path: ['env', name] }, refuse, layers);
   });
@@ -76,29 +60,35 @@ function resolveCommand(
   settings: ServiceSettings,
   shape: Shape,
   identity: Identity | null,
-  { machine, layers, onMachine, refuse }: Asking,
+  machine: Machine,
+  layers: Layers,
 ): Command {
   const runner = { identity, searchPath: searchPathOf(settings, machine) };
-  if (shape.run === 'builtin') return builtinCommand(settings, shape.isDatagram, runner, machine, onMachine);
+  if (shape.run === 'builtin') return builtinCommand(settings, shape.isDatagram, runner, machine, layers);
   const { exec } = settings;
-  const words = exec === undefined ? undefined : readWords(exec, refuse, layers);
+  const words = exec === undefined ? undefined : readWords(exec, refusePeer(shape, layers), layers);
   if (exec === undefined || words?.[0] === undefined) return NO_COMMAND;
   const word = unescapeTemplate(words[0]);
-  const located = locateProgram(word, runner, machine, onMachine);
+  const located = locateProgram(word, runner, machine, layers);
   if (typeof located === 'string') return makeCommand(located, words, settings.argv0);
-  onMachine.report(firstWordPath(exec), located);
+  layers.onMachine.report(firstWordPath(exec), located);
   const path = word.includes('/') ? resolvePath(layers.folderOf(['exec']), word) : word;
   return makeCommand(path, words, settings.argv0);
 }
 
 /** A template; one with placeholders is looked for when a connection comes. */
-function resolveDirectory(written: string, person: Person | undefined, asking: Asking): string {
-  const { machine, layers, onMachine, refuse } = asking;
+function resolveDirectory(
+  written: string,
+  identity: Identity | null,
+  refuse: Refuse,
+  machine: Machine,
+  layers: Layers,
+): string {
   if (!checkTemplate({ text: written, path: ['directory'] }, refuse, layers)) return '/';
   const directory = resolvePath(escapeTemplate(layers.folderOf(['directory'])), written);
   if (hasPlaceholders(directory)) return directory;
-  const problem = whyNotEnterable(unescapeTemplate(directory), person?.identity ?? null, machine);
-  if (problem !== null) onMachine.report(['directory'], problem);
+  const problem = whyNotEnterable(unescapeTemplate(directory), identity, machine);
+  if (problem !== null) layers.onMachine.report(['directory'], problem);
   return directory;
 }
 

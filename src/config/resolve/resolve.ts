@@ -10,7 +10,6 @@ import type { Service } from '../../service/service';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
-import { Problems } from '../report/problems';
 import { type Shape, reportConflicts, shapeOf } from './conflicts';
 import { type EffectiveService, describeService } from './effective';
 import { type WrittenEntry, readListen, whyNotBindable } from './listen';
@@ -27,18 +26,18 @@ export interface Resolved {
   readonly isDatagramBuiltin: boolean;
 }
 
-export function resolveService(settings: ServiceSettings, layers: Layers, machine: Machine): Resolved {
-  const onMachine = settings.enabled ? layers : layers.reportingTo(new Problems());
+export function resolveService(settings: ServiceSettings, written: Layers, machine: Machine): Resolved {
+  const layers = settings.enabled ? written : written.ignoringMachine();
   const entries = readListen(settings.listen, machine, layers);
-  reportUnbindable(entries, machine, onMachine);
+  reportUnbindable(entries, machine, layers);
   const shape = shapeOf(settings, entries, layers);
   reportConflicts(settings, entries, shape, layers);
   const listen = entries.flatMap(({ addresses }) => addresses);
-  const socket = resolveSocket(settings, entries, machine, { layers, onMachine });
+  const socket = resolveSocket(settings, entries, machine, layers);
   const service = {
     ...plainSettings(settings),
     ...countSettings(settings, shape, listen),
-    ...resolveHandler(settings, shape, listen, machine, { layers, onMachine }),
+    ...resolveHandler(settings, shape, listen, machine, layers),
     name: layers.name,
     listen,
     wait: shape.isWaiting,
@@ -52,7 +51,7 @@ export function resolveService(settings: ServiceSettings, layers: Layers, machin
 function reportUnbindable(entries: readonly WrittenEntry[], machine: Machine, layers: Layers): void {
   for (const { entry, path } of entries) {
     const problem = whyNotBindable(entry, machine);
-    if (problem !== null) layers.report(path, problem);
+    if (problem !== null) layers.onMachine.report(path, problem);
   }
 }
 
@@ -84,12 +83,12 @@ function resolveHandler(
   shape: Shape,
   listen: readonly ListenAddress[],
   machine: Machine,
-  ears: { readonly layers: Layers; readonly onMachine: Layers },
+  layers: Layers,
 ): ProcessPart {
   if (shape.run === 'tcpmux') return { ...NO_PROCESS, handler: { kind: 'tcpmux' } };
-  if (shape.run !== 'redirect') return resolveProcess(settings, shape, machine, ears);
+  if (shape.run !== 'redirect') return resolveProcess(settings, shape, machine, layers);
   const { redirect } = settings;
-  const target = redirect === undefined ? undefined : resolveRedirect(redirect, listen, machine, ears.layers);
+  const target = redirect === undefined ? undefined : resolveRedirect(redirect, listen, machine, layers);
   if (target === undefined) return { ...NO_PROCESS, handler: { kind: 'exec', command: NO_COMMAND } };
   return { ...NO_PROCESS, handler: { kind: 'redirect', target } };
 }

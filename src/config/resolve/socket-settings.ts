@@ -21,12 +21,6 @@ export interface ResolvedSocket {
   readonly settings: Partial<SocketSettings>;
 }
 
-/** Who takes problems with the text, and with this machine. */
-export interface Listeners {
-  readonly layers: Layers;
-  readonly onMachine: Layers;
-}
-
 type SocketKey = keyof SocketSettings;
 
 const SCOPES: Readonly<Record<SocketKey, OptionScope>> = {
@@ -62,17 +56,17 @@ export function resolveSocket(
   { socket }: ServiceSettings,
   entries: readonly WrittenEntry[],
   machine: Machine,
-  listeners: Listeners,
+  layers: Layers,
 ): ResolvedSocket {
   const keys = Object.keys(socket) as SocketKey[];
   const samples = entries.flatMap((entry) => entry.samples);
-  reportOutOfScope(keys, samples, listeners.layers);
+  reportOutOfScope(keys, samples, layers);
   const dual = socket.v6only ? undefined : findIpv4(entries);
-  if (dual !== undefined && listeners.layers.isOwn(['socket', 'v6only'])) reportDual(dual, listeners.layers);
+  if (dual !== undefined && layers.isOwn(['socket', 'v6only'])) reportDual(dual, layers);
   const kept = keys.filter((key) => isUsed(key, samples) && (key !== 'v6only' || dual === undefined));
   const settings = pick(socket, kept);
-  reportRights(settings, machine, listeners.onMachine);
-  const owners = resolveOwners(settings, machine, listeners.onMachine);
+  reportRights(settings, machine, layers);
+  const owners = resolveOwners(settings, machine, layers);
   return { options: optionsOf(settings, owners), settings: { ...settings, ...describeOwners(settings, owners) } };
 }
 
@@ -170,14 +164,17 @@ function reportRights({ transparent, mark, device }: Partial<SocketSettings>, ma
   const isAllowed = NET_RIGHTS.some((capability) => machine.hasCapability(capability));
   const remedy = `run as root, or give the capability ${NET_RIGHTS.join(' or ')}`;
   const refuse = (key: SocketKey): void => {
-    layers.report(['socket', key], { message: `stdiod has no right to set "${key}"`, remedy });
+    layers.onMachine.report(['socket', key], { message: `stdiod has no right to set "${key}"`, remedy });
   };
   if (transparent === true && !isAllowed) refuse('transparent');
   if (mark !== undefined && !isAllowed) refuse('mark');
   const interfaces = machine.interfaces();
   if (device === undefined || interfaces.length === 0 || interfaces.includes(device)) return;
   const message = `there is no network interface "${device}"`;
-  layers.report(['socket', 'device'], { message, remedy: `the interfaces here are ${interfaces.join(', ')}` });
+  layers.onMachine.report(['socket', 'device'], {
+    message,
+    remedy: `the interfaces here are ${interfaces.join(', ')}`,
+  });
 }
 
 interface Owners {
@@ -189,7 +186,7 @@ function resolveOwners({ owner, group }: Partial<SocketSettings>, machine: Machi
   const uid = owner === undefined ? undefined : findAccount(owner, machine)?.uid;
   const gid = group === undefined ? undefined : findGid(group, machine);
   const report = (key: SocketKey, problem: Problem | null): void => {
-    if (problem !== null) layers.report(['socket', key], problem);
+    if (problem !== null) layers.onMachine.report(['socket', key], problem);
   };
   if (owner !== undefined) report('owner', uid === undefined ? unknownAccount(owner) : whyNotOwner(uid, machine));
   if (group !== undefined) report('group', gid === undefined ? unknownGroup(group) : whyNotGroup(gid, machine));

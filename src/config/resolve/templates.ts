@@ -6,6 +6,7 @@ import { type Placeholder, type TemplatePart, parseTemplate } from '../../servic
 import type { Layers } from '../keys/layers';
 import type { Path } from '../report/path';
 import type { Problem } from '../report/problems';
+import type { Shape } from './conflicts';
 
 /** Why some placeholders cannot be filled in here; null: all can. */
 export type Refuse = (name: Placeholder) => Problem | null;
@@ -28,9 +29,9 @@ export function checkTemplate({ text, path, indexOf }: WrittenText, refuse: Refu
 }
 
 /** A child that accepts for itself has many peers, or none. */
-export function refusePeer(waitPath: Path | null, layers: Layers): Refuse {
+export function refusePeer({ isWaiting, waitPath }: Shape, layers: Layers): Refuse {
   return (name) => {
-    if (waitPath === null || !name.startsWith('peer.')) return null;
+    if (!isWaiting || !name.startsWith('peer.')) return null;
     const message = `%{${name}} has no meaning with "${String(waitPath[0])}" (${layers.where(waitPath)})`;
     return { message: `${message}: one child has many peers`, remedy: 'let the program ask the socket for each peer' };
   };
