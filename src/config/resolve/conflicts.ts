@@ -6,7 +6,7 @@
  */
 import type { SocketAddress } from '../../service/address';
 import type { Layers } from '../keys/layers';
-import { RUN_KEYS, type ServiceSettings } from '../keys/schema';
+import { BUILTIN_KEYS, PER_CONNECTION_KEYS, PROCESS_KEYS, RUN_KEYS, type ServiceSettings } from '../keys/schema';
 import type { Path } from '../report/path';
 import type { WrittenEntry } from './listen';
 
@@ -31,12 +31,6 @@ export function shapeOf(settings: ServiceSettings, entries: readonly WrittenEntr
   };
 }
 
-/** Keys that say how a process is started. */
-const PROCESS_KEYS = ['user', 'group', 'groups', 'directory', 'umask', 'env', 'pass_env', 'argv0', 'stderr'] as const;
-
-/** Keys that say something of each connection, which a child that accepts for itself does not show us. */
-const PER_CONNECTION_KEYS = ['max_connections', 'when_full'] as const;
-
 export function reportConflicts(
   settings: ServiceSettings,
   entries: readonly WrittenEntry[],
@@ -49,7 +43,7 @@ export function reportConflicts(
   if (settings.tcpmux !== undefined && settings.tcpmux !== false) reportTcpmuxService(settings, entries, layers);
   if (shape.run === 'tcpmux') reportTcpmuxBuiltin(settings, entries, layers);
   if (shape.run === 'builtin') reportBuiltin(settings, entries, shape, layers);
-  if (shape.run === 'exec') exclude(layers, ['amplify', 'quotes'], ['exec'], 'only a built-in has it');
+  if (shape.run === 'exec') exclude(layers, BUILTIN_KEYS, ['exec'], 'only a built-in has it');
   if (shape.run === 'redirect') reportRedirect(settings, entries, layers);
 }
 
@@ -116,7 +110,7 @@ function reportTcpmuxService({ wait }: ServiceSettings, entries: readonly Writte
 
 function reportTcpmuxBuiltin({ wait }: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): void {
   exclude(layers, PROCESS_KEYS, ['builtin'], 'tcpmux starts no process of its own');
-  exclude(layers, ['amplify', 'quotes'], ['builtin'], 'tcpmux answers nothing but names');
+  exclude(layers, BUILTIN_KEYS, ['builtin'], 'tcpmux answers nothing but names');
   if (wait === true) exclude(layers, ['wait'], ['builtin'], 'tcpmux accepts each connection itself');
   refuseEntries(entries, (socket) => socket.type !== 'stream', 'builtin', 'streams', layers);
 }
@@ -146,7 +140,7 @@ function reportMissingQuotes(layers: Layers): void {
 
 function reportRedirect({ wait }: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): void {
   exclude(layers, PROCESS_KEYS, ['redirect'], 'no process is started');
-  exclude(layers, ['amplify', 'quotes'], ['redirect'], 'only a built-in has it');
+  exclude(layers, BUILTIN_KEYS, ['redirect'], 'only a built-in has it');
   if (wait === true) exclude(layers, ['wait'], ['redirect'], 'each connection is forwarded by itself');
   const isForwarded = ({ family, type }: SocketAddress): boolean => type === 'stream' && family !== 'vsock';
   refuseEntries(entries, (socket) => !isForwarded(socket), 'redirect', 'TCP and Unix streams', layers);

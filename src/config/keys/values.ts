@@ -1,0 +1,66 @@
+/**
+ * The kinds of values that keys have.
+ */
+import { z } from 'zod';
+import { DURATION_PATTERN, LONGEST_DURATION_MS, parseDuration } from '../../service/duration';
+import { SIZE_PATTERN, parseSize } from '../../service/size';
+
+/** One word of argv or of the environment (MAX_ARG_STRLEN, execve(2)), its ending NUL included. */
+const LONGEST_WORD_BYTES = 131_072;
+
+/** Buffers of sockets; the kernel caps them at net.core.rmem_max and wmem_max, and counts in an int. */
+const LARGEST_BUFFER = 1024 ** 3;
+
+/** MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL. */
+const LONGEST_PROBE_SECONDS = 32_767;
+
+export const text = z
+  .string()
+  .refine((value) => !value.includes('\0'), { error: 'a NUL character cannot be passed to a program' })
+  .refine((value) => !/\p{Cs}/u.test(value), { error: 'half of a surrogate pair cannot be written as UTF-8' })
+  .refine((value) => Buffer.byteLength(value) < LONGEST_WORD_BYTES, {
+    error: `longer than the ${LONGEST_WORD_BYTES - 1} bytes that the kernel passes to a program`,
+  });
+
+export const nonEmpty = text.refine((value) => value !== '', { error: 'must not be empty' });
+
+const portError = (issue: { input?: unknown }): string | undefined =>
+  typeof issue.input === 'number' ? `port must be 0-65535, got ${issue.input}` : undefined;
+
+export const port = z.int({ error: portError }).min(0, { error: portError }).max(65535, { error: portError });
+
+export const address = z.union([port, z.string()]);
+
+export const account = z.union([nonEmpty, z.int().min(0).max(0xfffffffe)]);
+
+export const variableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
+  error: 'not a name for a variable: letters, digits and "_", and no digit first',
+});
+
+export const duration = z
+  .string()
+  .regex(DURATION_PATTERN, { error: 'not a duration' })
+  .refine((value) => (parseDuration(value) ?? 0) <= LONGEST_DURATION_MS, {
+    error: 'longer than the longest duration, 24d',
+  });
+
+/** The kernel counts these in seconds. */
+export const wholeSeconds = duration
+  .refine((value) => (parseDuration(value) ?? 1000) % 1000 === 0, { error: 'not a whole number of seconds' })
+  .refine((value) => (parseDuration(value) ?? 1000) >= 1000, { error: 'shorter than 1s' })
+  .refine((value) => (parseDuration(value) ?? 0) <= LONGEST_PROBE_SECONDS * 1000, {
+    error: `longer than ${LONGEST_PROBE_SECONDS}s`,
+  });
+
+export const someTime = duration.refine((value) => parseDuration(value) !== 0, { error: 'shorter than 1ms' });
+
+export const size = z.union([
+  z.int().min(1).max(LARGEST_BUFFER),
+  z
+    .string()
+    .regex(SIZE_PATTERN, { error: 'not a size' })
+    .refine((value) => (parseSize(value) ?? 1) >= 1, { error: 'not a size: at least 1' })
+    .refine((value) => (parseSize(value) ?? 0) <= LARGEST_BUFFER, { error: 'larger than the largest size, 1G' }),
+]);
+
+export const fileMode = z.string().regex(/^0?[0-7]{1,3}$/, { error: 'not a mode of octal digits' });
