@@ -2,18 +2,16 @@
 // execute. Called while a configuration is loaded, on the main thread or on the loader's own; never between
 // accept and exec.
 #include "addon.h"
-#include "child.h"
-#include "error.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/wait.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -21,7 +19,7 @@ namespace {
 
 constexpr size_t kFirstBuffer = 4096;
 constexpr size_t kLastBuffer = 1 << 20;
-constexpr size_t kProbeStack = 16384;
+constexpr long kUnchanged = -1;
 
 // Calls one of the get*_r family with a buffer that grows until the entry fits; returns whether there is one.
 template <typename Entry, typename Call>
@@ -90,36 +88,68 @@ Napi::Value GroupsOf(const Napi::CallbackInfo &info) {
   return result;
 }
 
-// Exit signal 0: a child that no wait4(-1) of the reaper on another thread can take away from us.
-int run_probe(ChildProbe *probe) {
-  std::vector<char> stack(kProbeStack);
-  const auto top = reinterpret_cast<uintptr_t>(stack.data() + stack.size()) & ~static_cast<uintptr_t>(15);
-  const pid_t pid = clone(child_probe, reinterpret_cast<void *>(top), CLONE_VM | CLONE_VFORK, probe);
-  if (pid < 0) return errno;
-  while (waitpid(pid, nullptr, __WCLONE) < 0 && errno == EINTR) {
-  }
-  return probe->error;
+struct Credentials {
+  uid_t uid;
+  gid_t gid;
+  std::vector<gid_t> groups;
+};
+
+Credentials own_credentials() {
+  Credentials own = {geteuid(), getegid(), {}};
+  own.groups.resize(static_cast<size_t>(std::max(getgroups(0, nullptr), 0)));
+  const int count = getgroups(static_cast<int>(own.groups.size()), own.groups.data());
+  own.groups.resize(static_cast<size_t>(std::max(count, 0)));
+  return own;
+}
+
+// Raw calls change the calling thread alone; libc's would change every thread.
+bool set_groups(const Credentials &whose) {
+  return syscall(SYS_setgroups, whose.groups.size(), whose.groups.data()) == 0;
+}
+
+bool set_effective_gid(const Credentials &whose) {
+  return syscall(SYS_setresgid, kUnchanged, whose.gid, kUnchanged) == 0;
+}
+
+bool set_effective_uid(const Credentials &whose) {
+  return syscall(SYS_setresuid, kUnchanged, whose.uid, kUnchanged) == 0;
+}
+
+// 0 or an errno.
+int ask(const char *path, int mode) {
+  return syscall(SYS_faccessat2, AT_FDCWD, path, mode, AT_EACCESS) < 0 ? errno : 0;
+}
+
+// Only the effective ids of this thread become those of the other, and only for the moment of the question.
+// Real and saved ones stay ours: no process of that user may signal, stop or trace us meanwhile, as it might
+// a process that became the user in order to ask.
+int ask_as(const Credentials &other, const char *path, int mode) {
+  const Credentials own = own_credentials();
+  // Without the right to do this nothing has changed; with it the way back is open too.
+  if (!set_groups(other)) return errno;
+  const int error = set_effective_gid(other) && set_effective_uid(other) ? ask(path, mode) : errno;
+  // To go on as somebody else would be worse than to end.
+  if (!set_effective_uid(own) || !set_effective_gid(own) || !set_groups(own)) abort();
+  return error;
+}
+
+Credentials credentials_of(const Napi::Object &identity) {
+  Credentials result = {
+      identity.Get("uid").ToNumber().Uint32Value(), identity.Get("gid").ToNumber().Uint32Value(), {}};
+  const auto groups = identity.Get("groups").As<Napi::Array>();
+  for (uint32_t i = 0; i < groups.Length(); ++i)
+    result.groups.push_back(groups.Get(i).ToNumber().Uint32Value());
+  return result;
 }
 
 // whyNoAccess(path, 'execute' | 'read', {uid, gid, groups} | null) → 0 or an errno
 Napi::Value WhyNoAccess(const Napi::CallbackInfo &info) {
-  Napi::Env env = info.Env();
   const std::string path = info[0].ToString();
   const int mode = info[1].ToString().Utf8Value() == "read" ? R_OK : X_OK;
-  if (!info[2].IsObject()) {
-    const int result = faccessat(AT_FDCWD, path.c_str(), mode, AT_EACCESS);
-    return Napi::Number::New(env, result < 0 ? errno : 0);
-  }
-  const auto identity = info[2].As<Napi::Object>();
-  const auto list = identity.Get("groups").As<Napi::Array>();
-  std::vector<gid_t> groups;
-  for (uint32_t i = 0; i < list.Length(); ++i) groups.push_back(list.Get(i).ToNumber().Uint32Value());
-  ChildProbe probe = {{true, identity.Get("uid").ToNumber().Uint32Value(),
-                       identity.Get("gid").ToNumber().Uint32Value(), groups.data(), groups.size()},
-                      path.c_str(),
-                      mode,
-                      EIO};
-  return Napi::Number::New(env, run_probe(&probe));
+  const int error = info[2].IsObject()
+                        ? ask_as(credentials_of(info[2].As<Napi::Object>()), path.c_str(), mode)
+                        : ask(path.c_str(), mode);
+  return Napi::Number::New(info.Env(), error);
 }
 
 }  // namespace

@@ -217,13 +217,3 @@ int child_main(void *argument) {
   __atomic_store_n(&task->report->step, static_cast<int>(step), __ATOMIC_RELEASE);
   leave();
 }
-
-int child_probe(void *argument) {
-  auto *probe = static_cast<ChildProbe *>(argument);
-  long error = 0;
-  if (become(&probe->identity, &error) == kStepNone) {
-    error = call(SYS_faccessat, AT_FDCWD, address(probe->path), probe->mode);
-  }
-  probe->error = static_cast<int>(-error);
-  leave();
-}

@@ -1,5 +1,5 @@
 // What the parent hands to a new child, and what the child leaves behind.
-// Shared by spawn.cc and accounts.cc (the parent) and child.cc (the child); plain data only.
+// Shared by spawn.cc (the parent) and child.cc (the child); plain data only.
 #pragma once
 
 #include <sys/types.h>
@@ -77,18 +77,5 @@ struct ChildTask {
   ChildReport *report;
 };
 
-// Asks the kernel, as somebody else, whether a file may be executed or read, or a folder entered.
-struct ChildProbe {
-  ChildIdentity identity;
-  const char *path;
-  // X_OK or R_OK.
-  int mode;
-  // 0 or an errno.
-  int error;
-};
-
-extern "C" {
-// Entry points for clone; neither returns.
-int child_main(void *task);
-int child_probe(void *probe);
-}
+// The entry point for clone; it does not return.
+extern "C" int child_main(void *task);

@@ -3,7 +3,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { inFreshProcess } from './fresh-process';
-import { ROOT, testWith } from './needs';
+import { ROOT, testWith, tool } from './needs';
 
 test('finds the same user by name and by number', async () => {
   const found = await inFreshProcess(({ addon }) => [addon.findUser('root'), addon.findUser(0)]);
@@ -100,14 +100,36 @@ testWith(ROOT)('asks as the identity that will run the program, its groups inclu
   expect(seen).toEqual({ closed: [13, 13], open: [13, 0], ...before });
 });
 
-testWith(ROOT)('a question about somebody else leaves no zombie and is not taken for an exit', async () => {
-  const seen = await inFreshProcess(async ({ addon, plan, nullConnection, exitOf, exits, openReaper, children }) => {
-    openReaper();
-    const nobody = { uid: 65534, gid: 65534, groups: [] };
-    for (let times = 0; times < 100; times += 1) addon.whyNoAccess('/bin/sh', 'execute', nobody);
-    const left = children();
-    await exitOf(addon.spawn(plan(['/bin/true']), nullConnection(), ''));
-    return { left, exits: exits.size };
+const SIGNALS_US = `os.setresgid(61234, 61234, 61234)
+os.setresuid(61234, 61234, 61234)
+reached = 0
+for _ in range(20000):
+    try:
+        os.kill(os.getppid(), 0)
+        reached += 1
+    except OSError:
+        pass
+print(reached)`;
+
+testWith(ROOT, tool('python3'))('nobody may signal us while we ask in their name', async () => {
+  const { asked, reached } = await inFreshProcess(async ({ addon, runPython }, script) => {
+    const them = { uid: 61234, gid: 61234, groups: [61234] };
+    let [asked, reached] = [0, ''];
+    void runPython(script).then((output) => (reached = output.trim()));
+    while (reached === '') {
+      for (let times = 0; times < 100; times += 1) asked += 1 + addon.whyNoAccess('/bin/sh', 'execute', them);
+      await new Promise(setImmediate);
+    }
+    return { asked, reached };
+  }, SIGNALS_US);
+  expect(asked % 100).toBe(0);
+  expect(reached).toBe('0');
+});
+
+testWith(ROOT, tool('strace'))('a question about somebody else is answered where no process can be made', async () => {
+  const why = await inFreshProcess(async ({ addon, inject }) => {
+    await inject('clone,clone3,fork,vfork:error=EAGAIN');
+    return addon.whyNoAccess('/bin/sh', 'execute', { uid: 65534, gid: 65534, groups: [] });
   });
-  expect(seen).toEqual({ left: [], exits: 1 });
+  expect(why).toBe(0);
 });
