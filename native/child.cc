@@ -187,6 +187,10 @@ ChildStep set_up(const ChildTask *task, long *error) {
   if ((*error = unshare_descriptors(task)) < 0) return kStepUnshare;
   // From here on the parent's close of the connection does not reach us.
   __atomic_store_n(&task->report->unshared, 1, __ATOMIC_RELEASE);
+  // First of all, because its new user may stop it with SIGSTOP from setresuid on: what it holds then, it may
+  // hold for ever.
+  if ((*error = connect_descriptors(task)) < 0) return kStepDescriptors;
+  if ((*error = call(SYS_close_range, plan->has_listen_fd ? 4 : 3, ~0U, 0)) < 0) return kStepCloseRest;
   if ((*error = call(SYS_setsid)) < 0) return kStepSession;
   if ((*error = default_signals()) < 0) return kStepSignals;
   if ((*error = limit_open_files(plan->open_files)) < 0) return kStepLimits;
@@ -197,8 +201,6 @@ ChildStep set_up(const ChildTask *task, long *error) {
   if (step != kStepNone) return step;
   // As the user, so that nobody is placed in a folder that is closed to them.
   if ((*error = call(SYS_chdir, address(task->directory))) < 0) return kStepDirectory;
-  if ((*error = connect_descriptors(task)) < 0) return kStepDescriptors;
-  if ((*error = call(SYS_close_range, plan->has_listen_fd ? 4 : 3, ~0U, 0)) < 0) return kStepCloseRest;
   if (task->pid_text != nullptr) write_pid(task->pid_text);
   if ((*error = unblock_signals()) < 0) return kStepUnblock;
   *error = call(SYS_execve, address(plan->path), address(task->argv), address(task->envp));
@@ -211,8 +213,8 @@ int child_main(void *argument) {
   const auto *task = static_cast<const ChildTask *>(argument);
   long error = 0;
   const ChildStep step = set_up(task, &error);
-  // Its own number is closed after that step; 0 is the same socket.
-  if (!task->plan->has_listen_fd) end_connection(step > kStepCloseRest ? 0 : task->connection);
+  // Once the descriptors are in their places 0 is the same socket, and its own number is closed.
+  if (!task->plan->has_listen_fd) end_connection(step > kStepDescriptors ? 0 : task->connection);
   task->report->error = static_cast<int>(-error);
   __atomic_store_n(&task->report->step, static_cast<int>(step), __ATOMIC_RELEASE);
   leave();

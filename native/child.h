@@ -7,6 +7,8 @@
 // Every named point of child set-up that can fail, in the order in which the child reaches them.
 #define STDIOD_STEPS(X)             \
   X(kStepUnshare, "close_range")    \
+  X(kStepDescriptors, "dup3")       \
+  X(kStepCloseRest, "close-rest")   \
   X(kStepSession, "setsid")         \
   X(kStepSignals, "rt_sigaction")   \
   X(kStepLimits, "prlimit")         \
@@ -16,8 +18,6 @@
   X(kStepUid, "setresuid")          \
   X(kStepVerify, "verify-ids")      \
   X(kStepDirectory, "chdir")        \
-  X(kStepDescriptors, "dup3")       \
-  X(kStepCloseRest, "close-rest")   \
   X(kStepUnblock, "rt_sigprocmask") \
   X(kStepExec, "execve")
 

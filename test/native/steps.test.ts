@@ -85,6 +85,8 @@ test('setgroups fails: nobody becomes somebody else without the right', async ()
 
 const REFUSALS: [step: string, call: string, error: number][] = [
   ['close_range', 'close_range:error=EMFILE', EMFILE],
+  ['dup3', 'dup3:error=EMFILE', EMFILE],
+  ['close-rest', 'close_range:error=EMFILE:when=2', EMFILE],
   ['setsid', 'setsid:error=EMFILE', EMFILE],
   ['rt_sigaction', 'rt_sigaction:error=EMFILE:when=2+', EMFILE],
   ['prlimit', 'prlimit64:error=EMFILE', EMFILE],
@@ -94,8 +96,6 @@ const REFUSALS: [step: string, call: string, error: number][] = [
   ['setresuid', 'setresuid:error=EMFILE', EMFILE],
   ['verify-ids', 'setresuid:retval=0', EPERM],
   ['chdir', 'chdir:error=EMFILE', EMFILE],
-  ['dup3', 'dup3:error=EMFILE', EMFILE],
-  ['close-rest', 'close_range:error=EMFILE:when=2', EMFILE],
   ['rt_sigprocmask', 'rt_sigprocmask:error=EMFILE', EMFILE],
   ['execve', 'execve:error=EMFILE', EMFILE],
 ];
@@ -110,3 +110,33 @@ test('every step was made to fail', async () => {
   const names = await inFreshProcess(({ addon }) => addon.stepNames);
   expect(REFUSALS.map(([step]) => step)).toEqual(names.slice(1));
 });
+
+testWith(ROOT, tool('strace'))(
+  'a child that its new user stops before exec holds nothing but its connection',
+  async () => {
+    const seen = await inFreshProcess(async (kit, identity) => {
+      const { addon, fs, connection, plan, readAll, until } = kit;
+      const [other, { client, socket }] = [await connection(), await connection()];
+      const inode = fs.readlinkSync(`/proc/self/fd/${socket.fd}`);
+      await kit.inject('setresuid:signal=SIGSTOP');
+      kit.openReaper();
+      const pid = addon.spawn(plan(['/bin/cat'], { identity }), socket.fd, '');
+      await until(() => fs.readFileSync(`/proc/${pid}/status`, 'utf8').includes(`\nUid:\t${identity.uid}\t`));
+      const held = fs.readdirSync(`/proc/${pid}/fd`).map((fd) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`));
+      const program = fs.readlinkSync(`/proc/${pid}/exe`);
+      process.kill(pid, 'SIGCONT');
+      client.end('still here');
+      const isOurs = kit.openFds().includes(String(other.socket.fd));
+      return {
+        held,
+        expected: Array(3).fill(inode),
+        program,
+        node: process.execPath,
+        isOurs,
+        reply: await readAll(client),
+      };
+    }, NOBODY);
+    expect(seen.held).toEqual(seen.expected);
+    expect(seen).toMatchObject({ program: seen.node, isOurs: true, reply: 'still here' });
+  },
+);

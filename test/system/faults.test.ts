@@ -84,6 +84,8 @@ describe.each(WAYS)('a program that cannot be started (%s)', (_, options) => {
 describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
   const STEPS = [
     'close_range',
+    'dup3',
+    'close-rest',
     'setsid',
     'rt_sigaction',
     'prlimit',
@@ -93,8 +95,6 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
     'setresuid',
     'verify-ids',
     'chdir',
-    'dup3',
-    'close-rest',
     'rt_sigprocmask',
     'execve',
   ];
