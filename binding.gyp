@@ -27,6 +27,7 @@
         'native/handover.cc',
         'native/options.cc',
         'native/output.cc',
+        'native/plan.cc',
         'native/poller.cc',
         'native/reaper.cc',
         'native/socket.cc',

@@ -65,7 +65,7 @@ constexpr int kSignals = 64;
 constexpr unsigned kGroupBatch = 64;
 constexpr long kDiscard = 1 << 30;
 
-// --- Steps: 0, or a negative errno. ---
+// --- What every child does: 0, or a negative errno. ---
 
 // Copies only the low part of the parent's descriptor table: its cost does not grow with what the parent
 // holds above.
@@ -88,58 +88,6 @@ long default_signals() {
     if (result < 0) return result;
   }
   return 0;
-}
-
-// Node raises its own soft limit to the hard one, and programs that loop over every possible fd would suffer
-// for it.
-long limit_open_files(unsigned long soft) {
-  struct {
-    unsigned long soft, hard;
-  } limit;
-  long result = call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, address(&limit));
-  if (result < 0) return result;
-  limit.soft = soft < limit.hard ? soft : limit.hard;
-  return call(SYS_prlimit64, 0, RLIMIT_NOFILE, address(&limit), 0);
-}
-
-bool has_groups(const ChildIdentity *identity, const gid_t *actual, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    bool found = false;
-    for (size_t k = 0; k < identity->group_count && !found; ++k) found = identity->groups[k] == actual[i];
-    if (!found) return false;
-  }
-  return true;
-}
-
-// The kernel said yes three times; this asks it who we are. A longer list of groups than fits is compared by
-// length.
-bool is_identity(const ChildIdentity *identity) {
-  uid_t uid[3];
-  gid_t gid[3];
-  if (call(SYS_getresuid, address(&uid[0]), address(&uid[1]), address(&uid[2])) < 0) return false;
-  if (call(SYS_getresgid, address(&gid[0]), address(&gid[1]), address(&gid[2])) < 0) return false;
-  for (int i = 0; i < 3; ++i) {
-    if (uid[i] != identity->uid || gid[i] != identity->gid) return false;
-  }
-  const long count = call(SYS_getgroups, 0, 0);
-  if (count < 0 || static_cast<size_t>(count) > identity->group_count) return false;
-  if (static_cast<size_t>(count) > kGroupBatch) return static_cast<size_t>(count) == identity->group_count;
-  gid_t actual[kGroupBatch];
-  if (call(SYS_getgroups, count, address(actual)) != count) return false;
-  return has_groups(identity, actual, static_cast<size_t>(count));
-}
-
-// Groups, then gid, then uid: each step needs the right that the last one gives up.
-ChildStep become(const ChildIdentity *identity, long *error) {
-  if (!identity->change) return kStepNone;
-  *error = call(SYS_setgroups, static_cast<long>(identity->group_count), address(identity->groups));
-  if (*error < 0) return kStepGroups;
-  *error = call(SYS_setresgid, identity->gid, identity->gid, identity->gid);
-  if (*error < 0) return kStepGid;
-  *error = call(SYS_setresuid, identity->uid, identity->uid, identity->uid);
-  if (*error < 0) return kStepUid;
-  *error = is_identity(identity) ? 0 : -EPERM;
-  return *error < 0 ? kStepVerify : kStepNone;
 }
 
 // dup3 leaves the copies without close-on-exec; the parent promises that the connection is never 0, 1 or 2.
@@ -169,6 +117,103 @@ long unblock_signals() {
   return call(SYS_rt_sigprocmask, SIG_UNBLOCK, address(&all), 0, sizeof all);
 }
 
+// --- What a plan lists: 0, or a negative errno. ---
+
+// Capped by the hard limit, which stays.
+long set_soft_limit(long resource, unsigned long soft) {
+  struct {
+    unsigned long soft, hard;
+  } limit;
+  long result = call(SYS_prlimit64, 0, resource, 0, address(&limit));
+  if (result < 0) return result;
+  limit.soft = soft < limit.hard ? soft : limit.hard;
+  return call(SYS_prlimit64, 0, resource, address(&limit), 0);
+}
+
+bool has_groups(const ChildStep *step, const gid_t *actual, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    bool found = false;
+    for (size_t k = 0; k < step->count && !found; ++k) found = step->list[k] == actual[i];
+    if (!found) return false;
+  }
+  return true;
+}
+
+// The kernel said yes three times; this asks it who we are. A longer list of groups than fits is compared by
+// length.
+bool is_identity(const ChildStep *step) {
+  uid_t uid[3];
+  gid_t gid[3];
+  if (call(SYS_getresuid, address(&uid[0]), address(&uid[1]), address(&uid[2])) < 0) return false;
+  if (call(SYS_getresgid, address(&gid[0]), address(&gid[1]), address(&gid[2])) < 0) return false;
+  for (int i = 0; i < 3; ++i) {
+    if (uid[i] != step->arguments[0] || gid[i] != step->arguments[1]) return false;
+  }
+  const long count = call(SYS_getgroups, 0, 0);
+  if (count < 0 || static_cast<size_t>(count) > step->count) return false;
+  if (static_cast<size_t>(count) > kGroupBatch) return static_cast<size_t>(count) == step->count;
+  gid_t actual[kGroupBatch];
+  if (call(SYS_getgroups, count, address(actual)) != count) return false;
+  return has_groups(step, actual, static_cast<size_t>(count));
+}
+
+long run(const ChildTask *task, const ChildStep *step) {
+  const long first = step->arguments[0], second = step->arguments[1];
+  switch (step->op) {
+    case kOpSession:
+      return call(SYS_setsid);
+    case kOpLimit:
+      return set_soft_limit(first, static_cast<unsigned long>(second));
+    case kOpUmask:
+      return call(SYS_umask, first);
+    case kOpPrctl:
+      return call(SYS_prctl, first, second);
+    case kOpGroups:
+      return call(SYS_setgroups, static_cast<long>(step->count), address(step->list));
+    case kOpGid:
+      return call(SYS_setresgid, first, first, first);
+    case kOpUid:
+      return call(SYS_setresuid, first, first, first);
+    case kOpVerify:
+      return is_identity(step) ? 0 : -EPERM;
+    case kOpDirectory:
+      return call(SYS_chdir, address(task->directory));
+    default:
+      return -ENOSYS;
+  }
+}
+
+// --- The child's life: each returns what failed. ---
+
+// Makes it a process that shares nothing but memory with us.
+ChildOp detach(const ChildTask *task, long *error) {
+  if ((*error = unshare_descriptors(task)) < 0) return kOpUnshare;
+  // From here on the parent's close of the connection does not reach us.
+  __atomic_store_n(&task->report->unshared, 1, __ATOMIC_RELEASE);
+  // Before the ids change: from then on the new user may stop it with SIGSTOP, and what it holds then, it may
+  // hold for ever.
+  if ((*error = connect_descriptors(task)) < 0) return kOpDescriptors;
+  const int first_unused = task->plan->has_listen_fd ? 4 : 3;
+  if ((*error = call(SYS_close_range, first_unused, ~0U, 0)) < 0) return kOpCloseRest;
+  *error = default_signals();
+  return *error < 0 ? kOpSignals : kOpNone;
+}
+
+ChildOp run_plan(const ChildTask *task, long *error) {
+  const ChildStep *end = task->plan->steps + task->plan->step_count;
+  for (const ChildStep *step = task->plan->steps; step != end; ++step) {
+    if ((*error = run(task, step)) < 0) return step->op;
+  }
+  return kOpNone;
+}
+
+ChildOp start_program(const ChildTask *task, long *error) {
+  if (task->pid_text != nullptr) write_pid(task->pid_text);
+  if ((*error = unblock_signals()) < 0) return kOpUnblock;
+  *error = call(SYS_execve, address(task->plan->path), address(task->argv), address(task->envp));
+  return kOpExec;
+}
+
 // To close a socket with unread bytes resets the connection. The client of a program that could not be
 // started is to see an end, not a reset: so the bytes that have come are thrown away first (MSG_TRUNC copies
 // none of them).
@@ -181,41 +226,17 @@ void end_connection(int fd) {
   for (;;) call(SYS_exit_group, 127);
 }
 
-// Runs every step up to exec; returns the one that failed. What is not a step (umask) cannot fail.
-ChildStep set_up(const ChildTask *task, long *error) {
-  const ChildPlan *plan = task->plan;
-  if ((*error = unshare_descriptors(task)) < 0) return kStepUnshare;
-  // From here on the parent's close of the connection does not reach us.
-  __atomic_store_n(&task->report->unshared, 1, __ATOMIC_RELEASE);
-  // First of all, because its new user may stop it with SIGSTOP from setresuid on: what it holds then, it may
-  // hold for ever.
-  if ((*error = connect_descriptors(task)) < 0) return kStepDescriptors;
-  if ((*error = call(SYS_close_range, plan->has_listen_fd ? 4 : 3, ~0U, 0)) < 0) return kStepCloseRest;
-  if ((*error = call(SYS_setsid)) < 0) return kStepSession;
-  if ((*error = default_signals()) < 0) return kStepSignals;
-  if ((*error = limit_open_files(plan->open_files)) < 0) return kStepLimits;
-  call(SYS_umask, plan->umask);
-  // A right that stdiod was given as an ambient capability (to bind low ports, say) is not the program's.
-  if ((*error = call(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)) < 0) return kStepAmbient;
-  const ChildStep step = become(&plan->identity, error);
-  if (step != kStepNone) return step;
-  // As the user, so that nobody is placed in a folder that is closed to them.
-  if ((*error = call(SYS_chdir, address(task->directory))) < 0) return kStepDirectory;
-  if (task->pid_text != nullptr) write_pid(task->pid_text);
-  if ((*error = unblock_signals()) < 0) return kStepUnblock;
-  *error = call(SYS_execve, address(plan->path), address(task->argv), address(task->envp));
-  return kStepExec;
-}
-
 }  // namespace
 
 int child_main(void *argument) {
   const auto *task = static_cast<const ChildTask *>(argument);
   long error = 0;
-  const ChildStep step = set_up(task, &error);
+  ChildOp failed = detach(task, &error);
+  if (failed == kOpNone) failed = run_plan(task, &error);
+  if (failed == kOpNone) failed = start_program(task, &error);
   // Once the descriptors are in their places 0 is the same socket, and its own number is closed.
-  if (!task->plan->has_listen_fd) end_connection(step > kStepDescriptors ? 0 : task->connection);
+  if (!task->plan->has_listen_fd) end_connection(failed > kOpDescriptors ? 0 : task->connection);
   task->report->error = static_cast<int>(-error);
-  __atomic_store_n(&task->report->step, static_cast<int>(step), __ATOMIC_RELEASE);
+  __atomic_store_n(&task->report->step, static_cast<int>(failed), __ATOMIC_RELEASE);
   leave();
 }

@@ -4,46 +4,51 @@
 
 #include <sys/types.h>
 
-// Every named point of child set-up that can fail, in the order in which the child reaches them.
-#define STDIOD_STEPS(X)             \
-  X(kStepUnshare, "close_range")    \
-  X(kStepDescriptors, "dup3")       \
-  X(kStepCloseRest, "close-rest")   \
-  X(kStepSession, "setsid")         \
-  X(kStepSignals, "rt_sigaction")   \
-  X(kStepLimits, "prlimit")         \
-  X(kStepAmbient, "prctl")          \
-  X(kStepGroups, "setgroups")       \
-  X(kStepGid, "setresgid")          \
-  X(kStepUid, "setresuid")          \
-  X(kStepVerify, "verify-ids")      \
-  X(kStepDirectory, "chdir")        \
-  X(kStepUnblock, "rt_sigprocmask") \
-  X(kStepExec, "execve")
+// Every named point of child set-up that can fail, and how many numbers it takes in a plan.
+// Those from kFirstListed to kLastListed are for plans to list, in their own order. All others every child
+// goes through, before and after, because its safety and ours hang on them.
+#define STDIOD_STEPS(X)              \
+  X(kOpUnshare, "close_range", 0)    \
+  X(kOpDescriptors, "dup3", 0)       \
+  X(kOpCloseRest, "close-rest", 0)   \
+  X(kOpSignals, "rt_sigaction", 0)   \
+  X(kOpSession, "setsid", 0)         \
+  X(kOpLimit, "prlimit", 2)          \
+  X(kOpUmask, "umask", 1)            \
+  X(kOpPrctl, "prctl", 2)            \
+  X(kOpGroups, "setgroups", 0)       \
+  X(kOpGid, "setresgid", 1)          \
+  X(kOpUid, "setresuid", 1)          \
+  X(kOpVerify, "verify-ids", 2)      \
+  X(kOpDirectory, "chdir", 0)        \
+  X(kOpUnblock, "rt_sigprocmask", 0) \
+  X(kOpExec, "execve", 0)
 
-enum ChildStep {
-  kStepNone = 0,
-#define X(name, text) name,
+enum ChildOp {
+  kOpNone = 0,
+#define X(op, name, arguments) op,
   STDIOD_STEPS(X)
 #undef X
 };
 
-// Whom the child becomes. `change` is false when it stays who stdiod is.
-struct ChildIdentity {
-  bool change;
-  uid_t uid;
-  gid_t gid;
-  const gid_t *groups;
-  size_t group_count;
+constexpr ChildOp kFirstListed = kOpSession;
+constexpr ChildOp kLastListed = kOpDirectory;
+constexpr size_t kMostArguments = 2;
+
+// One entry of a plan's list.
+struct ChildStep {
+  ChildOp op;
+  long arguments[kMostArguments];
+  // Group ids; null where the op has none.
+  const gid_t *list;
+  size_t count;
 };
 
 // Everything a child of one service does, laid out once and shared by all its children (read only).
 struct ChildPlan {
   const char *path;
-  ChildIdentity identity;
-  mode_t umask;
-  // The soft limit on open files; capped by the hard limit, which stays.
-  unsigned long open_files;
+  const ChildStep *steps;
+  size_t step_count;
   // What becomes fd 2: -1 for the connection itself.
   int stderr_fd;
   // The socket is also fd 3, as LISTEN_FDS promises.
@@ -56,7 +61,7 @@ struct ChildReport {
   pid_t tid;
   // Set by the child once it has a descriptor table of its own: the parent may close the connection.
   int unshared;
-  // Where set-up failed (ChildStep) and why (errno); none: it did not.
+  // Where set-up failed (ChildOp) and why (errno); none: it did not.
   int step;
   int error;
 };

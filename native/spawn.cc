@@ -1,4 +1,4 @@
-// The parent's half of creating a child: plans, slots, clone, and the close of the parent's copy of the
+// The parent's half of creating a child: slots, clone, and the close of the parent's copy of the
 // connection. Called by src/child on the main thread only; native/child.cc is the other half.
 //
 // A slot is what one child borrows between clone and exec: a stack, an argument block, a report. With
@@ -11,6 +11,7 @@
 #include "addon.h"
 #include "child.h"
 #include "error.h"
+#include "plan.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -29,17 +30,6 @@ namespace {
 constexpr size_t kPage = 4096;
 constexpr size_t kSlotSize = 8 * kPage;  // a guard page, the stack, and the report at the top
 constexpr uint64_t kSweepMs = 1;
-
-// Owns what a ChildPlan points to.
-struct Plan {
-  std::string path;
-  std::string directory;
-  std::vector<std::string> words;
-  std::vector<std::string> variables;
-  std::vector<gid_t> groups;
-  std::vector<const char *> argv;
-  ChildPlan view = {};
-};
 
 struct Slot {
   // Shared memory, so that a plain fork can report too.
@@ -106,7 +96,7 @@ bool is_unshared(const Slot *slot) {
 
 // A child that failed keeps its slot until it is reaped, because the slot has the reason.
 bool has_failed(const Slot *slot) {
-  return __atomic_load_n(&slot->report->step, __ATOMIC_ACQUIRE) != kStepNone;
+  return __atomic_load_n(&slot->report->step, __ATOMIC_ACQUIRE) != kOpNone;
 }
 
 // Closes the connections and frees the slots that children have let go of; returns whether a connection is
@@ -217,7 +207,7 @@ void lay_out_task(Slot *slot, int connection) {
 }
 
 pid_t clone_child(Slot *slot) {
-  *slot->report = ChildReport{-1, 0, kStepNone, 0};
+  *slot->report = ChildReport{-1, 0, kOpNone, 0};
   const int sharing = spawner.plain_fork ? 0 : CLONE_VM | CLONE_FILES;
   const int flags = sharing | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
   // A signal that came to the child before it has reset them would run libuv's handler on our memory.
@@ -245,7 +235,7 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
     throw_system_error(env, ENOMEM, "mmap");
     return env.Undefined();
   }
-  slot->plan = *info[0].As<Napi::External<std::shared_ptr<Plan>>>().Data();
+  slot->plan = plan_of(info[0]);
   const int connection = info[1].As<Napi::Number>().Int32Value();
   slot->connection = slot->plan->view.has_listen_fd ? -1 : connection;
   lay_out_environment(slot, env, info[2]);
@@ -265,60 +255,9 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
   return Napi::Number::New(env, slot->pid);
 }
 
-// --- Plans ---
-
-std::vector<std::string> strings_of(const Napi::Array &array) {
-  std::vector<std::string> result;
-  for (uint32_t i = 0; i < array.Length(); ++i) result.push_back(array.Get(i).ToString());
-  return result;
-}
-
-void read_identity(const Napi::Value &value, Plan *plan) {
-  if (!value.IsObject()) return;
-  const auto identity = value.As<Napi::Object>();
-  const auto groups = identity.Get("groups").As<Napi::Array>();
-  for (uint32_t i = 0; i < groups.Length(); ++i)
-    plan->groups.push_back(groups.Get(i).ToNumber().Uint32Value());
-  plan->view.identity =
-      ChildIdentity{true, identity.Get("uid").ToNumber().Uint32Value(),
-                    identity.Get("gid").ToNumber().Uint32Value(), plan->groups.data(), plan->groups.size()};
-}
-
-// preparePlan({path, argv, environment: string[], identity | null, directory, umask, openFiles, stderrFd}) →
-// plan
-Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
-  const auto options = info[0].As<Napi::Object>();
-  auto plan = std::make_shared<Plan>();
-  plan->path = options.Get("path").ToString();
-  plan->directory = options.Get("directory").ToString();
-  plan->words = strings_of(options.Get("argv").As<Napi::Array>());
-  plan->variables = strings_of(options.Get("environment").As<Napi::Array>());
-  for (const std::string &word : plan->words) plan->argv.push_back(word.c_str());
-  plan->argv.push_back(nullptr);
-  read_identity(options.Get("identity"), plan.get());
-  plan->view.path = plan->path.c_str();
-  plan->view.umask = options.Get("umask").ToNumber().Uint32Value();
-  plan->view.open_files = static_cast<unsigned long>(options.Get("openFiles").ToNumber().Int64Value());
-  plan->view.stderr_fd = options.Get("stderrFd").ToNumber().Int32Value();
-  plan->view.has_listen_fd = options.Get("isWait").ToBoolean();
-  auto *held = new std::shared_ptr<Plan>(std::move(plan));
-  return Napi::External<std::shared_ptr<Plan>>::New(
-      info.Env(), held, [](Napi::Env, std::shared_ptr<Plan> *old) { delete old; });
-}
-
 // setPlainFork(on)
 void SetPlainFork(const Napi::CallbackInfo &info) {
   spawner.plain_fork = info[0].ToBoolean();
-}
-
-// The name of each ChildStep, by number.
-Napi::Array step_names(Napi::Env env) {
-  Napi::Array names = Napi::Array::New(env);
-  names.Set(0U, "none");
-#define X(name, text) names.Set(static_cast<uint32_t>(name), text);
-  STDIOD_STEPS(X)
-#undef X
-  return names;
 }
 
 }  // namespace
@@ -334,12 +273,10 @@ SpawnFailure settle_child(pid_t pid) {
     free_slot(slot);
     return failure;
   }
-  return SpawnFailure{kStepNone, 0};
+  return SpawnFailure{kOpNone, 0};
 }
 
 void init_spawn(Napi::Env env, Napi::Object exports) {
-  exports.Set("preparePlan", Napi::Function::New(env, PreparePlan));
   exports.Set("spawn", Napi::Function::New(env, Spawn));
   exports.Set("setPlainFork", Napi::Function::New(env, SetPlainFork));
-  exports.Set("stepNames", step_names(env));
 }

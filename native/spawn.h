@@ -5,7 +5,7 @@
 #include <sys/types.h>
 
 struct SpawnFailure {
-  // ChildStep; 0: the program was started.
+  // ChildOp; 0: the program was started.
   int step;
   int error;
 };

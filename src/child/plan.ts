@@ -2,8 +2,8 @@
  * What every child of a service will do, prepared once when the configuration is loaded: like a prepared statement. What has
  * placeholders is filled in for each child.
  */
-import { addon, type NativePlan, type PlanOptions } from '../native/addon';
-import type { Command, Service } from '../service/service';
+import { addon, type NativePlan, type PlanOptions, type Step } from '../native/addon';
+import type { Command, Identity, Service } from '../service/service';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
 import { FACT_NAMES } from './facts';
 
@@ -27,7 +27,14 @@ export interface Filled {
   readonly directory?: string;
 }
 
-/** Node raises its own soft limit on open files; a child gets what a login shell gets. */
+/** As the kernel numbers them: asm-generic/resource.h, linux/prctl.h. */
+const RLIMIT_NOFILE = 7;
+const [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [47, 4];
+
+/**
+ * Node raises its own soft limit on open files to the hard one, and programs that loop over every possible descriptor would suffer
+ * for it: a child gets what a login shell gets.
+ */
 const OPEN_FILES = 1024;
 const STDERR_IS_CONNECTION = -1;
 
@@ -47,13 +54,35 @@ export function planOf(service: Service, command: Command, nullFd: number): Plan
     environment: variablesOf(service)
       .filter(([, value]) => !hasPlaceholders(value))
       .map(([name, value]) => `${name}=${unescapeTemplate(value)}`),
-    identity: service.identity,
     directory: unescapeTemplate(service.directory),
-    umask: service.umask,
-    openFiles: OPEN_FILES,
+    steps: stepsOf(service),
     stderrFd: service.stderr === 'null' ? nullFd : STDERR_IS_CONNECTION,
     isWait: service.wait,
   };
+}
+
+/** What a child does to itself before it is the program, in this order. */
+export function stepsOf({ umask, identity }: Pick<Service, 'umask' | 'identity'>): Step[] {
+  return [
+    { op: 'setsid' },
+    { op: 'prlimit', args: [RLIMIT_NOFILE, OPEN_FILES] },
+    { op: 'umask', args: [umask] },
+    // A right that stdiod was given as an ambient capability (to bind low ports, say) is not the program's.
+    { op: 'prctl', args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] },
+    ...(identity === null ? [] : become(identity)),
+    // As the user, so that nobody is placed in a folder that is closed to them.
+    { op: 'chdir' },
+  ];
+}
+
+/** Groups, then gid, then uid: each needs the right that the next one gives up. */
+function become({ uid, gid, groups }: Identity): Step[] {
+  return [
+    { op: 'setgroups', list: groups },
+    { op: 'setresgid', args: [gid] },
+    { op: 'setresuid', args: [uid] },
+    { op: 'verify-ids', args: [uid, gid], list: groups },
+  ];
 }
 
 /** @param values called only when the plan has placeholders */

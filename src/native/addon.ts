@@ -1,6 +1,6 @@
 /**
  * The border: what the C++ addon offers, typed. The only file that loads the `.node`. A failed system call is
- * thrown as a SystemError (system-error.ts); nothing else is thrown.
+ * thrown as a SystemError (system-error.ts); a TypeError is an error of ours.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -84,16 +84,31 @@ export interface NativeIdentity {
   readonly groups: readonly number[];
 }
 
+/**
+ * One step of child set-up, by the name that stands in a `dropped` event. native/child.cc does them in the order of the list, after
+ * its descriptors and signals and before exec. `setgroups` and `verify-ids` list groups.
+ */
+export type Step =
+  | { readonly op: 'setsid' | 'chdir' }
+  | { readonly op: 'prlimit'; readonly args: readonly [resource: number, soft: number] }
+  | { readonly op: 'umask'; readonly args: readonly [mode: number] }
+  | { readonly op: 'prctl'; readonly args: readonly [option: number, argument: number] }
+  | { readonly op: 'setgroups'; readonly list: readonly number[] }
+  | { readonly op: 'setresgid' | 'setresuid'; readonly args: readonly [id: number] }
+  | {
+      readonly op: 'verify-ids';
+      readonly args: readonly [uid: number, gid: number];
+      readonly list: readonly number[];
+    };
+
 export interface PlanOptions {
   readonly path: string;
   readonly argv: readonly string[];
   /** `NAME=value`, without the facts of the connection. */
   readonly environment: readonly string[];
-  readonly identity: NativeIdentity | null;
+  /** Where `chdir` goes. */
   readonly directory: string;
-  readonly umask: number;
-  /** Soft limit on open files. */
-  readonly openFiles: number;
+  readonly steps: readonly Step[];
   /** What becomes fd 2; -1: the connection. */
   readonly stderrFd: number;
   /** The child gets the listening or datagram socket, also as fd 3, and it stays open here. */
@@ -120,6 +135,7 @@ export interface Addon {
   refuse(connection: Fd): void;
   /** epoll(7); `onReady(count)` tells how many places of `ready` are filled. */
   openPoller(ready: Int32Array, onReady: (count: number) => void): Poller;
+  /** @throws TypeError for a step that no child could do, or not without harm to us */
   preparePlan(options: PlanOptions): NativePlan;
   /**
    * clone(2). `facts` is `NAME=value` strings, each ended by NUL; `words` (likewise) and `directory` replace the plan's.

@@ -10,6 +10,7 @@ import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { stepsOf } from '../../src/child/plan';
 import {
   addon,
   REAP_FIELDS,
@@ -92,22 +93,24 @@ async function readAll(client: net.Socket): Promise<string> {
   return received;
 }
 
-function plan(argv: readonly string[], options: Partial<PlanOptions> = {}): NativePlan {
+/** `identity` and `umask` become the steps that stdiod makes of them. */
+type PlanWishes = Partial<PlanOptions> & { readonly identity?: NativeIdentity | null; readonly umask?: number };
+
+function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {
+  const { identity = null, umask = 0o22, ...options } = wishes;
   return addon.preparePlan({
     path: argv[0] ?? '',
     argv,
     environment: ['PATH=/usr/bin:/bin'],
-    identity: null,
     directory: '/',
-    umask: 0o22,
-    openFiles: 1024,
+    steps: stepsOf({ umask, identity: identity === null ? null : { user: '', ...identity } }),
     stderrFd: -1,
     isWait: false,
     ...options,
   });
 }
 
-function shell(script: string, options: Partial<PlanOptions> = {}): NativePlan {
+function shell(script: string, options: PlanWishes = {}): NativePlan {
   return plan(['/bin/sh', '-c', script], options);
 }
 

@@ -113,7 +113,9 @@ describe.each(WAYS)('a child made by $way', ({ isFork }) => {
       addon.setPlainFork(isFork);
       openReaper();
       const [, , hard] = /^Max open files +(\d+) +(\d+)/m.exec(fs.readFileSync('/proc/self/limits', 'utf8')) ?? [];
-      const { output } = await outputOf(shell('ulimit -Sn; ulimit -Hn', { openFiles: 333 }));
+      const { output } = await outputOf(
+        shell('ulimit -Sn; ulimit -Hn', { steps: [{ op: 'prlimit', args: [7, 333] }] }),
+      );
       return [output, hard];
     }, isFork);
     expect(output).toBe(`333\n${hard ?? ''}\n`);

@@ -87,9 +87,10 @@ const REFUSALS: [step: string, call: string, error: number][] = [
   ['close_range', 'close_range:error=EMFILE', EMFILE],
   ['dup3', 'dup3:error=EMFILE', EMFILE],
   ['close-rest', 'close_range:error=EMFILE:when=2', EMFILE],
-  ['setsid', 'setsid:error=EMFILE', EMFILE],
   ['rt_sigaction', 'rt_sigaction:error=EMFILE:when=2+', EMFILE],
+  ['setsid', 'setsid:error=EMFILE', EMFILE],
   ['prlimit', 'prlimit64:error=EMFILE', EMFILE],
+  ['umask', 'umask:error=EMFILE', EMFILE],
   ['prctl', 'prctl:error=EMFILE', EMFILE],
   ['setgroups', 'setgroups:error=EMFILE', EMFILE],
   ['setresgid', 'setresgid:error=EMFILE', EMFILE],
@@ -109,6 +110,31 @@ for (const [step, injection, error] of REFUSALS) {
 test('every step was made to fail', async () => {
   const names = await inFreshProcess(({ addon }) => addon.stepNames);
   expect(REFUSALS.map(([step]) => step)).toEqual(names.slice(1));
+});
+
+test.each<[object, string]>([
+  [{ op: 'reboot' }, 'reboot is no step that a plan may list'],
+  [{ op: 'none' }, 'none is no step that a plan may list'],
+  [{}, 'undefined is no step that a plan may list'],
+  [{ op: 'dup3' }, 'dup3 is no step that a plan may list'],
+  [{ op: 'rt_sigprocmask' }, 'rt_sigprocmask is no step that a plan may list'],
+  [{ op: 'execve' }, 'execve is no step that a plan may list'],
+  [{ op: 'umask' }, 'umask needs another number of arguments'],
+  [{ op: 'umask', args: [1, 2] }, 'umask needs another number of arguments'],
+  [{ op: 'setsid', args: [1] }, 'setsid needs another number of arguments'],
+  [{ op: 'prlimit', args: Array(1000).fill(0) }, 'prlimit needs another number of arguments'],
+  [{ op: 'umask', args: ['18'] }, 'umask needs whole numbers'],
+  [{ op: 'umask', args: [0.5] }, 'umask needs whole numbers'],
+  [{ op: 'umask', args: [2 ** 60] }, 'umask needs whole numbers'],
+  [{ op: 'umask', args: 18 }, 'umask needs whole numbers'],
+  [{ op: 'setgroups', list: [1, null] }, 'setgroups needs whole numbers'],
+  [{ op: 'prctl', args: [4, 1] }, 'prctl would change the memory that we share'],
+])('a plan with %j is refused before there is a child', async (step, message) => {
+  const failure = await inFreshProcess(
+    ({ plan, failureOf }, step) => failureOf(() => plan(['/bin/true'], { steps: [step as { op: 'chdir' }] })),
+    step,
+  );
+  expect(failure).toMatchObject({ message });
 });
 
 testWith(ROOT, tool('strace'))(

@@ -31,19 +31,39 @@ function planFor(fields: Partial<Service>, ...argv: string[]): Plan {
 }
 
 test('a plan says what the service says', () => {
-  const identity = { user: 'nobody', uid: 65534, gid: 65534, groups: [65534] };
   const command = { path: '/usr/bin/tr', argv: ['-tr', 'a-z', ''] };
-  expect(optionsOf({ identity, directory: '/srv', umask: 0o77 }, command)).toEqual({
+  expect(optionsOf({ directory: '/srv' }, command)).toEqual({
     path: '/usr/bin/tr',
     argv: ['-tr', 'a-z', ''],
     environment: ['PATH=/bin'],
-    identity,
     directory: '/srv',
-    umask: 0o77,
-    openFiles: 1024,
+    steps: expect.any(Array),
     stderrFd: -1,
     isWait: false,
   });
+});
+
+const OWN = [
+  { op: 'setsid' },
+  { op: 'prlimit', args: [7, 1024] },
+  { op: 'umask', args: [0o77] },
+  { op: 'prctl', args: [47, 4] },
+];
+
+test('a child has a session, limits and a mask of its own, and no right of ours, before it enters its folder', () => {
+  expect(optionsOf({ identity: null, umask: 0o77 }).steps).toEqual([...OWN, { op: 'chdir' }]);
+});
+
+test('a child that becomes somebody gives up groups, then gid, then uid, is asked who it is, and enters its folder as that user', () => {
+  const identity = { user: 'www', uid: 33, gid: 34, groups: [34, 35] };
+  expect(optionsOf({ identity, umask: 0o77 }).steps).toEqual([
+    ...OWN,
+    { op: 'setgroups', list: [34, 35] },
+    { op: 'setresgid', args: [34] },
+    { op: 'setresuid', args: [33] },
+    { op: 'verify-ids', args: [33, 34], list: [34, 35] },
+    { op: 'chdir' },
+  ]);
 });
 
 test('the plan of a wait service keeps the socket here', () => {

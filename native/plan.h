@@ -1,0 +1,25 @@
+// What every child of a service does, as the addon keeps it: prepared once, spawned for each connection.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "child.h"
+
+// Owns what `view` points to. Nothing of it changes any more: children read it while we go on.
+struct Plan {
+  std::string path;
+  std::string directory;
+  std::vector<std::string> words;
+  std::vector<std::string> variables;
+  std::vector<const char *> argv;
+  std::vector<std::vector<gid_t>> lists;
+  std::vector<ChildStep> steps;
+  ChildPlan view = {};
+};
+
+// Of what preparePlan returned.
+std::shared_ptr<Plan> plan_of(const Napi::Value &handle);
