@@ -62,6 +62,25 @@ struct KernelSigaction {
 };
 
 constexpr int kSignals = 64;
+// Without this flag x86-64 delivers no signal to a handler (SA_RESTORER; libc's header does not have it).
+constexpr unsigned long kRestorer = 0x04000000;
+
+constexpr unsigned long set_of(int number) {
+  return 1UL << number;
+}
+
+constexpr bool is_in(unsigned long set, int number) {
+  return number < kSignals && (set & set_of(number)) != 0;
+}
+
+// Those whose default is to write a core.
+constexpr unsigned long kCoreSignals = set_of(SIGQUIT) | set_of(SIGILL) | set_of(SIGTRAP) | set_of(SIGABRT) |
+                                       set_of(SIGBUS) | set_of(SIGFPE) | set_of(SIGSEGV) | set_of(SIGXCPU) |
+                                       set_of(SIGXFSZ) | set_of(SIGSYS);
+
+// As a shell tells the death by a signal.
+constexpr int kSignalled = 128;
+constexpr int kFailed = 127;
 constexpr unsigned kGroupBatch = 64;
 constexpr long kDiscard = 1 << 30;
 
@@ -75,13 +94,24 @@ long unshare_descriptors(const ChildTask *task) {
   return call(SYS_close_range, highest + 1, ~0U, CLOSE_RANGE_UNSHARE);
 }
 
-// Ignored signals survive exec (Node ignores SIGPIPE and SIGXFSZ), so each goes back to its default.
+[[noreturn]] void leave(int status) {
+  for (;;) call(SYS_exit_group, status);
+}
+
+// It does not return, so it needs no restorer either.
+[[noreturn]] void on_core_signal(int number) {
+  leave(kSignalled + number);
+}
+
+// Ignored signals survive exec (Node ignores SIGPIPE and SIGXFSZ), so each goes back to its default. Those
+// whose default is a core get there by exec, which undoes handlers: until then, kernels before 5.16 would end
+// every process that shares the memory to be written down, and that is stdiod itself.
 long default_signals() {
   for (int number = 1; number <= kSignals; ++number) {
     if (number == SIGKILL || number == SIGSTOP) continue;
     KernelSigaction action;
-    action.handler = SIG_DFL;
-    action.flags = 0;
+    action.handler = is_in(kCoreSignals, number) ? on_core_signal : SIG_DFL;
+    action.flags = kRestorer;
     action.restorer = nullptr;
     action.mask = 0;
     const long result = call(SYS_rt_sigaction, number, address(&action), 0, sizeof action.mask);
@@ -222,10 +252,6 @@ void end_connection(int fd) {
   call(SYS_recvfrom, fd, 0, kDiscard, MSG_TRUNC | MSG_DONTWAIT);
 }
 
-[[noreturn]] void leave() {
-  for (;;) call(SYS_exit_group, 127);
-}
-
 }  // namespace
 
 int child_main(void *argument) {
@@ -238,5 +264,5 @@ int child_main(void *argument) {
   if (!task->plan->has_listen_fd) end_connection(failed > kOpDescriptors ? 0 : task->connection);
   task->report->error = static_cast<int>(-error);
   __atomic_store_n(&task->report->step, static_cast<int>(failed), __ATOMIC_RELEASE);
-  leave();
+  leave(kFailed);
 }

@@ -166,3 +166,12 @@ testWith(ROOT, tool('strace'))(
     expect(seen).toMatchObject({ program: seen.node, isOurs: true, reply: 'still here' });
   },
 );
+
+testWith(ROOT, tool('strace'))('a signal that would write a core before exec ends the child without one', async () => {
+  const { status, signal } = await inFreshProcess(async (kit) => {
+    await kit.inject('chdir:signal=SIGQUIT');
+    kit.openReaper();
+    return kit.exitOf(kit.addon.spawn(kit.plan(['/bin/true']), kit.nullConnection(), ''));
+  });
+  expect({ status, signal }).toEqual({ status: 128 + 3, signal: 0 });
+});
