@@ -89,9 +89,7 @@ constexpr long kDiscard = 1 << 30;
 // Copies only the low part of the parent's descriptor table: its cost does not grow with what the parent
 // holds above.
 long unshare_descriptors(const ChildTask *task) {
-  const int stderr_fd = task->plan->stderr_fd;
-  const int highest = stderr_fd > task->connection ? stderr_fd : task->connection;
-  return call(SYS_close_range, highest + 1, ~0U, CLOSE_RANGE_UNSHARE);
+  return call(SYS_close_range, task->highest + 1, ~0U, CLOSE_RANGE_UNSHARE);
 }
 
 [[noreturn]] void leave(int status) {
@@ -120,14 +118,11 @@ long default_signals() {
   return 0;
 }
 
-// dup3 leaves the copies without close-on-exec; the parent promises that the connection is never 0, 1 or 2.
+// dup3 leaves the copies without close-on-exec.
 long connect_descriptors(const ChildTask *task) {
-  const int error_fd = task->plan->stderr_fd >= 0 ? task->plan->stderr_fd : task->connection;
-  const int source[4] = {task->connection, task->connection, error_fd, task->connection};
-  const int count = task->plan->has_listen_fd ? 4 : 3;
-  for (int fd = 0; fd < count; ++fd) {
-    const bool is_there = source[fd] == fd;
-    const long result = is_there ? call(SYS_fcntl, fd, F_SETFD, 0) : call(SYS_dup3, source[fd], fd, 0);
+  for (int fd = 0; fd < task->fd_count; ++fd) {
+    const int from = task->fds[fd];
+    const long result = from == fd ? call(SYS_fcntl, fd, F_SETFD, 0) : call(SYS_dup3, from, fd, 0);
     if (result < 0) return result;
   }
   return 0;
@@ -223,8 +218,7 @@ ChildOp detach(const ChildTask *task, long *error) {
   // Before the ids change: from then on the new user may stop it with SIGSTOP, and what it holds then, it may
   // hold for ever.
   if ((*error = connect_descriptors(task)) < 0) return kOpDescriptors;
-  const int first_unused = task->plan->has_listen_fd ? 4 : 3;
-  if ((*error = call(SYS_close_range, first_unused, ~0U, 0)) < 0) return kOpCloseRest;
+  if ((*error = call(SYS_close_range, task->fd_count, ~0U, 0)) < 0) return kOpCloseRest;
   *error = default_signals();
   return *error < 0 ? kOpSignals : kOpNone;
 }
@@ -261,7 +255,7 @@ int child_main(void *argument) {
   if (failed == kOpNone) failed = run_plan(task, &error);
   if (failed == kOpNone) failed = start_program(task, &error);
   // Once the descriptors are in their places 0 is the same socket, and its own number is closed.
-  if (!task->plan->has_listen_fd) end_connection(failed > kOpDescriptors ? 0 : task->connection);
+  if (!task->plan->is_lent) end_connection(failed > kOpDescriptors ? 0 : task->fds[0]);
   task->report->error = static_cast<int>(-error);
   __atomic_store_n(&task->report->step, static_cast<int>(failed), __ATOMIC_RELEASE);
   leave(kFailed);

@@ -49,10 +49,8 @@ struct ChildPlan {
   const char *path;
   const ChildStep *steps;
   size_t step_count;
-  // What becomes fd 2: -1 for the connection itself.
-  int stderr_fd;
-  // The socket is also fd 3, as LISTEN_FDS promises.
-  bool has_listen_fd;
+  // The socket stays ours too: it is not ended where the program could not be started.
+  bool is_lent;
 };
 
 // The part of a slot that parent, child and kernel all touch.
@@ -66,7 +64,9 @@ struct ChildReport {
   int error;
 };
 
-constexpr int kPidDigits = 10;
+constexpr size_t kPidDigits = 10;
+// The most descriptors that a child starts with: 0, 1, 2, and 3 as LISTEN_FDS promises.
+constexpr int kMostFds = 4;
 
 // What differs between the children of a plan.
 struct ChildTask {
@@ -77,8 +77,11 @@ struct ChildTask {
   // Where the child writes its own pid (the value of LISTEN_PID), with room for kPidDigits and a NUL; or
   // null.
   char *pid_text;
-  // The connection, or under `wait` the listening or datagram socket.
-  int connection;
+  // Ours that become 0, 1, 2, …; the first is the connection, or what is lent. None is below 3.
+  int fds[kMostFds];
+  int fd_count;
+  // The highest of them: the child copies the table up to here.
+  int highest;
   ChildReport *report;
 };
 

@@ -106,8 +106,8 @@ Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   for (const std::string &word : plan->words) plan->argv.push_back(word.c_str());
   plan->argv.push_back(nullptr);
   plan->view.path = plan->path.c_str();
-  plan->view.stderr_fd = options.Get("stderrFd").ToNumber().Int32Value();
-  plan->view.has_listen_fd = options.Get("isWait").ToBoolean();
+  plan->stderr_fd = options.Get("stderrFd").ToNumber().Int32Value();
+  plan->view.is_lent = options.Get("isWait").ToBoolean();
   auto *held = new Handle(std::move(plan));
   return Napi::External<Handle>::New(info.Env(), held, [](Napi::Env, Handle *old) { delete old; });
 }

@@ -14,13 +14,14 @@
 #include "plan.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,10 +43,11 @@ struct Slot {
   // Kept until the slot is free: a reload may drop the plan while the child still reads it.
   std::shared_ptr<Plan> plan;
   std::string facts;
+  std::string listen_pid;
   std::vector<const char *> envp;
   pid_t pid;
-  // Our copy, -1 once it is closed; -1 from the start when it stays ours (a socket that is handed over under
-  // `wait`).
+  // Our copy of what the child was given, -1 once it is closed. Of what is lent a copy is made for the child:
+  // whoever lends it may close theirs at any time, even before the child has a table of its own.
   int connection;
 };
 
@@ -169,18 +171,16 @@ void split(std::string *text, std::vector<const char *> *words) {
   }
 }
 
-// With the NUL that ends the variable before it: the text may also stand within another one's value.
-const std::string kListenPid("\0LISTEN_PID=", 12);
-
-char *find_pid_text(std::string *facts) {
-  const size_t at = facts->find(kListenPid);
-  return at == std::string::npos ? nullptr : &(*facts)[at + kListenPid.size()];
-}
+const std::string kListenPid = "LISTEN_PID=";
 
 // Facts of the connection first (`A=1\0B=2\0`, copied into the slot), then the plan's own variables.
 void lay_out_environment(Slot *slot, Napi::Env env, napi_value facts) {
   copy_text(env, facts, &slot->facts);
   split(&slot->facts, &slot->envp);
+  if (slot->plan->view.is_lent) {
+    slot->listen_pid = kListenPid + std::string(kPidDigits, '0');
+    slot->envp.push_back(slot->listen_pid.c_str());
+  }
   for (const std::string &variable : slot->plan->variables) slot->envp.push_back(variable.c_str());
   slot->envp.push_back(nullptr);
 }
@@ -195,14 +195,21 @@ void lay_out_words(Slot *slot, Napi::Env env, const Napi::Value &words, const Na
   copy_text(env, directory, &slot->directory);
 }
 
-void lay_out_task(Slot *slot, int connection) {
+void lay_out_descriptors(Slot *slot) {
+  const int own = slot->connection, error_fd = slot->plan->stderr_fd;
+  slot->task.fds[0] = slot->task.fds[1] = slot->task.fds[3] = own;
+  slot->task.fds[2] = error_fd >= 0 ? error_fd : own;
+  slot->task.fd_count = slot->plan->view.is_lent ? 4 : 3;
+  slot->task.highest = std::max(own, error_fd);
+}
+
+void lay_out_task(Slot *slot) {
   const bool is_own = !slot->argv.empty();
   slot->task.plan = &slot->plan->view;
   slot->task.argv = is_own ? slot->argv.data() : slot->plan->argv.data();
   slot->task.directory = is_own ? slot->directory.c_str() : slot->plan->directory.c_str();
   slot->task.envp = slot->envp.data();
-  slot->task.pid_text = slot->plan->view.has_listen_fd ? find_pid_text(&slot->facts) : nullptr;
-  slot->task.connection = connection;
+  slot->task.pid_text = slot->plan->view.is_lent ? &slot->listen_pid[kListenPid.size()] : nullptr;
   slot->task.report = slot->report;
 }
 
@@ -226,27 +233,38 @@ void remember(pid_t pid) {
   recent_children[next++ % kRecent] = RecentChild{pid, 0};
 }
 
-// spawn(plan, connection, facts) → pid. Takes the connection on success; after a throw it is still the
-// caller's.
+// Gives the slot back; the connection is still the caller's.
+void give_up(Napi::Env env, Slot *slot, const char *syscall) {
+  const int error = errno;
+  if (!slot->plan->view.is_lent) slot->connection = -1;
+  free_slot(slot);
+  throw_system_error(env, error, syscall);
+}
+
+// spawn(plan, {fd, facts, words?, directory?}) → pid. Takes the descriptor on success, unless the plan is for
+// `wait`; after a throw it is still the caller's.
 Napi::Value Spawn(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
+  const auto start = info[1].As<Napi::Object>();
   Slot *slot = take_slot();
   if (slot == nullptr) {
     throw_system_error(env, ENOMEM, "mmap");
     return env.Undefined();
   }
   slot->plan = plan_of(info[0]);
-  const int connection = info[1].As<Napi::Number>().Int32Value();
-  slot->connection = slot->plan->view.has_listen_fd ? -1 : connection;
-  lay_out_environment(slot, env, info[2]);
-  lay_out_words(slot, env, info[3], info[4]);
-  lay_out_task(slot, connection);
+  const int fd = start.Get("fd").As<Napi::Number>().Int32Value();
+  slot->connection = slot->plan->view.is_lent ? fcntl(fd, F_DUPFD_CLOEXEC, kMostFds) : fd;
+  if (slot->connection < 0) {
+    give_up(env, slot, "fcntl");
+    return env.Undefined();
+  }
+  lay_out_environment(slot, env, start.Get("facts"));
+  lay_out_words(slot, env, start.Get("words"), start.Get("directory"));
+  lay_out_descriptors(slot);
+  lay_out_task(slot);
   slot->pid = clone_child(slot);
   if (slot->pid < 0) {
-    const int error = errno;
-    slot->connection = -1;
-    free_slot(slot);
-    throw_system_error(env, error, "clone");
+    give_up(env, slot, "clone");
     return env.Undefined();
   }
   spawner.busy.push_back(slot);

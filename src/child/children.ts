@@ -73,8 +73,8 @@ export class Children<Owner> {
   }
 
   /** Takes the descriptor unless it throws or the plan is for `wait`. @throws SystemError of clone */
-  spawn(plan: Plan, fd: Fd, { facts, words, directory }: Filled, about: Omit<Child<Owner>, 'pid'>): Child<Owner> {
-    const pid = addon.spawn(plan.native, fd, facts, words, directory);
+  spawn(plan: Plan, fd: Fd, filled: Filled, about: Omit<Child<Owner>, 'pid'>): Child<Owner> {
+    const pid = addon.spawn(plan.native, { fd, ...filled });
     const { owner, connection, peer, startedMs, onEnd } = about;
     const child = { pid, owner, connection, peer, startedMs, onEnd };
     this.#byPid.add(pid, child);

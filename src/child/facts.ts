@@ -7,6 +7,9 @@ import type { SocketAddress } from '../service/address';
 import type { LocalEnd, Peer, UnixPeer } from '../service/peer';
 import type { PlaceholderValues } from '../service/template';
 
+/** Nobody but the child knows its pid before it runs: it tells this one itself (native/child.cc). */
+const LISTEN_PID = 'LISTEN_PID';
+
 const NAMES = [
   'PROTO',
   'TCPREMOTEIP',
@@ -24,14 +27,13 @@ const NAMES = [
   'REMOTE_PORT',
   'REMOTE_HOST',
   'LISTEN_FDS',
-  'LISTEN_PID',
   'LISTEN_FDNAMES',
   'STDIOD_SERVICE',
   'STDIOD_CONNECTION',
 ] as const;
 
 /** A service cannot set these. */
-export const FACT_NAMES: ReadonlySet<string> = new Set(NAMES);
+export const FACT_NAMES: ReadonlySet<string> = new Set([...NAMES, LISTEN_PID]);
 
 /** Who is who: the names of the service and of the connection. */
 export interface ConnectionNames {
@@ -66,11 +68,8 @@ const NOBODY_KNOWN = { pid: 0, uid: 0, gid: 0 };
 
 /** For the child of a `wait` service, which has no single peer. */
 export function handoverFacts(local: SocketAddress, names: ConnectionNames): string {
-  return `${localFacts(local)}LISTEN_FDS=1\0LISTEN_PID=${PID_ROOM}\0LISTEN_FDNAMES=${names.service}\0${ownFacts(names)}`;
+  return `${localFacts(local)}LISTEN_FDS=1\0LISTEN_FDNAMES=${names.service}\0${ownFacts(names)}`;
 }
-
-/** The child writes its own pid here (native/child.cc). */
-const PID_ROOM = '0000000000';
 
 function localFacts(local: SocketAddress): string {
   if (local.family === 'unix') return `PROTO=UNIX\0UNIXLOCALPATH=${local.path}\0`;

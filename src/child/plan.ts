@@ -2,7 +2,7 @@
  * What every child of a service will do, prepared once when the configuration is loaded: like a prepared statement. What has
  * placeholders is filled in for each child.
  */
-import { addon, type NativePlan, type PlanOptions, type Step } from '../native/addon';
+import { addon, type NativePlan, type PlanOptions, type Start, type Step } from '../native/addon';
 import type { Command, Identity, Service } from '../service/service';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
 import { FACT_NAMES } from './facts';
@@ -20,12 +20,8 @@ interface Varying {
   readonly variables: readonly (readonly [name: string, value: string])[];
 }
 
-/** What one child needs beyond the native plan, in the form of addon.spawn. */
-export interface Filled {
-  readonly facts: string;
-  readonly words?: string;
-  readonly directory?: string;
-}
+/** What one child needs beyond the native plan and its descriptor. */
+export type Filled = Omit<Start, 'fd'>;
 
 /** As the kernel numbers them: asm-generic/resource.h, linux/prctl.h. */
 const RLIMIT_NOFILE = 7;

@@ -111,8 +111,19 @@ export interface PlanOptions {
   readonly steps: readonly Step[];
   /** What becomes fd 2; -1: the connection. */
   readonly stderrFd: number;
-  /** The child gets the listening or datagram socket, also as fd 3, and it stays open here. */
+  /** The child is lent the listening or datagram socket, also as fd 3 and with LISTEN_PID in its environment. */
   readonly isWait: boolean;
+}
+
+/** What differs between the children of a plan. */
+export interface Start {
+  /** The connection, or what is lent. */
+  readonly fd: Fd;
+  /** `NAME=value` strings, each ended by NUL. */
+  readonly facts: string;
+  /** These replace the plan's; words are each ended by NUL. */
+  readonly words?: string;
+  readonly directory?: string;
 }
 
 /** The numbers of one record that `reap` writes. */
@@ -137,11 +148,8 @@ export interface Addon {
   openPoller(ready: Int32Array, onReady: (count: number) => void): Poller;
   /** @throws TypeError for a step that no child could do, or not without harm to us */
   preparePlan(options: PlanOptions): NativePlan;
-  /**
-   * clone(2). `facts` is `NAME=value` strings, each ended by NUL; `words` (likewise) and `directory` replace the plan's.
-   * Takes the connection unless it throws or the plan is for `wait`.
-   */
-  spawn(plan: NativePlan, connection: Fd, facts: string, words?: string, directory?: string): Pid;
+  /** clone(2). Takes the descriptor unless it throws or the plan is for `wait`: then the child gets one of its own. */
+  spawn(plan: NativePlan, start: Start): Pid;
   setPlainFork(isPlain: boolean): void;
   /** The name of each step of child set-up, by the number in a reap record. */
   readonly stepNames: readonly string[];

@@ -78,7 +78,7 @@ tell(client.recv(100), client.recv(100))`;
     const client = borrower(script);
     openReaper();
     const answer = client(bind(internet('datagram')).fd);
-    addon.spawn(plan(['/bin/cat']), (await accept(fd)).fd, '');
+    addon.spawn(plan(['/bin/cat']), { fd: (await accept(fd)).fd, facts: '' });
     return (await answer).told;
   });
   expect(answer).toBe("b'one' b'three'\n");

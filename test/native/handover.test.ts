@@ -27,7 +27,7 @@ open(sys.argv[1], 'w').write(f'{links} {[os.get_blocking(fd) for fd in range(4)]
       const { fd } = listen();
       const inode = fs.readlinkSync(`/proc/self/fd/${fd}`);
       addon.setBlocking(fd, true);
-      await exitOf(addon.spawn(prepared, fd, ''));
+      await exitOf(addon.spawn(prepared, { fd, facts: '' }));
       return { told: fs.readFileSync(file, 'utf8'), inode };
     }, isFork);
     const links = ['0', '1', '2', '3'].map((fd) => `('${fd}', '${inode}')`).join(', ');
@@ -49,23 +49,33 @@ open(sys.argv[1], 'w').write(f'{links} {[os.get_blocking(fd) for fd in range(4)]
       addon.setPlainFork(isFork);
       const ask = borrower(`tell(os.getpid(), [os.environ['LISTEN_' + name] for name in ('FDS', 'PID', 'FDNAMES')])`);
       openReaper();
-      const { told, exit } = await ask(listen().fd, 'LISTEN_FDS=1\0LISTEN_PID=0000000000\0LISTEN_FDNAMES=echo\0');
+      const { told, exit } = await ask(listen().fd, 'LISTEN_FDS=1\0LISTEN_FDNAMES=echo\0');
       return { told, pid: String(exit.pid) };
     }, isFork);
     expect(told).toBe(`${pid} ['1', '${pid}', 'echo']\n`);
   });
 
-  testWith(PYTHON)('is told it in the variable of that name, whatever stands in others', async () => {
-    const { told, pid } = await inFreshProcess(async ({ addon, listen, borrower, openReaper }, isFork) => {
-      addon.setPlainFork(isFork);
-      const ask = borrower(`tell(*[os.environ[name] for name in ('UNIXLOCALPATH', 'LISTEN_PID', 'AFTER')])`);
-      openReaper();
-      const facts = 'UNIXLOCALPATH=/run/LISTEN_PID=1\0LISTEN_PID=0000000000\0AFTER=after\0';
-      const { told, exit } = await ask(listen().fd, facts);
-      return { told, pid: exit.pid };
-    }, isFork);
-    expect(told).toBe(`/run/LISTEN_PID=1 ${pid} after\n`);
-  });
+  testWith(PYTHON, tool('strace'))(
+    'gets that very socket, though we close it at once and its number is used again',
+    async () => {
+      const seen = await inFreshProcess(async ({ addon, listen, borrower, openReaper, ...kit }, isFork) => {
+        addon.setPlainFork(isFork);
+        const ask = borrower(`tell(s.getsockname()[1])`);
+        await kit.inject('close_range:delay_enter=100000');
+        openReaper();
+        const before = kit.openFds();
+        const lent = listen();
+        const answer = ask(lent.fd);
+        addon.close(lent.fd);
+        const next = listen();
+        const { told } = await answer;
+        addon.close(next.fd);
+        await kit.until(() => kit.openFds().length === before.length);
+        return { told, port: lent.port, isSameNumber: next.fd === lent.fd, left: kit.openFds(), before };
+      }, isFork);
+      expect(seen).toMatchObject({ told: `${seen.port}\n`, isSameNumber: true, left: seen.before });
+    },
+  );
 
   testWith(PYTHON)('serves a client of the queue, and our descriptor listens on when it is gone', async () => {
     const seen = await inFreshProcess(async (kit, isFork) => {
@@ -97,7 +107,9 @@ connection.sendall(b'served')`;
           openReaper();
           const { fd, port } = listen();
           const early = await connect(port);
-          const { status } = await exitOf(addon.spawn(plan(['/bin/cat'], { isWait: true, ...fault }), fd, ''));
+          const { status } = await exitOf(
+            addon.spawn(plan(['/bin/cat'], { isWait: true, ...fault }), { fd, facts: '' }),
+          );
           const first = (await accept(fd)).peerPort === early.localPort;
           const late = await connect(port);
           return { status, queued: first, next: (await accept(fd)).peerPort === late.localPort };
@@ -108,6 +120,19 @@ connection.sendall(b'served')`;
     },
   );
 
+  test('is not made when there is no descriptor for it, and the socket is still ours', async () => {
+    const seen = await inFreshProcess((kit, isFork) => {
+      kit.addon.setPlainFork(isFork);
+      const { fd } = kit.listen();
+      const prepared = kit.plan(['/bin/cat'], { isWait: true });
+      const taken = kit.takeEveryFd();
+      const failure = kit.failureOf(() => kit.addon.spawn(prepared, { fd, facts: '' }));
+      for (const each of taken) kit.addon.close(each);
+      return { failure, isUsable: kit.addon.isUsable(fd, false) };
+    }, isFork);
+    expect(seen).toMatchObject({ failure: { code: 'EMFILE', syscall: 'fcntl' }, isUsable: true });
+  });
+
   test('that could not be started leaves the datagrams in the queue', async () => {
     const peers = await inFreshProcess(async (kit, isFork) => {
       const { addon, bind, internet, sendDatagrams, plan, openReaper, exitOf, until } = kit;
@@ -117,7 +142,7 @@ connection.sendall(b'served')`;
       const from = await sendDatagrams(port, 'unread');
       const before = await until(() => addon.headOf(fd));
       const prepared = plan(['/no/such/program'], { isWait: true });
-      await exitOf(addon.spawn(prepared, fd, ''));
+      await exitOf(addon.spawn(prepared, { fd, facts: '' }));
       return [before.peerPort, addon.headOf(fd)?.peerPort, from];
     }, isFork);
     expect(new Set(peers).size).toBe(1);
@@ -131,7 +156,12 @@ describe('words and folder of one child', () => {
       const { client, socket } = await connection();
       const words = ['sh', '-c', 'printf "%s|" "$0" "$@"; pwd', '', '', 'two words', ''];
       const prepared = plan(['sh', '-c', 'echo the plan'], { path: '/bin/sh', directory: '/etc' });
-      addon.spawn(prepared, socket.fd, '', words.map((word) => `${word}\0`).join(''), '/usr');
+      addon.spawn(prepared, {
+        fd: socket.fd,
+        facts: '',
+        words: words.map((word) => `${word}\0`).join(''),
+        directory: '/usr',
+      });
       return readAll(client);
     });
     expect(output).toBe('||two words||/usr\n');
@@ -142,7 +172,7 @@ describe('words and folder of one child', () => {
       openReaper();
       const prepared = plan(['sh', '-c', 'echo "plan $(pwd)"'], { path: '/bin/sh', directory: '/etc' });
       const { client, socket } = await connection();
-      addon.spawn(prepared, socket.fd, '', 'sh\0-c\0echo "own $(pwd)"\0', '/usr');
+      addon.spawn(prepared, { fd: socket.fd, facts: '', words: 'sh\0-c\0echo "own $(pwd)"\0', directory: '/usr' });
       return [await readAll(client), (await outputOf(prepared)).output];
     });
     expect(outputs).toEqual(['own /usr\n', 'plan /etc\n']);
@@ -156,7 +186,12 @@ describe('words and folder of one child', () => {
       const pairs = await Promise.all(numbers.map(() => connection()));
       const outputs = pairs.map(({ client }) => readAll(client));
       for (const [index, { socket }] of pairs.entries()) {
-        addon.spawn(prepared, socket.fd, `FACT=${index}\0`, `sh\0-c\0echo "$0 $FACT"\0${index}\0`, '/');
+        addon.spawn(prepared, {
+          fd: socket.fd,
+          facts: `FACT=${index}\0`,
+          words: `sh\0-c\0echo "$0 $FACT"\0${index}\0`,
+          directory: '/',
+        });
       }
       return Promise.all(outputs);
     });
@@ -309,7 +344,7 @@ describe('a line', () => {
       const { client, socket } = await connection();
       client.end('echo\r\nfirst line\nsecond line\n');
       const line = await until(() => addon.readLine(socket.fd, 256));
-      addon.spawn(plan(['/bin/cat']), socket.fd, '');
+      addon.spawn(plan(['/bin/cat']), { fd: socket.fd, facts: '' });
       return { line, rest: await readAll(client) };
     });
     expect(seen).toEqual({ line: { text: 'echo\r\n', isEnd: true }, rest: 'first line\nsecond line\n' });

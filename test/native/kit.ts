@@ -142,7 +142,7 @@ function exitOf(pid: number): Promise<Exit> {
 /** The connection is a socket with its client: what the child writes is what the client reads. */
 async function outputOf(prepared: NativePlan, facts = ''): Promise<{ output: string; exit: Exit }> {
   const { client, socket } = await connection();
-  const pid = addon.spawn(prepared, socket.fd, facts);
+  const pid = addon.spawn(prepared, { fd: socket.fd, facts });
   const output = await readAll(client);
   client.destroy();
   return { output, exit: await exitOf(pid) };
@@ -312,7 +312,7 @@ function borrower(script: string, ...words: string[]): (socket: Fd, facts?: stri
   const argv = [python(), '-c', `${PRELUDE}${script}`, told, ...words];
   const prepared = plan(argv, { isWait: true, stderrFd: fs.openSync(complaint, 'a') });
   return async (socket, facts = '') => {
-    const exit = await exitOf(addon.spawn(prepared, socket, facts));
+    const exit = await exitOf(addon.spawn(prepared, { fd: socket, facts }));
     if (exit.status !== 0) throw new Error(`${exit.step} ${exit.status} ${fs.readFileSync(complaint, 'utf8')}`);
     return { exit, told: fs.readFileSync(told, 'utf8') };
   };

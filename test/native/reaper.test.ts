@@ -9,7 +9,7 @@ test('all 256 exit statuses', async () => {
     openReaper();
     const prepared = shell('exit $STATUS');
     const all = Array.from({ length: 256 }, (_, status) => status);
-    const pids = all.map((status) => addon.spawn(prepared, nullConnection(), `STATUS=${status}\0`));
+    const pids = all.map((status) => addon.spawn(prepared, { fd: nullConnection(), facts: `STATUS=${status}\0` }));
     const exits = await Promise.all(pids.map(exitOf));
     return exits.map(({ status, signal, step }) => (signal === 0 && step === 'none' ? status : 'wrong'));
   });
@@ -23,7 +23,7 @@ test('all signals that end a process', async () => {
       Array.from({ length: last - first + 1 }, (_, at) => first + at);
     const sent = [...range(1, 16), ...range(24, 27), 29, 30, 31, ...range(34, 64)];
     const prepared = shell('ulimit -c 0; kill -$SIGNAL $$');
-    const pids = sent.map((signal) => addon.spawn(prepared, nullConnection(), `SIGNAL=${signal}\0`));
+    const pids = sent.map((signal) => addon.spawn(prepared, { fd: nullConnection(), facts: `SIGNAL=${signal}\0` }));
     const exits = await Promise.all(pids.map(exitOf));
     return [sent, exits.map(({ status, signal, step }) => (status === -1 && step === 'none' ? signal : 'wrong'))];
   });
@@ -34,7 +34,8 @@ test('the CPU time and the peak memory of the child', async () => {
   const { busy, idle, large } = await inFreshProcess(async ({ addon, plan, shell, nullConnection, exitOf, ...kit }) => {
     const python = kit.python();
     kit.openReaper();
-    const run = (prepared: ReturnType<typeof plan>) => exitOf(addon.spawn(prepared, nullConnection(), ''));
+    const run = (prepared: ReturnType<typeof plan>) =>
+      exitOf(addon.spawn(prepared, { fd: nullConnection(), facts: '' }));
     return {
       busy: await run(shell('i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done')),
       idle: await run(shell('exit 0')),
@@ -54,7 +55,7 @@ test('200 children that end at one moment, whose signals are merged', async () =
     const clients = [];
     for (let count = 0; count < 200; count += 1) {
       const { client, socket } = await connection();
-      addon.spawn(shell('read line; exit 3'), socket.fd, '');
+      addon.spawn(shell('read line; exit 3'), { fd: socket.fd, facts: '' });
       clients.push(client);
     }
     for (const client of clients) client.end();
@@ -67,7 +68,7 @@ test('200 children that end at one moment, whose signals are merged', async () =
 test('of 100 children that nothing announced the last are found at once, the others by the walk over everyone', async () => {
   const { recent, walked } = await inFreshProcess(async ({ addon, plan, nullConnection, until, isZombie, reap }) => {
     const prepared = plan(['/bin/true']);
-    const pids = Array.from({ length: 100 }, () => addon.spawn(prepared, nullConnection(), ''));
+    const pids = Array.from({ length: 100 }, () => addon.spawn(prepared, { fd: nullConnection(), facts: '' }));
     await until(() => pids.every(isZombie));
     addon.openReaper(() => undefined);
     return { recent: reap(false), walked: reap(true) };
@@ -82,7 +83,7 @@ test('children that were announced are collected without a walk, one record each
     addon.openReaper(() => undefined);
     const pids = [];
     for (let count = 0; count < 20; count += 1) {
-      const pid = addon.spawn(shell(`exit ${count}`), nullConnection(), '');
+      const pid = addon.spawn(shell(`exit ${count}`), { fd: nullConnection(), facts: '' });
       pids.push(pid);
       await kit.until(() => kit.isZombie(pid));
     }
@@ -97,7 +98,7 @@ test('a call with room for few records collects few, and the next call the rest'
   const counts = await inFreshProcess(async ({ addon, plan, nullConnection, until, isZombie }) => {
     addon.openReaper(() => undefined);
     for (let count = 0; count < 5; count += 1) {
-      const pid = addon.spawn(plan(['/bin/true']), nullConnection(), '');
+      const pid = addon.spawn(plan(['/bin/true']), { fd: nullConnection(), facts: '' });
       await until(() => isZombie(pid));
     }
     const records = new Float64Array(2 * 7);
@@ -115,7 +116,7 @@ test('more exits than the ring of announcements holds are all collected', async 
   const count = await inFreshProcess(async ({ addon, plan, nullConnection, until, isZombie, reap }) => {
     addon.openReaper(() => undefined);
     const prepared = plan(['/bin/true']);
-    const pids = Array.from({ length: 1500 }, () => addon.spawn(prepared, nullConnection(), ''));
+    const pids = Array.from({ length: 1500 }, () => addon.spawn(prepared, { fd: nullConnection(), facts: '' }));
     await until(() => pids.every(isZombie));
     return reap(false) + reap(true);
   });
@@ -125,7 +126,7 @@ test('more exits than the ring of announcements holds are all collected', async 
 test('a stopped child is no exit', async () => {
   const seen = await inFreshProcess(async ({ addon, shell, nullConnection, until, exits, exitOf, stateOf, ...kit }) => {
     kit.openReaper();
-    const pid = addon.spawn(shell('kill -STOP $$; exit 5'), nullConnection(), '');
+    const pid = addon.spawn(shell('kill -STOP $$; exit 5'), { fd: nullConnection(), facts: '' });
     await until(() => stateOf(pid) === 'T');
     const whileStopped = exits.size + kit.reap(true);
     process.kill(pid, 'SIGCONT');
@@ -138,7 +139,7 @@ testWith(ROOT)('as PID 1, orphans that we inherit are collected too', async () =
   const statuses = await inFreshProcess(
     async ({ addon, shell, nullConnection, until, exits, openReaper }) => {
       openReaper();
-      addon.spawn(shell('(exit 7) & (exit 8) & exit 1'), nullConnection(), '');
+      addon.spawn(shell('(exit 7) & (exit 8) & exit 1'), { fd: nullConnection(), facts: '' });
       await until(() => exits.size === 3);
       return [...exits.values()].map(({ status }) => status).sort();
     },

@@ -22,7 +22,7 @@ test.each(WAYS)(
       for (let index = 0; index < count; index += 1) {
         const output = fs.openSync(file(index), 'w') as ReturnType<typeof kit.nullConnection>;
         const prepared = shell(`echo ${index} $FACT $VARIABLE`, { environment: [`VARIABLE=v${index}`] });
-        addon.spawn(prepared, output, `FACT=f${index}\0`);
+        addon.spawn(prepared, { fd: output, facts: `FACT=f${index}\0` });
         if (index % 50 === 0) globalThis.gc?.();
         if (index % 100 === 0) await new Promise(setImmediate);
       }
@@ -40,7 +40,8 @@ test.each(WAYS)('a slot is used again: 300 children ($way), one after the other,
     addon.setPlainFork(isFork);
     kit.openReaper();
     const prepared = plan(['/bin/true']);
-    for (let count = 0; count < 300; count += 1) await exitOf(addon.spawn(prepared, nullConnection(), ''));
+    for (let count = 0; count < 300; count += 1)
+      await exitOf(addon.spawn(prepared, { fd: nullConnection(), facts: '' }));
     return kit.slotCount();
   }, isFork);
   expect(slots).toBe(1);
@@ -53,7 +54,7 @@ test('a child that runs holds no slot: 100 live ones need no more than were in s
     const prepared = plan(['/bin/cat']);
     for (let count = 0; count < 100; count += 1) {
       const { client, socket } = await connection();
-      addon.spawn(prepared, socket.fd, '');
+      addon.spawn(prepared, { fd: socket.fd, facts: '' });
       client.write('x');
       await new Promise((resolve) => client.once('data', resolve));
       await until(() => !kit.openFds().includes(String(socket.fd)));
@@ -73,7 +74,7 @@ test('each of 200 children that fail keeps its own reason until it is reaped, be
     ];
     const pids = Array.from({ length: 600 }, (_, index) => {
       const prepared = plans[index % 3];
-      return prepared === undefined ? 0 : addon.spawn(prepared, nullConnection(), '');
+      return prepared === undefined ? 0 : addon.spawn(prepared, { fd: nullConnection(), facts: '' });
     });
     const seen = [new Set<string>(), new Set<string>(), new Set<string>()];
     for (const [index, pid] of pids.entries()) seen[index % 3]?.add((await exitOf(pid)).step);
@@ -89,7 +90,7 @@ test('a spawn costs no descriptor: as many are open after 500 children as before
       const prepared = [plan(['/bin/true']), plan(['/no/such/program'])];
       const before = openFds();
       for (let count = 0; count < 250; count += 1) {
-        for (const each of prepared) addon.spawn(each, nullConnection(), '');
+        for (const each of prepared) addon.spawn(each, { fd: nullConnection(), facts: '' });
       }
       await until(() => exits.size === 500);
       await until(() => openFds().length <= before.length);

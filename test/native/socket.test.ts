@@ -113,7 +113,7 @@ print(bool(s.getsockopt(6, socket.TCP_NODELAY)), bool(s.getsockopt(socket.SOL_SO
     addon.setListenerOptions(later.fd, { backlog: 16, extra: {}, ...options });
     const outputOver = async (listener: typeof born): Promise<string> => {
       const client = await connect(listener.port);
-      addon.spawn(python, (await accept(listener.fd)).fd, '');
+      addon.spawn(python, { fd: (await accept(listener.fd)).fd, facts: '' });
       return readAll(client);
     };
     return [await outputOver(born), await outputOver(later)];
@@ -240,7 +240,7 @@ testWith(ROOT)(
       await until(() => kit.unansweredSyns(port) > 0);
       const whileOn = { isConnected, waiting: 0 };
 
-      addon.spawn(shell('read line; echo "$line" to you'), (await accept(fd)).fd, '');
+      addon.spawn(shell('read line; echo "$line" to you'), { fd: (await accept(fd)).fd, facts: '' });
       early.write('hello\n');
       const reply = await readAll(early);
       whileOn.waiting = addon.hasWaiting(fd) ? 1 : 0;

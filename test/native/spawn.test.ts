@@ -23,7 +23,7 @@ describe.each(WAYS)('a child made by $way', ({ isFork }) => {
       const { client, socket } = await connection();
       const after = [nullConnection(), nullConnection()].length;
       const inode = fs.readlinkSync(`/proc/self/fd/${socket.fd}`);
-      const pid = addon.spawn(plan(['/bin/cat']), socket.fd, '');
+      const pid = addon.spawn(plan(['/bin/cat']), { fd: socket.fd, facts: '' });
       client.write('started');
       await new Promise((resolve) => client.once('data', resolve));
       const links = fs.readdirSync(`/proc/${pid}/fd`).map((fd) => [fd, fs.readlinkSync(`/proc/${pid}/fd/${fd}`)]);
@@ -157,7 +157,7 @@ describe.each(WAYS)('a child made by $way', ({ isFork }) => {
       await kit.outputOf(shell('exit 0'));
       const { client, socket } = await connection();
       const before = openFds().filter((fd) => fd !== String(socket.fd));
-      addon.spawn(shell('read line; echo "$line"'), socket.fd, '');
+      addon.spawn(shell('read line; echo "$line"'), { fd: socket.fd, facts: '' });
       await until(() => !openFds().includes(String(socket.fd)));
       const after = openFds();
       client.write('still here\n');
@@ -193,17 +193,17 @@ test('a spawn that the system refuses throws, and the connection is still ours f
     const prepared = shell('read line; echo "served $line"');
     const { soft } = kit.limits('Max processes');
     const raise = `read line; prlimit --pid ${process.pid} --nproc=${soft}: && echo raised`;
-    addon.spawn(shell(raise, { identity: kit.nobody() }), helper.socket.fd, '');
+    addon.spawn(shell(raise, { identity: kit.nobody() }), { fd: helper.socket.fd, facts: '' });
     kit.setLimit('nproc', 1);
     kit.becomeNobody();
     openReaper();
 
-    const failure = failureOf(() => addon.spawn(prepared, kept.socket.fd, ''));
+    const failure = failureOf(() => addon.spawn(prepared, { fd: kept.socket.fd, facts: '' }));
     const flags = flagsOf(kept.socket.fd);
 
     helper.client.write('\n');
     const raised = await readAll(helper.client);
-    addon.spawn(prepared, kept.socket.fd, '');
+    addon.spawn(prepared, { fd: kept.socket.fd, facts: '' });
     kept.client.write('at last\n');
     return { failure, flags, raised, reply: await readAll(kept.client) };
   });

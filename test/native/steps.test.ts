@@ -26,7 +26,7 @@ function fail(fault: Fault): Promise<unknown> {
     kit.openReaper();
     client.write('data that nobody will read');
     const end = readAll(client);
-    const pid = addon.spawn(plan([path], { path, ...rest }), socket.fd, '');
+    const pid = addon.spawn(plan([path], { path, ...rest }), { fd: socket.fd, facts: '' });
     const { status, signal, step, error } = await exitOf(pid);
     return { status, signal, step, error, received: await end };
   }, fault);
@@ -48,7 +48,7 @@ test('execve fails: a file that is no program', async () => {
     const path = `${temporaryFolder()}/empty`;
     fs.writeFileSync(path, '', { mode: 0o755 });
     kit.openReaper();
-    return kit.exitOf(addon.spawn(plan([path]), nullConnection(), ''));
+    return kit.exitOf(addon.spawn(plan([path]), { fd: nullConnection(), facts: '' }));
   });
   expect(exit).toMatchObject({ step: 'execve', error: ENOEXEC });
 });
@@ -61,7 +61,7 @@ testWith(ROOT)('chdir fails: a folder that is closed to the user, though not to 
   const exit = await inFreshProcess(async ({ addon, plan, temporaryFolder, nullConnection, ...kit }, identity) => {
     kit.openReaper();
     const options = { directory: temporaryFolder(), identity };
-    return kit.exitOf(addon.spawn(plan(['/bin/true'], options), nullConnection(), ''));
+    return kit.exitOf(addon.spawn(plan(['/bin/true'], options), { fd: nullConnection(), facts: '' }));
   }, NOBODY);
   expect(exit).toMatchObject({ step: 'chdir', error: EACCES });
 });
@@ -78,7 +78,7 @@ test('setgroups fails: nobody becomes somebody else without the right', async ()
     becomeNobody();
     kit.openReaper();
     const identity = { uid: 0, gid: 0, groups: [0] };
-    return kit.exitOf(addon.spawn(plan(['/bin/true'], { identity }), nullConnection(), ''));
+    return kit.exitOf(addon.spawn(plan(['/bin/true'], { identity }), { fd: nullConnection(), facts: '' }));
   });
   expect(exit).toMatchObject({ step: 'setgroups', error: EPERM });
 });
@@ -146,7 +146,7 @@ testWith(ROOT, tool('strace'))(
       const inode = fs.readlinkSync(`/proc/self/fd/${socket.fd}`);
       await kit.inject('setresuid:signal=SIGSTOP');
       kit.openReaper();
-      const pid = addon.spawn(plan(['/bin/cat'], { identity }), socket.fd, '');
+      const pid = addon.spawn(plan(['/bin/cat'], { identity }), { fd: socket.fd, facts: '' });
       await until(() => fs.readFileSync(`/proc/${pid}/status`, 'utf8').includes(`\nUid:\t${identity.uid}\t`));
       const held = fs.readdirSync(`/proc/${pid}/fd`).map((fd) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`));
       const program = fs.readlinkSync(`/proc/${pid}/exe`);
@@ -171,7 +171,7 @@ testWith(ROOT, tool('strace'))('a signal that would write a core before exec end
   const { status, signal } = await inFreshProcess(async (kit) => {
     await kit.inject('chdir:signal=SIGQUIT');
     kit.openReaper();
-    return kit.exitOf(kit.addon.spawn(kit.plan(['/bin/true']), kit.nullConnection(), ''));
+    return kit.exitOf(kit.addon.spawn(kit.plan(['/bin/true']), { fd: kit.nullConnection(), facts: '' }));
   });
   expect({ status, signal }).toEqual({ status: 128 + 3, signal: 0 });
 });

@@ -66,7 +66,12 @@ test('an exit is told once, with the child that it ends', () => {
 test('what a plan has filled in for the child goes to the addon with its descriptor', () => {
   jest.mocked(addon).spawn.mockReturnValueOnce(11 as Child<string>['pid']);
   children.spawn(PLAN, FD, { facts: 'A=1\0', words: 'cat\0', directory: '/srv' }, ABOUT);
-  expect(jest.mocked(addon).spawn).toHaveBeenLastCalledWith(PLAN.native, FD, 'A=1\0', 'cat\0', '/srv');
+  expect(jest.mocked(addon).spawn).toHaveBeenLastCalledWith(PLAN.native, {
+    fd: FD,
+    facts: 'A=1\0',
+    words: 'cat\0',
+    directory: '/srv',
+  });
 });
 
 test('who lent the child its socket is known by the child when it ends', () => {
