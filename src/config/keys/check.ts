@@ -2,11 +2,13 @@
  * Whether a map of a file is what the schema says, each problem reported at its place. Called by `load` for the top of each
  * file, for `defaults` and for each service.
  */
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Path } from '../report/path';
 import type { Problem } from '../report/problems';
 import type { Data } from '../yaml/tree';
-import { type Issue, explainFinding, findingsOf } from './explain';
+import { type Finding, type Issue, explainFinding, findingsOf } from './explain';
+import { remedyAt } from './remedies';
+import { schemaAt, unwrapped } from './schema-at';
 import { type MapKind, explainUnknownKey } from './unknown-key';
 
 /** Who knows the places of the map's values: the layers of a service, or one file. */
@@ -47,14 +49,14 @@ function reportIssue(issue: Issue, schema: z.ZodObject, data: Data, kind: MapKin
   for (const finding of findingsOf(issue)) {
     const { path, issue: inner } = finding;
     if (inner.code === 'unrecognized_keys') reportUnknownKeys(inner.keys, path, schema, kind, reporter);
-    else reportFinding(finding, valueAt(data, path), reporter);
+    else reportFinding(finding, schema, valueAt(data, path), reporter);
   }
 }
 
-function reportFinding(finding: ReturnType<typeof findingsOf>[number], value: unknown, reporter: Reporter): void {
+function reportFinding(finding: Finding, schema: z.ZodObject, value: unknown, reporter: Reporter): void {
   const { path, issue } = finding;
   if (reporter.isReported(path)) return;
-  const problem = explainFinding(finding, value, reporter.written(path));
+  const problem = explainFinding(finding, value, reporter.written(path), remedyAt(schema, path, value));
   if (issue.code === 'invalid_key') reporter.reportKey(path, problem);
   else reporter.report(path, problem);
 }
@@ -66,26 +68,18 @@ function reportUnknownKeys(
   kind: MapKind,
   reporter: Reporter,
 ): void {
-  const known = path.length === 0 ? Object.keys(schema.shape) : keysWithin(schema, path);
+  const known = keysAt(schema, path);
   for (const key of keys) {
     const problem = explainUnknownKey(key, path.length === 0 ? kind : 'other', known);
     reporter.reportKey([...path, key], problem);
   }
 }
 
-/** The keys that a map inside the map may have. */
-function keysWithin(schema: z.ZodObject, path: Path): string[] {
-  let inner: unknown = schema;
-  for (const step of path) inner = unwrapped((unwrapped(inner) as z.ZodObject).shape[step]);
-  return Object.keys((inner as Partial<z.ZodObject>).shape ?? {});
-}
-
-/** Without the wrappers that give a default or allow nothing; of a union the branch that is a map. */
-function unwrapped(schema: unknown): unknown {
-  let inner = schema;
-  while (typeof inner === 'object' && inner !== null && 'unwrap' in inner) inner = (inner as z.ZodOptional).unwrap();
-  if (typeof inner !== 'object' || inner === null || !('options' in inner)) return inner;
-  return (inner as z.ZodUnion).options.find((option) => 'shape' in option);
+/** The keys that the map at the path may have. */
+function keysAt(schema: z.ZodObject, path: Path): string[] {
+  const inner = unwrapped(schemaAt(schema, path)).at(-1);
+  const options = inner instanceof z.ZodUnion ? inner.options : [inner];
+  return options.flatMap((option) => (option instanceof z.ZodObject ? Object.keys(option.shape) : []));
 }
 
 function valueAt(data: Data, path: Path): unknown {

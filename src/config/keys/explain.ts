@@ -1,5 +1,5 @@
 /**
- * From an issue of the schema to a sentence for the operator. Pure; called by `check`.
+ * From an issue of the schema to a sentence for the operator. Pure.
  */
 import type { z } from 'zod';
 import { nearestWord } from '../../service/nearest';
@@ -28,12 +28,18 @@ export function findingsOf(issue: Issue, base: Path = []): Finding[] {
 /**
  * @param value what stands at the finding's path
  * @param written the same as the file writes it; empty when nothing is there
+ * @param remedy what the schema itself says to write there
  */
-export function explainFinding({ path, issue, expected }: Finding, value: unknown, written: string): Problem {
-  if (expected.length > 0) return explainKind(path, expected, value, written);
+export function explainFinding(
+  { issue, expected }: Finding,
+  value: unknown,
+  written: string,
+  remedy: string | null,
+): Problem {
+  if (expected.length > 0) return explainKind(expected, value, written, remedy);
   if (issue.code === 'invalid_key') return { message: issue.issues[0]?.message ?? issue.message, remedy: null };
   if (issue.code === 'too_big' || issue.code === 'too_small') return explainBound(issue, value);
-  return { message: complete(issue.message, value), remedy: remedyOf(path, value) };
+  return { message: complete(issue.message, value), remedy };
 }
 
 /** A wrong kind of value, as opposed to the right kind with a wrong value. */
@@ -59,7 +65,7 @@ function kindsOf(issue: Issue): string[] {
   return [];
 }
 
-function explainKind(path: Path, expected: readonly string[], value: unknown, written: string): Problem {
+function explainKind(expected: readonly string[], value: unknown, written: string, remedy: string | null): Problem {
   const message = `expected ${joinWords([...new Set(expected)])}, got ${written === '' ? 'nothing' : describe(value)}`;
   const nearest =
     typeof value === 'string'
@@ -69,7 +75,7 @@ function explainKind(path: Path, expected: readonly string[], value: unknown, wr
         )
       : undefined;
   if (nearest !== undefined) return { message: `${message}; did you mean "${nearest}"?`, remedy: null };
-  return { message, remedy: remedyOf(path, value) ?? remedyForKind(expected, value, written) };
+  return { message, remedy: remedy ?? remedyForKind(expected, value, written) };
 }
 
 function remedyForKind(expected: readonly string[], value: unknown, written: string): string | null {
@@ -110,22 +116,6 @@ function explainBound(issue: Bound, value: unknown): Problem {
 /** The schema's own messages: "not a duration" wants the value before it, "must not be empty" stands alone. */
 function complete(message: string, value: unknown): string {
   return /^(not|longer|shorter|larger) /.test(message) ? `${describe(value)} is ${message}` : message;
-}
-
-const DURATIONS: readonly string[] = ['stop_grace', 'user_timeout', 'defer_accept', 'idle', 'interval'];
-const SIZES: readonly string[] = ['receive_buffer', 'send_buffer'];
-
-/** Keys whose values people write in other ways. */
-function remedyOf(path: Path, value: unknown): string | null {
-  const key = path.at(-1);
-  if (DURATIONS.includes(String(key))) {
-    return typeof value === 'number' ? `write ${value}s` : 'write a number and ms, s, m, h or d: 500ms, 30s, 10m';
-  }
-  if (SIZES.includes(String(key))) return 'write bytes, or a number and K, M or G: 64K, 10M';
-  if (key === 'umask') return 'write the mode in quotes: "0022"';
-  if (key === 'mode') return 'write the mode in quotes: "0660"';
-  if (key === 'services' && Array.isArray(value)) return 'write each service as "NAME:" with its keys indented below';
-  return null;
 }
 
 function describe(value: unknown): string {

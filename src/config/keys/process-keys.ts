@@ -20,7 +20,7 @@ export const identityKeys = {
 
 export const processKeys = {
   directory: nonEmpty.default('/').describe('Its working directory.'),
-  umask: fileMode
+  umask: fileMode('0022')
     .default('0022')
     .describe('Permissions that it does not give to the files it creates; a quoted octal mode.'),
   env: z.record(variableName, text).default({}).describe('Variables to set, over those that every service gets.'),

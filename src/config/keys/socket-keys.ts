@@ -62,7 +62,7 @@ export const socketSchema = z.strictObject({
     .describe('`false`: a `tcp6` or `udp6` address takes IPv4 clients as well, as `::ffff:…` (IPV6_V6ONLY).'),
   receive_buffer: size.optional().describe('Size of the receive buffer (SO_RCVBUF).'),
   send_buffer: size.optional().describe('Size of the send buffer (SO_SNDBUF).'),
-  mode: fileMode.optional().describe('Unix sockets with a path: permissions; a quoted octal mode.'),
+  mode: fileMode('0660').optional().describe('Unix sockets with a path: permissions; a quoted octal mode.'),
   owner: account.optional().describe('Unix sockets with a path: the owner, a name or an id.'),
   group: account.optional().describe('Unix sockets with a path: the group, a name or an id.'),
 });

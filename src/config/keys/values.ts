@@ -1,9 +1,10 @@
 /**
- * The kinds of values that keys have.
+ * The kinds of values that keys have: what is right, and for those that people write in other ways what to write.
  */
 import { z } from 'zod';
 import { DURATION_PATTERN, LONGEST_DURATION_MS, parseDuration } from '../../service/duration';
 import { SIZE_PATTERN, parseSize } from '../../service/size';
+import { remedies } from './remedies';
 
 /** One word of argv or of the environment (MAX_ARG_STRLEN, execve(2)), its ending NUL included. */
 const LONGEST_WORD_BYTES = 131_072;
@@ -42,6 +43,10 @@ export const duration = z
   .regex(DURATION_PATTERN, { error: 'not a duration' })
   .refine((value) => (parseDuration(value) ?? 0) <= LONGEST_DURATION_MS, {
     error: 'longer than the longest duration, 24d',
+  })
+  .register(remedies, {
+    remedy: (value) =>
+      typeof value === 'number' ? `write ${value}s` : 'write a number and ms, s, m, h or d: 500ms, 30s, 10m',
   });
 
 /** The kernel counts these in seconds. */
@@ -54,13 +59,21 @@ export const wholeSeconds = duration
 
 export const someTime = duration.refine((value) => parseDuration(value) !== 0, { error: 'shorter than 1ms' });
 
-export const size = z.union([
-  z.int().min(1).max(LARGEST_BUFFER),
-  z
-    .string()
-    .regex(SIZE_PATTERN, { error: 'not a size' })
-    .refine((value) => (parseSize(value) ?? 1) >= 1, { error: 'not a size: at least 1' })
-    .refine((value) => (parseSize(value) ?? 0) <= LARGEST_BUFFER, { error: 'larger than the largest size, 1G' }),
-]);
+export const size = z
+  .union([
+    z.int().min(1).max(LARGEST_BUFFER),
+    z
+      .string()
+      .regex(SIZE_PATTERN, { error: 'not a size' })
+      .refine((value) => (parseSize(value) ?? 1) >= 1, { error: 'not a size: at least 1' })
+      .refine((value) => (parseSize(value) ?? 0) <= LARGEST_BUFFER, { error: 'larger than the largest size, 1G' }),
+  ])
+  .register(remedies, { remedy: () => 'write bytes, or a number and K, M or G: 64K, 10M' });
 
-export const fileMode = z.string().regex(/^0?[0-7]{1,3}$/, { error: 'not a mode of octal digits' });
+/** @param example what to write; YAML reads digits without quotes as a number */
+export function fileMode(example: string): z.ZodString {
+  return z
+    .string()
+    .regex(/^0?[0-7]{1,3}$/, { error: 'not a mode of octal digits' })
+    .register(remedies, { remedy: () => `write the mode in quotes: "${example}"` });
+}

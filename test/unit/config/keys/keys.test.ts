@@ -134,6 +134,8 @@ test.each([
   ['umask: "7777"', 'not a mode of octal digits'],
   ['env: [A=1]', 'expected a map, got a list'],
   ['env: {A: 1}', 'services.a.env.A: expected a string, got the number 1 (quote it: "1")'],
+  ['env: {idle: 5}', 'services.a.env.idle: expected a string, got the number 5 (quote it: "5")'],
+  ['env: {mode: 0644}', '(quote it: "0644")'],
   ['env: {1A: x}', 'services.a.env: not a name for a variable'],
   ['env: {A=B: x}', 'not a name for a variable'],
   ['env: {A: "x\\0y"}', 'a NUL character cannot be passed to a program'],
