@@ -1,7 +1,9 @@
 /**
  * Words of other super-servers, of systemd and of container tools, and what they are called here.
- * Asked by `unknown-key`, so that a file carried over from there says itself what to write.
+ * With them a file carried over from there says itself what to write.
  */
+import { SERVICE_KEYS } from './schema';
+import { socketSchema } from './socket-keys';
 
 /** Whose word it is, and what to do with it. */
 interface Foreign {
@@ -87,23 +89,6 @@ const OTHER: Readonly<Record<string, string>> = {
   gid: 'group',
   max_children: 'max_connections',
   max_clients: 'max_connections',
-  backlog: 'socket.backlog',
-  nodelay: 'socket.nodelay',
-  keepalive: 'socket.keepalive',
-  user_timeout: 'socket.user_timeout',
-  defer_accept: 'socket.defer_accept',
-  fastopen: 'socket.fastopen',
-  device: 'socket.device',
-  freebind: 'socket.freebind',
-  transparent: 'socket.transparent',
-  reuse_port: 'socket.reuse_port',
-  mark: 'socket.mark',
-  tos: 'socket.tos',
-  v6only: 'socket.v6only',
-  receive_buffer: 'socket.receive_buffer',
-  send_buffer: 'socket.send_buffer',
-  mode: 'socket.mode',
-  owner: 'socket.owner',
   internal: 'builtin',
   forward: 'redirect',
   proxy: 'redirect',
@@ -115,9 +100,10 @@ export function explainForeignKey(key: string): string | undefined {
   return foreign && `"${key}" is ${foreign.owner}'s word: ${foreign.advice}`;
 }
 
-/** Everyday words for our keys; they also stand in for their own misspellings. */
+/** Everyday words for our keys, and keys of `socket` that stand outside of it; they also stand in for their own misspellings. */
 export function everydayWords(): ReadonlyMap<string, string> {
-  return new Map(Object.entries(OTHER));
+  const ofSocket = Object.keys(socketSchema.shape).filter((key) => !SERVICE_KEYS.includes(key));
+  return new Map([...Object.entries(OTHER), ...ofSocket.map((key) => [key, `socket.${key}`] as const)]);
 }
 
 function find(key: string): Foreign | undefined {

@@ -16,9 +16,6 @@ export interface Layer {
   readonly data: Data;
 }
 
-/** Maps that are laid over each other key by key; everything else replaces what lies below. */
-const MERGED_KEYS: readonly string[] = ['env', 'socket'];
-
 export class Layers {
   constructor(
     readonly name: string,
@@ -42,7 +39,7 @@ export class Layers {
   merged(): Data {
     const result = Object.create(null) as Data;
     for (const { data } of [...this.layers].reverse()) {
-      for (const [key, value] of Object.entries(data)) result[key] = lay(key, value, result[key]);
+      for (const [key, value] of Object.entries(data)) result[key] = lay(value, result[key]);
     }
     return result;
   }
@@ -119,8 +116,9 @@ export function reporterFor(tree: Tree, base: Path, problems: Problems): Layers 
   return new Layers('', [{ tree, base, data: {} }], problems);
 }
 
-function lay(key: string, value: unknown, below: unknown): unknown {
-  if (!MERGED_KEYS.includes(key) || !isData(value) || !isData(below)) return value;
+/** Maps are laid over each other key by key; everything else replaces what lies below. */
+function lay(value: unknown, below: unknown): unknown {
+  if (!isData(value) || !isData(below)) return value;
   return Object.assign(Object.create(null), below, value) as Data;
 }
 
