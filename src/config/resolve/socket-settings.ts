@@ -5,7 +5,7 @@
 import type { SocketAddress } from '../../service/address';
 import { parseDuration } from '../../service/duration';
 import { formatListen } from '../../service/listen-text';
-import { type OptionScope, isInScope } from '../../service/option-scope';
+import { type OptionScope, isInScope } from '../../service/socket-options';
 import type { SocketOptions } from '../../service/service';
 import { parseSize } from '../../service/size';
 import type { Layers } from '../keys/layers';

@@ -1,5 +1,5 @@
 import type { SocketAddress } from '../../../src/service/address';
-import { type OptionScope, isInScope } from '../../../src/service/option-scope';
+import { type OptionScope, isInScope } from '../../../src/service/socket-options';
 
 const SCOPES: readonly OptionScope[] = ['any', 'connection', 'internet', 'tcp', 'unix-path'];
 
