@@ -1,6 +1,6 @@
 /**
  * The table of keys in docs/configuration.md, from the schema, so that the page cannot tell something else.
- * `node dist/src/config/keys/reference.js` writes it into the page; a unit test fails while the page is stale.
+ * `npm run docs` writes it into the page; a unit test fails while the page is stale.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
