@@ -30,7 +30,7 @@ export async function handOver(
   address: string,
   command: string[],
 ): Promise<{ port: number; ended: Promise<End> }> {
-  const script = join(project, 'test/unit/services/handover.py');
+  const script = join(project, 'test/services/handover.py');
   const child = spawn('python3', [script, kind, address, ...command], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true, // so that the command, which is a child of the script, can be ended with it

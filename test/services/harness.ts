@@ -49,7 +49,7 @@ export interface Host {
 
 /** Serves a command on a port of its own, one process for each connection. */
 export async function serve(command: string[], address = '127.0.0.1'): Promise<Host> {
-  const inetd = spawn('python3', [join(project, 'test/unit/services/inetd.py'), address, ...command], {
+  const inetd = spawn('python3', [join(project, 'test/services/inetd.py'), address, ...command], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [port] = (await once(createInterface(inetd.stdout), 'line')) as [string];
