@@ -211,7 +211,7 @@ describe('over TCP only', () => {
 
 describe('over UDP only', () => {
   it('a guest who is silent for too long has left', async () => {
-    const [one, two] = await enterTwo(await openRoom('udp', '--silent', '0.5'));
+    const [one, two] = await enterTwo(await openRoom('udp', '--silent', '3'));
     const sign = setInterval(() => void two.say(''), 100); // an empty datagram says that he is still there
     expect(await two.hear()).toBe('* guest1 has left');
     clearInterval(sign);

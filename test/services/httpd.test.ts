@@ -263,7 +263,7 @@ describe('a bad request', () => {
 describe('on a connection', () => {
   let host: Host;
   beforeAll(async () => {
-    host = await serve([...httpd, '1']);
+    host = await serve(httpd);
   });
   afterAll(() => host.stop());
 
@@ -306,27 +306,29 @@ describe('on a connection', () => {
   });
 
   it('sends 408 to a client that does not send its request in time', async () => {
-    const client = await open(host.port, 'GET / HTTP/1.0\r\n');
+    const hasty = await serve([...httpd, '1']);
+    const client = await open(hasty.port, 'GET / HTTP/1.0\r\n');
     expect(parse(await buffer(client)).status).toBe(408);
+    await hasty.stop();
   });
 
   it('sends 408 to a client that keeps sending, too slowly', async () => {
-    const client = await open(host.port, 'GET / HTTP/1.0\r\n');
+    const hasty = await serve([...httpd, '1']);
+    const client = await open(hasty.port, 'GET / HTTP/1.0\r\n');
     const drip = setInterval(() => client.write('X: y\r\n'), 50);
     client.once('end', () => {
       clearInterval(drip);
     });
     expect(parse(await buffer(client)).status).toBe(408);
+    await hasty.stop();
   });
 
   it('serves others while clients are slow', async () => {
-    const patient = await serve(httpd);
-    const slow = await Promise.all(Array.from({ length: 20 }, () => open(patient.port, 'GET / HT')));
-    const others = await Promise.all(Array.from({ length: 5 }, () => talk(patient.port, 'GET / HTTP/1.0\r\n\r\n')));
+    const slow = await Promise.all(Array.from({ length: 20 }, () => open(host.port, 'GET / HT')));
+    const others = await Promise.all(Array.from({ length: 5 }, () => talk(host.port, 'GET / HTTP/1.0\r\n\r\n')));
     expect(others.map((response) => parse(response).status)).toEqual([200, 200, 200, 200, 200]);
     expect(slow.every((client) => client.readable && client.bytesRead === 0)).toBe(true);
     for (const client of slow) client.destroy();
-    await patient.stop();
   });
 
   it('serves others after a client was reset in the middle of a big file', async () => {
