@@ -30,6 +30,7 @@
         'native/plan.cc',
         'native/poller.cc',
         'native/reaper.cc',
+        'native/reports.cc',
         'native/socket.cc',
         'native/spawn.cc',
       ],

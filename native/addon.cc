@@ -8,6 +8,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   init_plan(env, exports);
   init_poller(env, exports);
   init_reaper(env, exports);
+  init_reports(env, exports);
   init_socket(env, exports);
   init_spawn(env, exports);
   return exports;

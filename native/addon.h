@@ -9,5 +9,6 @@ void init_output(Napi::Env env, Napi::Object exports);
 void init_plan(Napi::Env env, Napi::Object exports);
 void init_poller(Napi::Env env, Napi::Object exports);
 void init_reaper(Napi::Env env, Napi::Object exports);
+void init_reports(Napi::Env env, Napi::Object exports);
 void init_socket(Napi::Env env, Napi::Object exports);
 void init_spawn(Napi::Env env, Napi::Object exports);

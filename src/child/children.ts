@@ -9,6 +9,7 @@ import { addon, REAP_FIELDS, type Fd, type Pid } from '../native/addon';
 import { errnoName, signalName } from '../native/system-error';
 import { PidTable } from './pid-table';
 import type { Filled, Plan } from './plan';
+import type { Reports, Traffic } from './reports';
 
 export interface Child<Owner> {
   readonly pid: Pid;
@@ -33,6 +34,8 @@ export interface Exit {
   readonly rssBytes: number | null;
   /** Why the program was never started; null: it was. */
   readonly failure: { readonly step: string; readonly error: string } | null;
+  /** What it said of its connection before it ended; undefined: it is none of those who do. */
+  readonly traffic?: Traffic | undefined;
 }
 
 export type OnExit<Owner> = (child: Child<Owner>, exit: Exit) => void;
@@ -51,14 +54,16 @@ export class Children<Owner> {
   readonly #records = new Float64Array(BATCH * REAP_FIELDS);
   readonly #onExit: OnExit<Owner>;
   readonly #onBatch: () => void;
+  readonly #reports: Pick<Reports<Child<Owner>>, 'add' | 'settle'>;
   readonly #peakRss = new PeakRss();
   #walkTimer: NodeJS.Timeout | null = null;
   #walkMs = WALK_MS;
 
   /** @param onBatch called after every group of exits */
-  constructor(onExit: OnExit<Owner>, onBatch: () => void) {
+  constructor(onExit: OnExit<Owner>, onBatch: () => void, reports: Pick<Reports<Child<Owner>>, 'add' | 'settle'>) {
     this.#onExit = onExit;
     this.#onBatch = onBatch;
+    this.#reports = reports;
     addon.openReaper(() => {
       this.reap();
     });
@@ -78,6 +83,7 @@ export class Children<Owner> {
     const { owner, connection, peer, startedMs, onEnd } = about;
     const child = { pid, owner, connection, peer, startedMs, onEnd };
     this.#byPid.add(pid, child);
+    if (plan.isReporting) this.#reports.add(pid, child);
     return child;
   }
 
@@ -122,7 +128,7 @@ export class Children<Owner> {
     const child = this.#byPid.get(pid);
     if (child === undefined) return;
     this.#byPid.remove(pid);
-    this.#onExit(child, readExit(this.#records, offset, this.#peakRss));
+    this.#onExit(child, readExit(this.#records, offset, this.#peakRss, this.#reports.settle(pid)));
   }
 }
 
@@ -141,7 +147,7 @@ class PeakRss {
   }
 }
 
-function readExit(records: Float64Array, offset: number, peakRss: PeakRss): Exit {
+function readExit(records: Float64Array, offset: number, peakRss: PeakRss, traffic: Traffic | undefined): Exit {
   // By index: a view per exit would cost more than all the rest of this function.
   const at = (field: number): number => records[offset + field] ?? 0;
   const [status, signal, step] = [at(1), at(2), at(5)];
@@ -151,6 +157,7 @@ function readExit(records: Float64Array, offset: number, peakRss: PeakRss): Exit
     cpuSeconds: at(3),
     rssBytes: peakRss.ofChild(at(4) * KIB),
     failure: step === 0 ? null : { step: addon.stepNames[step] ?? 'unknown', error: errnoName(at(6)) },
+    traffic,
   };
 }
 

@@ -11,6 +11,15 @@ export interface Plan {
   readonly native: NativePlan;
   /** null: all children are alike. */
   readonly varying: Varying | null;
+  /** The children have the report socket (reports.ts) as fd 2. */
+  readonly isReporting: boolean;
+}
+
+/** Where fd 2 of children may lead, beside their connection. Open for as long as any plan is used. */
+export interface Sinks {
+  /** /dev/null. */
+  readonly nullFd: number;
+  readonly reportFd: number;
 }
 
 /** Templates (service/template.ts). */
@@ -34,16 +43,13 @@ const [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [47, 4];
 const OPEN_FILES = 1024;
 const STDERR_IS_CONNECTION = -1;
 
-/**
- * @param command what the service runs
- * @param nullFd /dev/null, open for as long as the plan is used
- */
-export function preparePlan(service: Service, command: Command, nullFd: number): Plan {
-  const native = addon.preparePlan(planOf(service, command, nullFd));
-  return { native, varying: varyingOf(service, command) };
+/** @param command what the service runs */
+export function preparePlan(service: Service, command: Command, sinks: Sinks): Plan {
+  const native = addon.preparePlan(planOf(service, command, sinks));
+  return { native, varying: varyingOf(service, command), isReporting: service.stderr === 'report' };
 }
 
-export function planOf(service: Service, command: Command, nullFd: number): PlanOptions {
+export function planOf(service: Service, command: Command, sinks: Sinks): PlanOptions {
   return {
     path: command.path,
     argv: command.argv.map(unescapeTemplate),
@@ -52,7 +58,7 @@ export function planOf(service: Service, command: Command, nullFd: number): Plan
       .map(([name, value]) => `${name}=${unescapeTemplate(value)}`),
     directory: unescapeTemplate(service.directory),
     steps: stepsOf(service),
-    stderrFd: service.stderr === 'null' ? nullFd : STDERR_IS_CONNECTION,
+    stderrFd: stderrOf(service, sinks),
     isWait: service.wait,
   };
 }
@@ -79,6 +85,11 @@ function become({ uid, gid, groups }: Identity): Step[] {
     { op: 'setresuid', args: [uid] },
     { op: 'verify-ids', args: [uid, gid], list: groups },
   ];
+}
+
+function stderrOf({ stderr }: Service, { nullFd, reportFd }: Sinks): number {
+  if (stderr === 'socket') return STDERR_IS_CONNECTION;
+  return stderr === 'null' ? nullFd : reportFd;
 }
 
 /** @param values called only when the plan has placeholders */

@@ -39,6 +39,7 @@ export type LogEvent =
   /** A datagram that was thrown away on purpose. */
   | { event: 'dropped'; service: string; address: string; peer: string; reason: 'unread' }
   | Reaped
+  | { event: 'said'; service: string; connection: string; pid: number; line: string }
   | { event: 'paused'; service: string; reason: PauseReason; children: number; limit: number }
   | { event: 'resumed'; service: string; children: number; limit: number }
   | { event: 'reloaded'; added: number; changed: number; removed: number; kept: number }
@@ -61,7 +62,10 @@ export type LogEvent =
   | { event: 'status'; service: string; listeners: number; children: number; limit: number }
   | { event: 'lost'; count: number };
 
-/** A child was collected: `exit` or `signal`, never both. Durations in seconds; `rss` in bytes, null when it is not known. */
+/**
+ * A child was collected: `exit` or `signal`, never both. Durations in seconds; `rss` in bytes, null when it is not known;
+ * `in` and `out`: bytes from and to the client, of those who count them.
+ */
 export interface Reaped {
   event: 'reaped';
   service: string;
@@ -72,6 +76,8 @@ export interface Reaped {
   duration: number;
   cpu: number;
   rss: number | null;
+  in: number | undefined;
+  out: number | undefined;
   children: number;
   limit: number;
 }
@@ -107,6 +113,7 @@ const EVENTS: Record<LogEvent['event'], true> = {
   unused: true,
   refused: true,
   dropped: true,
+  said: true,
   reaped: true,
   paused: true,
   resumed: true,

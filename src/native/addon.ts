@@ -72,6 +72,14 @@ export interface DatagramHead {
   readonly peerPort: number;
 }
 
+/** What a child has said. */
+export interface Report {
+  /** Who wrote it; the kernel vouches for it. */
+  readonly pid: number;
+  /** At most 1 KiB. */
+  readonly text: string;
+}
+
 export interface Poller {
   watch(fd: Fd): void;
   unwatch(fd: Fd): void;
@@ -161,6 +169,10 @@ export interface Addon {
    * at all, which costs time for each live child.
    */
   reap(records: Float64Array, everyone: boolean): number;
+  /** socketpair(2) with SO_PASSCRED: children that are given the writer as fd 2 say things to us. Both are non-blocking. */
+  openReports(): { reader: Fd; writer: Fd };
+  /** recvmsg(2) of one message; null: there is none. */
+  readReport(reader: Fd): Report | null;
   /** write(2) or send(2); 0: it would have to wait. */
   writeSome(fd: number, bytes: Uint8Array, isSocket: boolean): number;
   /** O_NONBLOCK, which all holders of the socket share. */

@@ -104,6 +104,8 @@ export class Connections {
       duration: Math.round(performance.now() - child.startedMs) / MS,
       cpu: Math.round(exit.cpuSeconds * MS) / MS,
       rss: exit.rssBytes,
+      in: exit.traffic?.in,
+      out: exit.traffic?.out,
       children: gate.inUse,
       limit: gate.limit,
     });

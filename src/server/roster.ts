@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Slots } from '../admission/slots';
-import { preparePlan, type Plan } from '../child/plan';
+import { preparePlan, type Plan, type Sinks } from '../child/plan';
 import type { Listeners } from '../listener/listener';
 import type { Log } from '../log/log';
 import { asSystemError, describeSystemError } from '../native/system-error';
@@ -22,8 +22,7 @@ export interface RosterParts {
   readonly pauses: Pauses;
   readonly retired: RetiredListeners;
   readonly slots: Slots;
-  /** /dev/null, for children whose stderr goes nowhere. */
-  readonly nullFd: number;
+  readonly sinks: Sinks;
 }
 
 export type Applied =
@@ -91,7 +90,7 @@ export class Roster {
 
   #planFor(service: Service): Plan | null {
     const { handler } = service;
-    return handler.kind === 'exec' ? preparePlan(service, handler.command, this.#parts.nullFd) : null;
+    return handler.kind === 'exec' ? preparePlan(service, handler.command, this.#parts.sinks) : null;
   }
 
   #open(wanted: ReadonlyMap<Service, Hosted>): OpenedSockets | readonly ListenFailure[] {

@@ -4,7 +4,8 @@
  */
 import { openSync } from 'node:fs';
 import { Slots } from '../admission/slots';
-import { Children } from '../child/children';
+import { Children, type Child } from '../child/children';
+import { Reports } from '../child/reports';
 import { Listeners } from '../listener/listener';
 import type { Log } from '../log/log';
 import { addon } from '../native/addon';
@@ -26,6 +27,7 @@ export class Server {
   readonly #log: Log;
   readonly #listeners: Listeners<Hosted>;
   readonly #slots: Slots;
+  readonly #reports: Reports<Child<Hosted>>;
   readonly #children: Children<Hosted>;
   readonly #pauses: Pauses;
   readonly #connections: Connections;
@@ -43,6 +45,9 @@ export class Server {
     this.#log = log;
     this.#slots = new Slots(maxConnections);
     this.#listeners = new Listeners(accept);
+    // Opened before any connection, so that their numbers are low: a child copies the descriptor table up to them.
+    const nullFd = openSync('/dev/null', 'r+');
+    this.#reports = this.#makeReports();
     this.#children = this.#makeChildren();
     this.#pauses = this.#makePauses();
     const retired = new RetiredListeners(this.#listeners, this.#pauses, accept);
@@ -59,9 +64,8 @@ export class Server {
     this.#connections = new Connections({ log, slots, children, pauses, redirects, mux });
     const nextId = (): string => this.#connections.nextId();
     this.#handovers = new Handovers({ log, slots, children, listeners, pauses, nextId });
-    // Opened before any connection, so that its number is low: a child copies the descriptor table up to it.
-    const nullFd = openSync('/dev/null', 'r+');
-    this.#roster = new Roster({ log, listeners, pauses, retired, slots, nullFd });
+    const sinks = { nullFd, reportFd: this.#reports.writer };
+    this.#roster = new Roster({ log, listeners, pauses, retired, slots, sinks });
     const [roster, connections] = [this.#roster, this.#connections];
     this.#drain = new Drain({ log, roster, retired, children, connections, redirects, mux });
   }
@@ -107,6 +111,12 @@ export class Server {
     }
   }
 
+  #makeReports(): Reports<Child<Hosted>> {
+    return new Reports(({ owner, connection, pid }, line) => {
+      this.#log.emit({ event: 'said', service: owner.service.name, connection, pid, line });
+    });
+  }
+
   #makeChildren(): Children<Hosted> {
     return new Children(
       (child, exit) => {
@@ -118,6 +128,7 @@ export class Server {
         this.#freed.clear();
         this.#drain.onChildrenEnded();
       },
+      this.#reports,
     );
   }
 

@@ -26,8 +26,8 @@ export interface Service {
   readonly umask: number;
   /** The child's whole environment but for the facts of its connection; values are templates. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Where the child's fd 2 leads. */
-  readonly stderr: 'socket' | 'null';
+  /** Where the child's fd 2 leads; `report`: to us, for programs of our own that say things and keep an account. */
+  readonly stderr: 'socket' | 'null' | 'report';
   /** Most children of this service at once, 1 or more. */
   readonly maxConnections: number;
   readonly whenFull: WhenFull;

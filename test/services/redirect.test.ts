@@ -287,7 +287,7 @@ describe('while the target does not answer', () => {
   const LEFT = 'redirect: lost the client: it left before the target answered\n';
 
   async function acceptLate(): Promise<{ port: number; accept: () => void }> {
-    const child = spawn('python3', [join(project, 'test/unit/services/accepts-late.py')], {
+    const child = spawn('python3', [join(project, 'test/services/accepts-late.py')], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     processes.push(child);

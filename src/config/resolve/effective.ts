@@ -100,7 +100,7 @@ function describeProcess(service: Service, settings: ServiceSettings): Effective
     umask: `0${service.umask.toString(8).padStart(3, '0')}`,
     env: { ...settings.env },
     pass_env: [...settings.pass_env],
-    stderr: service.stderr,
+    ...(service.stderr === 'report' ? {} : { stderr: service.stderr }),
   };
 }
 

@@ -3,6 +3,7 @@
  */
 import { Children, type Child, type Exit } from '../../../src/child/children';
 import type { Plan } from '../../../src/child/plan';
+import type { Traffic } from '../../../src/child/reports';
 import { addon, type Fd } from '../../../src/native/addon';
 
 type Record7 = [pid: number, status: number, signal: number, cpu: number, rss: number, step: number, errno: number];
@@ -24,12 +25,14 @@ jest.mock('../../../src/native/addon', () => ({
   },
 }));
 
-const PLAN = { native: {}, varying: null } as unknown as Plan;
+const PLAN = { native: {}, varying: null, isReporting: false } as unknown as Plan;
 const FD = 5 as Fd;
 const FILLED = { facts: '' };
 const ABOUT = { owner: 'echo', connection: 'c1', peer: '::1', startedMs: 0, onEnd: null };
 const GIB = 1024 * 1024;
 
+const add = jest.fn();
+const settle = jest.fn<Traffic | undefined, [number]>();
 let exits: [Child<string>, Exit][];
 let batches: number;
 let children: Children<string>;
@@ -40,6 +43,7 @@ beforeEach(() => {
   children = new Children(
     (child, exit) => exits.push([child, exit]),
     () => (batches += 1),
+    { add, settle },
   );
 });
 
@@ -81,6 +85,21 @@ test('who lent the child its socket is known by the child when it ends', () => {
   die([11, 0, 0, 0, 0, 0, 0]);
   expect(exits[0]?.[0]).toBe(child);
   expect(child.onEnd).toBe(onEnd);
+});
+
+test('a child that reports is heard from its start, and its account is part of its exit', () => {
+  jest.mocked(addon).spawn.mockReturnValueOnce(11 as Child<string>['pid']);
+  const child = children.spawn({ ...PLAN, isReporting: true }, FD, FILLED, ABOUT);
+  expect(add.mock.calls).toEqual([[11, child]]);
+  settle.mockReturnValueOnce({ in: 6, out: 7 });
+  die([11, 0, 0, 0, 0, 0, 0]);
+  expect(exits[0]?.[1].traffic).toEqual({ in: 6, out: 7 });
+});
+
+test('a child that does not report is not listened to', () => {
+  add.mockClear();
+  spawn(11);
+  expect(add).not.toHaveBeenCalled();
 });
 
 test('a death by signal has the name of the signal and no status', () => {

@@ -8,7 +8,7 @@ import type { Service } from '../../../src/service/service';
 import type { PlaceholderValues } from '../../../src/service/template';
 import { sampleService } from '../service/sample';
 
-const NULL_FD = 17;
+const SINKS = { nullFd: 17, reportFd: 18 };
 const COMMAND = { path: '/bin/cat', argv: ['cat'] };
 
 const VALUES: PlaceholderValues = {
@@ -22,12 +22,12 @@ const VALUES: PlaceholderValues = {
 };
 
 function optionsOf(fields: Partial<Service>, command = COMMAND): PlanOptions {
-  return planOf(sampleService(fields), command, NULL_FD);
+  return planOf(sampleService(fields), command, SINKS);
 }
 
 function planFor(fields: Partial<Service>, ...argv: string[]): Plan {
   const command = { ...COMMAND, argv: ['cat', ...argv] };
-  return preparePlan(sampleService({ environment: {}, ...fields }), command, NULL_FD);
+  return preparePlan(sampleService({ environment: {}, ...fields }), command, SINKS);
 }
 
 test('a plan says what the service says', () => {
@@ -70,9 +70,10 @@ test('the plan of a wait service keeps the socket here', () => {
   expect(optionsOf({ wait: true }).isWait).toBe(true);
 });
 
-test('stderr is the connection, or /dev/null', () => {
+test('stderr is the connection, /dev/null, or the report socket', () => {
   expect(optionsOf({ stderr: 'socket' }).stderrFd).toBe(-1);
-  expect(optionsOf({ stderr: 'null' }).stderrFd).toBe(NULL_FD);
+  expect(optionsOf({ stderr: 'null' }).stderrFd).toBe(SINKS.nullFd);
+  expect(optionsOf({ stderr: 'report' }).stderrFd).toBe(SINKS.reportFd);
 });
 
 test('a fact of the connection outranks a variable of the same name', () => {
@@ -121,6 +122,6 @@ test('fills every word, the folder and the values that vary, with the facts firs
 test('what is told once in the plan is not told again with the facts', () => {
   const environment = { FIXED: '1', VARYING: '%{fd}' };
   const service = sampleService({ environment });
-  expect(planOf(service, COMMAND, NULL_FD).environment).toEqual(['FIXED=1']);
-  expect(fillPlan(preparePlan(service, COMMAND, NULL_FD), '', () => VALUES).facts).toBe('VARYING=0\0');
+  expect(planOf(service, COMMAND, SINKS).environment).toEqual(['FIXED=1']);
+  expect(fillPlan(preparePlan(service, COMMAND, SINKS), '', () => VALUES).facts).toBe('VARYING=0\0');
 });

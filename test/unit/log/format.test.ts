@@ -24,6 +24,8 @@ const REAPED: Reaped = {
   duration: 0.182,
   cpu: 0.004,
   rss: 1_992_294,
+  in: undefined,
+  out: undefined,
   children: 2,
   limit: 1000,
 };
@@ -65,6 +67,7 @@ describe('text', () => {
     expect(formatText(REAPED, NOW)).toBe(
       `${CLOCK} reaped    service=echo connection=c1a7 pid=4711 exit=0 duration=0.182 cpu=0.004 rss=1.9M children=2/1000\n`,
     );
+    expect(formatText({ ...REAPED, in: 6, out: 7 }, NOW)).toContain(' rss=1.9M in=6 out=7 children=2/1000\n');
     expect(formatText({ ...REAPED, duration: 60, cpu: 0, rss: null }, NOW)).toMatch(
       ' duration=60.000 cpu=0.000 rss=- children=2/1000',
     );
