@@ -1,42 +1,76 @@
 /**
- * Permission for one more child: a slot of the service and one of the whole server, taken together before accept and given
- * back when the child is reaped (or the connection came to nothing). Pure counting: no sockets, no clock, no log.
+ * Permission for one more child. A slot is taken before accept, at the service's gate and at the server's together, and
+ * remembers where; it has one owner at any time and is given back once. Pure counting: no sockets, no clock, no log.
  */
 
-/** How many children a service has and may have. A reload may lower `limit` below `inUse`: then nobody is admitted for a while. */
+/** Why nobody is let in. full: the service has all its children. server-full: stdiod has. */
+export type FullReason = 'full' | 'server-full';
+
+/** How many there are and may be. A reload may lower `limit` below `inUse`: then nobody is admitted for a while. */
 export interface Gate {
+  readonly whenFull: FullReason;
   limit: number;
   inUse: number;
 }
 
-/** full: the service has all its children. server-full: stdiod has. */
-export type Verdict = 'admit' | 'full' | 'server-full';
+/** Empty once it was given back. */
+export interface Slot {
+  gates: readonly Gate[];
+}
+
+/** No slot: the next client has to wait, or is refused, as its service says. */
+export interface Full {
+  readonly full: Gate;
+}
+
+export function serviceGate(limit: number): Gate {
+  return { whenFull: 'full', limit, inUse: 0 };
+}
 
 export class Slots {
   /** All services together. */
   readonly server: Gate;
+  /** Where somebody has left since this was last asked for. */
+  #freed = new Set<Gate>();
 
   constructor(serverLimit: number) {
-    this.server = { limit: serverLimit, inUse: 0 };
+    this.server = { whenFull: 'server-full', limit: serverLimit, inUse: 0 };
   }
 
-  check(service: Gate): Verdict {
-    if (service.inUse >= service.limit) return 'full';
-    return this.server.inUse >= this.server.limit ? 'server-full' : 'admit';
+  take(service: Gate): Slot | Full {
+    return service.inUse >= service.limit ? { full: service } : this.takeBeyond(service);
   }
 
-  /** Takes a slot when the verdict is `admit`, and nothing else. */
-  take(service: Gate): Verdict {
-    const verdict = this.check(service);
-    if (verdict !== 'admit') return verdict;
+  /** For a socket of a `wait` service: that it has at most one child is its own limit, whoever else the service has. */
+  takeBeyond(service: Gate): Slot | Full {
+    const { server } = this;
+    if (server.inUse >= server.limit) return { full: server };
     service.inUse += 1;
-    this.server.inUse += 1;
-    return verdict;
+    server.inUse += 1;
+    return { gates: [service, server] };
   }
 
-  release(service: Gate): void {
-    if (service.inUse === 0 || this.server.inUse === 0) throw new Error('a slot was released twice');
-    service.inUse -= 1;
-    this.server.inUse -= 1;
+  /** The holder has left, and may make room for somebody who waits. */
+  release(slot: Slot): void {
+    for (const gate of slot.gates) this.#freed.add(gate);
+    this.putBack(slot);
   }
+
+  /** Taken, and not used after all: that is no room for anybody. */
+  putBack(slot: Slot): void {
+    if (slot.gates.length === 0) throw new Error('a slot was given back twice');
+    for (const gate of slot.gates) gate.inUse -= 1;
+    slot.gates = [];
+  }
+
+  /** The gates at which there may be room now; asked for again, none. */
+  takeFreed(): ReadonlySet<Gate> {
+    const freed = this.#freed;
+    if (freed.size > 0) this.#freed = new Set();
+    return freed;
+  }
+}
+
+export function isFull(answer: Slot | Full): answer is Full {
+  return 'full' in answer;
 }

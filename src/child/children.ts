@@ -5,23 +5,29 @@
  * one thread; a pid is not reused before we reap it, so a signal never hits a stranger. A pid that we do not know is an orphan that
  * we inherited (as PID 1): it is reaped, and that is all.
  */
-import { addon, REAP_FIELDS, type Fd, type Pid } from '../native/addon';
+import { addon, REAP_FIELDS, type Pid, type Start } from '../native/addon';
 import { errnoName, signalName } from '../native/system-error';
 import { PidTable } from './pid-table';
-import type { Filled, Plan } from './plan';
+import type { Plan } from './plan';
 import type { Reports, Traffic } from './reports';
 
 export interface Child<Owner> {
   readonly pid: Pid;
+  /** What the errand needs to know of it. */
   readonly owner: Owner;
-  /** The id that stands in the log and in the child's environment. */
-  readonly connection: string;
-  /** `10.0.0.5:51034`. */
-  readonly peer: string;
   /** CLOCK_MONOTONIC, milliseconds. */
   readonly startedMs: number;
-  /** For the one who lent it a socket; null: it has a connection of its own. */
-  readonly onEnd: ((exit: Exit) => void) | null;
+  readonly errand: Errand<Owner>;
+  /** Absent: it ends by itself. */
+  endReason?: EndReason;
+}
+
+/** Why we ended a child; it stands in the event of its end. */
+export type EndReason = 'stop';
+
+/** What a child was started for. */
+export interface Errand<Owner> {
+  onExit(child: Child<Owner>, exit: Exit): void;
 }
 
 export interface Exit {
@@ -38,8 +44,6 @@ export interface Exit {
   readonly traffic?: Traffic | undefined;
 }
 
-export type OnExit<Owner> = (child: Child<Owner>, exit: Exit) => void;
-
 const BATCH = 64;
 /** Up to here a walk over all children costs about as much as one look-up (1 µs; native/reaper.cc has the figures). */
 const CHEAP_WALK = 64;
@@ -52,7 +56,6 @@ const KIB = 1024;
 export class Children<Owner> {
   readonly #byPid = new PidTable<Child<Owner>>();
   readonly #records = new Float64Array(BATCH * REAP_FIELDS);
-  readonly #onExit: OnExit<Owner>;
   readonly #onBatch: () => void;
   readonly #reports: Pick<Reports<Child<Owner>>, 'add' | 'settle'>;
   readonly #peakRss = new PeakRss();
@@ -60,8 +63,7 @@ export class Children<Owner> {
   #walkMs = WALK_MS;
 
   /** @param onBatch called after every group of exits */
-  constructor(onExit: OnExit<Owner>, onBatch: () => void, reports: Pick<Reports<Child<Owner>>, 'add' | 'settle'>) {
-    this.#onExit = onExit;
+  constructor(onBatch: () => void, reports: Pick<Reports<Child<Owner>>, 'add' | 'settle'>) {
     this.#onBatch = onBatch;
     this.#reports = reports;
     addon.openReaper(() => {
@@ -78,16 +80,15 @@ export class Children<Owner> {
   }
 
   /** Takes the descriptor unless it throws or the plan is for `wait`. @throws SystemError of clone */
-  spawn(plan: Plan, fd: Fd, filled: Filled, about: Omit<Child<Owner>, 'pid'>): Child<Owner> {
-    const pid = addon.spawn(plan.native, { fd, ...filled });
-    const { owner, connection, peer, startedMs, onEnd } = about;
-    const child = { pid, owner, connection, peer, startedMs, onEnd };
+  spawn(plan: Plan, start: Start, owner: Owner, errand: Errand<Owner>): Child<Owner> {
+    const pid = addon.spawn(plan.native, start);
+    const child = { pid, owner, startedMs: Math.round(performance.now()), errand };
     this.#byPid.add(pid, child);
     if (plan.isReporting) this.#reports.add(pid, child);
     return child;
   }
 
-  /** Collects those that died. Also called by a server that is about to leave. */
+  /** Collects those that died. */
   reap(): void {
     if (this.count <= CHEAP_WALK) {
       this.#collect(true);
@@ -99,9 +100,18 @@ export class Children<Owner> {
     }
   }
 
+  /** Every one that has died, whatever the walk costs: for a server that is about to leave. */
+  reapAll(): void {
+    this.#collect(true);
+  }
+
+  has(child: Child<Owner>): boolean {
+    return this.#byPid.get(child.pid) === child;
+  }
+
   /** To the child's process group. A child that has not reached setsid yet has no group: it gets the signal itself. */
   signal(child: Child<Owner>, name: NodeJS.Signals): void {
-    if (this.#byPid.get(child.pid) !== child) return;
+    if (!this.has(child)) return;
     if (!trySignal(-Number(child.pid), name)) trySignal(child.pid, name);
   }
 
@@ -128,7 +138,7 @@ export class Children<Owner> {
     const child = this.#byPid.get(pid);
     if (child === undefined) return;
     this.#byPid.remove(pid);
-    this.#onExit(child, readExit(this.#records, offset, this.#peakRss, this.#reports.settle(pid)));
+    child.errand.onExit(child, readExit(this.#records, offset, this.#peakRss, this.#reports.settle(pid)));
   }
 }
 

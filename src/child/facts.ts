@@ -67,7 +67,7 @@ function unixFacts({ path, credentials }: UnixPeer, local: LocalEnd): string {
 const NOBODY_KNOWN = { pid: 0, uid: 0, gid: 0 };
 
 /** For the child of a `wait` service, which has no single peer. */
-export function handoverFacts(local: SocketAddress, names: ConnectionNames): string {
+export function lentFacts(local: SocketAddress, names: ConnectionNames): string {
   return `${localFacts(local)}LISTEN_FDS=1\0LISTEN_FDNAMES=${names.service}\0${ownFacts(names)}`;
 }
 
@@ -96,7 +96,7 @@ export function connectionValues(peer: Peer, local: LocalEnd, names: ConnectionN
   };
 }
 
-export function handoverValues(local: SocketAddress, names: ConnectionNames): PlaceholderValues {
+export function lentValues(local: SocketAddress, names: ConnectionNames): PlaceholderValues {
   return {
     'peer.address': '',
     'peer.port': '',

@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import { jsonSchema } from '../config/keys/json-schema';
 import { loadConfigurationText } from '../config/load';
 import { printConfiguration } from '../config/print';
-import { takePassedSockets } from '../listener/passed';
+import { PassedSockets } from '../listener/passed';
 import { systemMachine } from '../machine/system-machine';
 import { serve, type ServeOptions } from '../server/serve';
 import { Signals } from '../server/signals';
@@ -26,19 +26,19 @@ interface FileRequest {
 
 export async function runVerb({ file, json }: FileRequest): Promise<number> {
   const signals = new Signals();
-  const passed = takePassedSockets(process.env);
-  const loaded = loadOrTell(file, 'nothing was started', json, passed);
+  const passed = PassedSockets.fromEnvironment(process.env);
+  const loaded = loadOrTell(file, 'nothing was started', json, passed.list);
   if ('exitCode' in loaded) return loaded.exitCode;
   return serveAndTell({ configuration: loaded.result.configuration, file: loaded.file, signals, passed, json });
 }
 
 export function checkVerb({ file, json }: FileRequest): number {
-  const loaded = loadOrTell(file, 'not usable', json, takePassedSockets(process.env));
+  const loaded = loadOrTell(file, 'not usable', json, PassedSockets.fromEnvironment(process.env).list);
   return 'exitCode' in loaded ? loaded.exitCode : EXIT.done;
 }
 
 export function printVerb({ file, json }: FileRequest): number {
-  const loaded = loadOrTell(file, 'nothing to print', json, takePassedSockets(process.env));
+  const loaded = loadOrTell(file, 'nothing to print', json, PassedSockets.fromEnvironment(process.env).list);
   if ('exitCode' in loaded) return loaded.exitCode;
   const { effective } = loaded.result;
   writeOutput(json ? `${JSON.stringify(effective, null, 2)}\n` : printConfiguration(effective));
@@ -51,9 +51,9 @@ const TRY_NAME = '<the command line>';
 /** One service without a file; the YAML that it stands for goes to stdout, ready to be kept. */
 export async function tryVerb({ listen, command, json }: RequestOf<'try'>): Promise<number> {
   const signals = new Signals();
-  const passed = takePassedSockets(process.env);
+  const passed = PassedSockets.fromEnvironment(process.env);
   const yaml = stringify({ services: { try: { listen, exec: command.map(escapeTemplate) } } });
-  const result = loadConfigurationText(yaml, join(process.cwd(), TRY_NAME), systemMachine(passed));
+  const result = loadConfigurationText(yaml, join(process.cwd(), TRY_NAME), systemMachine(passed.list));
   if (!result.ok) {
     const diagnostics = result.diagnostics.map((diagnostic) => ({ ...diagnostic, file: TRY_NAME }));
     tellDiagnostics(diagnostics, TRY_NAME, 'nothing was started', json);

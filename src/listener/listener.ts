@@ -1,28 +1,46 @@
 /**
- * Our bound sockets: open, pause, resume, accept, close. `server` opens them and hears which have a client waiting.
- * A listener knows nothing of programs or limits; `owner` is whatever the server hangs on it.
+ * Our bound sockets: open, hold, let go, accept, retire, close. A listener is watched while nobody holds it; one that is held
+ * keeps its queue in the kernel. It knows nothing of programs or limits; `owner` is whatever the server hangs on it.
  */
-import { addon, POLLER_BATCH, type AcceptedSocket, type Fd, type Poller } from '../native/addon';
+import { addon, type AcceptedSocket, type Fd } from '../native/addon';
+import type { PollSet } from '../native/poll-set';
 import { asSystemError } from '../native/system-error';
 import type { SocketAddress } from '../service/address';
 import type { LocalEnd, Peer } from '../service/peer';
 import type { SocketOptions } from '../service/service';
 import { classifyAcceptError, type AcceptFault } from './accept-errors';
-import { bindSocket, type BoundSocket } from './bind';
+import type { Sockets } from './sockets';
+import type { ListeningSocket } from './socket';
 
-export interface Listener<Owner> extends BoundSocket {
-  /** As configured: port 0 where the kernel chose, `fd:NAME` where the socket was passed. */
-  readonly configured: SocketAddress;
+/**
+ * Why a listener is not watched. new: its service is not installed yet. paused: its next client must wait. lent: a child of a
+ * `wait` service has it. resting: a child came back without having taken anything. unwatchable: epoll refused it.
+ */
+const HOLDS = { new: 1, paused: 2, lent: 4, resting: 8, unwatchable: 16 } as const;
+
+export type Hold = keyof typeof HOLDS;
+
+export interface Listener<Owner> {
+  /** Replaced as a whole when it is bound anew. */
+  readonly socket: ListeningSocket;
+  readonly fd: Fd;
+  /** With the port that the kernel chose, where the configuration left it open. */
+  readonly address: SocketAddress;
   owner: Owner;
-  /** In the poll set. A paused listener keeps its queue in the kernel. */
-  isWatched: boolean;
-  /** A child of a `wait` service has it. */
-  isLent: boolean;
-  /** A child of a `wait` service came back without having taken anything: for a while nobody is started. */
-  isResting: boolean;
-  /** On its way out: nothing is made anew for it. */
-  isRetired: boolean;
-  isClosed: boolean;
+  /** A bit for each hold. */
+  holds: number;
+  /** A child has had it once, and what else that child has left behind may have it still. */
+  wasLent: boolean;
+  /** retired: on its way out, nothing is made anew for it. */
+  phase: 'open' | 'retired' | 'closed';
+}
+
+/** Who hears of listeners. */
+export interface Audience<Owner> {
+  /** A client waits, or a datagram. */
+  onReadable(listener: Listener<Owner>): void;
+  /** What `onReadable` has thrown; the listener rests for a moment. */
+  onFault(listener: Listener<Owner>, error: unknown): void;
 }
 
 export type AcceptResult =
@@ -33,68 +51,107 @@ export type AcceptResult =
 /** Between two attempts to watch a listener. */
 const RETRY_MS = 250;
 
-const NEW = { isWatched: false, isLent: false, isResting: false, isRetired: false, isClosed: false };
-
 const EMPTY: AcceptResult = { kind: 'empty' };
 
 export class Listeners<Owner> {
-  readonly #byFd = new Map<number, Listener<Owner>>();
-  readonly #ready = new Int32Array(POLLER_BATCH);
-  readonly #onReadable: (listener: Listener<Owner>) => void;
-  readonly #poller: Poller;
+  readonly #sockets: Pick<Sockets, keyof Sockets>;
+  readonly #pollSet: Pick<PollSet, 'watch' | 'unwatch'>;
+  readonly #audience: Audience<Owner>;
 
-  constructor(onReadable: (listener: Listener<Owner>) => void) {
-    this.#onReadable = onReadable;
-    this.#poller = addon.openPoller(this.#ready, (count) => {
-      this.#onReady(count);
-    });
+  constructor(
+    sockets: Pick<Sockets, keyof Sockets>,
+    pollSet: Pick<PollSet, 'watch' | 'unwatch'>,
+    audience: Audience<Owner>,
+  ) {
+    this.#sockets = sockets;
+    this.#pollSet = pollSet;
+    this.#audience = audience;
   }
 
-  /** Binds and listens, but does not accept yet: `resume` does. @throws SystemError of socket, bind or listen */
+  /** Binds and listens; the hold `new` is the caller's to let go. @throws SystemError of socket, bind or listen */
   open(address: SocketAddress, options: SocketOptions, owner: Owner): Listener<Owner> {
-    const socket = bindSocket(address, options);
-    const listener = { ...socket, configured: address, owner, ...NEW };
-    this.#byFd.set(listener.fd, listener);
-    return listener;
+    const socket = this.#sockets.open(address, options);
+    return { socket, fd: socket.fd, address: socket.address, owner, holds: HOLDS.new, wasLent: false, phase: 'open' };
   }
 
-  pause(listener: Listener<Owner>): void {
-    if (!listener.isWatched) return;
-    this.#poller.unwatch(listener.fd);
-    listener.isWatched = false;
+  hold(listener: Listener<Owner>, why: Hold): void {
+    if (listener.holds === 0 && listener.phase !== 'closed') this.#pollSet.unwatch(listener.fd);
+    listener.holds |= HOLDS[why];
   }
 
-  /** Does nothing for one that is lent or rests: who ends that resumes it. */
-  resume(listener: Listener<Owner>): void {
-    if (listener.isWatched || listener.isClosed || listener.isLent || listener.isResting) return;
-    try {
-      this.#poller.watch(listener.fd);
-      listener.isWatched = true;
-    } catch (error) {
-      // Out of memory, or of epoll watches (a limit of the user, not of this process): its queue waits with it.
-      asSystemError(error);
-      setTimeout(() => {
-        this.resume(listener);
-      }, RETRY_MS);
-    }
+  letGo(listener: Listener<Owner>, why: Hold): void {
+    if (!isHeld(listener, why)) return;
+    listener.holds &= ~HOLDS[why];
+    if (listener.holds === 0 && listener.phase !== 'closed') this.#watch(listener);
+  }
+
+  /** Gives it other options while it serves. @throws SystemError of setsockopt, listen, chmod or chown */
+  change({ socket }: Listener<Owner>, options: SocketOptions): void {
+    this.#sockets.change(socket, options);
+  }
+
+  /** @param options those that it is to have apart from that. @throws SystemError of setsockopt */
+  sharePort({ socket }: Listener<Owner>, options: SocketOptions, isShared: boolean): void {
+    this.#sockets.sharePort(socket, options, isShared);
+  }
+
+  /** No new client can reach it, as far as its family allows; those in the queue still can be accepted. */
+  retire(listener: Listener<Owner>): void {
+    listener.phase = 'retired';
+    this.#sockets.holdOff(listener.socket);
+  }
+
+  revive(listener: Listener<Owner>): void {
+    listener.phase = 'open';
+    this.#sockets.welcome(listener.socket);
   }
 
   /** Resets the clients that are still in the queue: accept them first. */
   close(listener: Listener<Owner>): void {
-    if (listener.isClosed) return;
-    this.pause(listener);
-    if (this.#byFd.get(listener.fd) === listener) this.#byFd.delete(listener.fd);
-    listener.isClosed = true;
-    listener.release();
+    if (listener.phase === 'closed') return;
+    if (listener.holds === 0) this.#pollSet.unwatch(listener.fd);
+    listener.phase = 'closed';
+    this.#sockets.close(listener.socket);
   }
 
-  /** A listener that an earlier one's clients caused to be closed or paused is passed over. */
-  #onReady(count: number): void {
-    for (let index = 0; index < count; index += 1) {
-      const listener = this.#byFd.get(this.#ready[index] ?? -1);
-      if (listener?.isWatched) this.#onReadable(listener);
+  /** Lets go again by itself. */
+  holdFor(listener: Listener<Owner>, why: Hold, delayMs: number): void {
+    this.hold(listener, why);
+    this.#letGoLater(listener, why, delayMs);
+  }
+
+  /** Out of memory, or of epoll watches (a limit of the user, not of this process): its queue waits with it. */
+  #watch(listener: Listener<Owner>): void {
+    try {
+      this.#pollSet.watch(listener.fd, {
+        onReadable: () => {
+          this.#audience.onReadable(listener);
+        },
+        onFault: (error) => {
+          this.holdFor(listener, 'resting', RETRY_MS);
+          this.#audience.onFault(listener, error);
+        },
+      });
+    } catch (error) {
+      asSystemError(error);
+      listener.holds |= HOLDS.unwatchable;
+      this.#letGoLater(listener, 'unwatchable', RETRY_MS);
     }
   }
+
+  #letGoLater(listener: Listener<Owner>, why: Hold, delayMs: number): void {
+    setTimeout(() => {
+      this.letGo(listener, why);
+    }, delayMs);
+  }
+}
+
+export function isHeld<Owner>({ holds }: Listener<Owner>, why: Hold): boolean {
+  return (holds & HOLDS[why]) !== 0;
+}
+
+export function isHeldOnly<Owner>({ holds }: Listener<Owner>, why: Hold): boolean {
+  return holds === HOLDS[why];
 }
 
 /** Takes one client from the queue. */

@@ -7,8 +7,8 @@ import { addon, type PassedSocketFacts } from '../native/addon';
 import type { PassedAddress, SocketAddress } from '../service/address';
 import type { PassedSocket } from '../service/listen-text';
 import type { SocketOptions } from '../service/service';
-import type { BoundSocket } from './bind';
 import { optionsFor } from './options';
+import type { ListeningSocket } from './socket';
 
 interface Taken extends PassedSocket {
   readonly facts: PassedSocketFacts;
@@ -17,17 +17,52 @@ interface Taken extends PassedSocket {
 const FIRST = 3;
 const VARIABLES = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES'] as const;
 
-let taken: readonly Taken[] = [];
+export class PassedSockets {
+  readonly #taken: readonly Taken[];
 
-/** To be called once, before any other descriptor is used. The variables are removed: they are not meant for children. */
-export function takePassedSockets(environment: NodeJS.ProcessEnv): readonly PassedSocket[] {
-  const [pid, count, names] = VARIABLES.map((name) => environment[name]);
-  for (const name of VARIABLES) Reflect.deleteProperty(environment, name);
-  if (pid !== String(process.pid)) return [];
-  const labels = names?.split(':') ?? [];
-  const numbers = Array.from({ length: Number(count) || 0 }, (_, index) => FIRST + index);
-  taken = numbers.flatMap((number, index) => takeOne(number, labels[index] ?? 'unknown'));
-  return taken.map(({ name, number, type }) => ({ name, number, type }));
+  private constructor(taken: readonly Taken[]) {
+    this.#taken = taken;
+  }
+
+  /** To be called once, before any other descriptor is used. The variables are removed: they are not meant for children. */
+  static fromEnvironment(environment: NodeJS.ProcessEnv): PassedSockets {
+    const [pid, count, names] = VARIABLES.map((name) => environment[name]);
+    for (const name of VARIABLES) Reflect.deleteProperty(environment, name);
+    if (pid !== String(process.pid)) return new PassedSockets([]);
+    const labels = names?.split(':') ?? [];
+    const numbers = Array.from({ length: Number(count) || 0 }, (_, index) => FIRST + index);
+    return new PassedSockets(numbers.flatMap((number, index) => takeOne(number, labels[index] ?? 'unknown')));
+  }
+
+  /** For the configuration, which may want to know on another thread. */
+  get list(): readonly PassedSocket[] {
+    return this.#taken.map(({ name, number, type }) => ({ name, number, type }));
+  }
+
+  /** @throws SystemError; the configuration has checked that there is one of this name and kind */
+  take(address: PassedAddress, options: SocketOptions): ListeningSocket {
+    const found = this.#find(address.name);
+    if (found === undefined) throw Object.assign(new Error('not passed'), { code: 'EBADF', syscall: 'LISTEN_FDS' });
+    const { fd, type, isListening } = found.facts;
+    if (type !== 'datagram' && !isListening) {
+      throw Object.assign(new Error('it does not listen'), { code: 'EINVAL', syscall: 'accept' });
+    }
+    const actual = addressOf(found.facts) ?? address;
+    addon.setListenerOptions(fd, optionsFor(actual, options));
+    addon.setBlocking(fd, false);
+    return { fd, address: actual, configured: address, origin: { kind: 'passed' }, options };
+  }
+
+  /** What makes two names one socket. */
+  numberOf(name: string): number | undefined {
+    return this.#find(name)?.number;
+  }
+
+  /** A name comes before a number that looks like it, as in the configuration. */
+  #find(name: string): Taken | undefined {
+    const taken = this.#taken;
+    return taken.find((socket) => socket.name === name) ?? taken.find(({ number }) => String(number) === name);
+  }
 }
 
 /** What is no socket (systemd can also pass files) is nothing that a service could use. */
@@ -38,39 +73,6 @@ function takeOne(number: number, name: string): Taken[] {
   } catch {
     return [];
   }
-}
-
-/** @throws SystemError; the configuration has checked that there is one of this name and kind */
-export function takePassedSocket(address: PassedAddress, options: SocketOptions): BoundSocket {
-  const found = findTaken(address.name);
-  if (found === undefined) throw Object.assign(new Error('not passed'), { code: 'EBADF', syscall: 'LISTEN_FDS' });
-  const { facts } = found;
-  if (facts.type !== 'datagram' && !facts.isListening) {
-    throw Object.assign(new Error('it does not listen'), { code: 'EINVAL', syscall: 'accept' });
-  }
-  const actual = addressOf(facts) ?? address;
-  addon.setListenerOptions(facts.fd, optionsFor(actual, options));
-  addon.setBlocking(facts.fd, false);
-  return {
-    fd: facts.fd,
-    address: actual,
-    holdOff: () => undefined,
-    welcome: () => undefined,
-    release: () => undefined,
-    change: (changed) => {
-      addon.setListenerOptions(facts.fd, optionsFor(actual, changed));
-    },
-  };
-}
-
-/** What makes two names one socket: its number. */
-export function passedNumber(name: string): number | undefined {
-  return findTaken(name)?.number;
-}
-
-/** A name comes before a number that looks like it, as in the configuration. */
-function findTaken(name: string): Taken | undefined {
-  return taken.find((socket) => socket.name === name) ?? taken.find(({ number }) => String(number) === name);
 }
 
 function addressOf({ family, type, address, port }: PassedSocketFacts): SocketAddress | null {

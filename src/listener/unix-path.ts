@@ -10,8 +10,8 @@ import { addon, type Fd } from '../native/addon';
 import { errnoName } from '../native/system-error';
 import type { UnixAddress } from '../service/address';
 import type { SocketOptions } from '../service/service';
-import type { BoundSocket } from './bind';
 import { optionsFor } from './options';
+import type { ListeningSocket, Origin } from './socket';
 
 /** Longer paths do not fit into sun_path with their NUL. */
 const LONGEST_PATH = 107;
@@ -20,27 +20,21 @@ const UNCHANGED = 0xffffffff;
 const NUMBER_BASE = 36;
 
 /** @throws SystemError; EADDRINUSE: somebody listens there; EEXIST: there is something else */
-export function bindUnixPath(address: UnixAddress, options: SocketOptions): BoundSocket {
+export function bindUnixPath(address: UnixAddress, options: SocketOptions): ListeningSocket {
   const isStale = isTakenByStale(address);
   const fd = bindInPlace(address, optionsFor(address, options), isStale);
-  const own = lstatSync(address.path);
-  return {
-    fd,
-    address,
-    holdOff: () => {
-      removeIfOurs(address.path, own);
-    },
-    // Once removed the name may belong to somebody else: a reload that wants the address binds it anew.
-    welcome: () => undefined,
-    release: () => {
-      removeIfOurs(address.path, own);
-      addon.close(fd);
-    },
-    change: (changed) => {
-      addon.setListenerOptions(fd, optionsFor(address, changed));
-      if (isOurs(address.path, own)) setAccess(address.path, changed);
-    },
-  };
+  const { dev: device, ino: inode } = lstatSync(address.path);
+  return { fd, address, configured: address, origin: { kind: 'path', device, inode }, options };
+}
+
+/** The path goes while it is still ours. */
+export function removePath({ address, origin }: ListeningSocket): void {
+  if ('path' in address && isOurs(address.path, origin)) removeIfThere(address.path);
+}
+
+/** Mode and owner of the path, while it is still ours. @throws SystemError of chmod or chown */
+export function setPathAccess({ address, origin }: ListeningSocket, options: SocketOptions): void {
+  if ('path' in address && isOurs(address.path, origin)) setAccess(address.path, options);
 }
 
 function isTakenByStale(address: UnixAddress): boolean {
@@ -104,13 +98,9 @@ function setAccess(path: string, options: SocketOptions): void {
   setOwner(path, options);
 }
 
-function isOurs(path: string, own: Stats): boolean {
+function isOurs(path: string, origin: Origin): boolean {
   const there = statIfThere(path);
-  return there?.ino === own.ino && there.dev === own.dev;
-}
-
-function removeIfOurs(path: string, own: Stats): void {
-  if (isOurs(path, own)) removeIfThere(path);
+  return origin.kind === 'path' && there?.ino === origin.inode && there.dev === origin.device;
 }
 
 function statIfThere(path: string): Stats | null {

@@ -3,6 +3,9 @@
  * a test holds the two together.
  */
 
+/** Whoever reports needs no more of the log than this. */
+export type Emit = (event: LogEvent) => void;
+
 export type LogEvent =
   | { event: 'listening'; service: string; address: string; backlog: number | undefined }
   | {
@@ -73,6 +76,8 @@ export interface Reaped {
   pid: number;
   exit: number | undefined;
   signal: string | undefined;
+  /** Why we ended it, when we did. */
+  reason: 'stop' | undefined;
   duration: number;
   cpu: number;
   rss: number | null;
@@ -94,8 +99,8 @@ export interface Closed {
   duration: number;
 }
 
-/** Why a tcpmux client got no service: see server/mux.ts. */
-export type RefusalReason = 'full' | 'no-service' | 'silent' | 'too-long' | 'left' | 'stopping';
+/** Why a tcpmux client got no service: see server/handlers/tcpmux.ts. */
+export type RefusalReason = 'no-service' | 'help' | 'silent' | 'too-long' | 'left' | 'stopping' | 'memory';
 
 /**
  * full: the service has all its children. server-full: stdiod has. open-files, memory, processes: the system refused more.

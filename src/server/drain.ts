@@ -2,14 +2,13 @@
  * The end of the server: accept no more, let children finish, then terminate what is left. For each service, `stop_grace`
  * passes between the signal and SIGTERM, and again between SIGTERM and SIGKILL.
  */
-import type { Child, Children } from '../child/children';
-import type { Log } from '../log/log';
-import type { Connections } from './connections';
-import type { Hosted } from './hosted';
-import type { Mux } from './mux';
-import type { Redirects } from './redirects';
-import type { RetiredListeners } from './retired';
-import type { Roster } from './roster';
+import type { Children } from '../child/children';
+import type { Terminator } from '../child/terminate';
+import type { Emit } from '../log/events';
+import type { Served } from './hosted/endings';
+import type { Holder, Hosted } from './hosted/hosted';
+import type { RetiredListeners } from './roster/retired';
+import type { Roster } from './roster/roster';
 
 /** After SIGKILL: a child that the kernel cannot end (in uninterruptible sleep) must not keep us. */
 const GIVE_UP_MS = 2000;
@@ -18,97 +17,100 @@ const GIVE_UP_MS = 2000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export interface DrainParts {
-  readonly log: Log;
-  readonly roster: Roster;
-  readonly retired: RetiredListeners;
-  readonly children: Children<Hosted>;
-  readonly connections: Connections;
-  readonly redirects: Redirects;
-  readonly mux: Mux;
+  readonly emit: Emit;
+  readonly roster: Pick<Roster, 'close' | 'leaving'> & Iterable<Hosted>;
+  readonly retired: Pick<RetiredListeners, 'count' | 'closeAll'> & Iterable<{ readonly owner: Hosted }>;
+  readonly children: Pick<Children<Served>, 'count' | 'reapAll' | typeof Symbol.iterator>;
+  readonly terminator: Pick<Terminator<Served>, 'begin' | 'end'>;
+  /** Those who hold connections without a child. */
+  readonly holders: readonly Holder[];
 }
 
 export class Drain {
   readonly #parts: DrainParts;
   readonly #timers: NodeJS.Timeout[] = [];
+  /** Graces that have passed, milliseconds. */
+  readonly #passed = new Set<number>();
   #settle: ((isClean: boolean) => void) | null = null;
 
   constructor(parts: DrainParts) {
     this.#parts = parts;
   }
 
+  get isRunning(): boolean {
+    return this.#settle !== null;
+  }
+
   /** @returns whether every child was collected */
   async start(signal: string): Promise<boolean> {
-    const { log, roster, retired, children } = this.#parts;
-    log.emit({ event: 'stopping', signal, children: children.count });
-    const longest = this.#scheduleTermination();
-    this.#after(longest, () => {
-      this.#endOwn();
-    });
-    roster.close();
+    const { emit, roster, children } = this.#parts;
+    emit({ event: 'stopping', signal, children: children.count });
     const isClean = await new Promise<boolean>((resolve) => {
       this.#settle = resolve;
-      this.#after(2 * longest + GIVE_UP_MS, () => {
-        resolve(false);
-      });
-      retired.whenEmpty(() => {
-        this.onChildrenEnded();
-      });
+      this.#schedule(this.#graces());
+      roster.close();
+      this.check();
     });
     for (const timer of this.#timers) clearTimeout(timer);
-    log.emit({ event: 'stopped', children: children.count });
+    emit({ event: 'stopped', children: children.count });
     return isClean;
   }
 
-  /** Called whenever children were collected, and when the last listener is closed. */
-  onChildrenEnded(): void {
-    const { retired, children, connections, redirects, mux } = this.#parts;
-    const left = retired.count + children.count + redirects.count + mux.count;
-    if (left === 0 && !connections.hasStalled()) this.#settle?.(true);
+  /** To be called whenever children were collected, a connection has ended, or the last listener is closed. */
+  check(): void {
+    const { retired, children, holders } = this.#parts;
+    if (retired.count === 0 && children.count === 0 && holders.every(({ count }) => count === 0)) this.#settle?.(true);
   }
 
   /** Resets who still waits, ends every child. */
-  killAll(signal: string): void {
-    const { log, retired, children, connections } = this.#parts;
-    log.emit({ event: 'terminating', signal, children: children.count });
-    retired.closeNow(() => true);
-    connections.dropStalled();
-    this.#endOwn();
-    for (const child of children) children.signal(child, 'SIGKILL');
-    this.#after(GIVE_UP_MS, () => this.#settle?.(false));
-    this.onChildrenEnded();
+  killAll(): void {
+    const { retired, children, terminator, holders } = this.#parts;
+    retired.closeAll(() => true);
+    for (const holder of holders) holder.endAll(() => true);
+    terminator.end([...children], 'stop');
+    this.#giveUpAfter(GIVE_UP_MS);
+    this.check();
   }
 
-  /** One pair of timers for each grace in use. @returns the longest grace */
-  #scheduleTermination(): number {
-    const { roster, children } = this.#parts;
-    const services = [...[...roster].map(({ service }) => service), ...[...children].map(({ owner }) => owner.service)];
-    const graces = new Set(services.map(({ stopGraceMs }) => stopGraceMs));
+  /** Of every service that has, or may still get, a child or a connection. */
+  #graces(): ReadonlySet<number> {
+    const { roster, retired, children } = this.#parts;
+    const hosted = [
+      ...roster,
+      ...roster.leaving,
+      ...[...retired].map(({ owner }) => owner),
+      ...[...children].map(({ owner }) => owner.hosted),
+    ];
+    return new Set(hosted.map(({ service }) => service.stopGraceMs));
+  }
+
+  #schedule(graces: ReadonlySet<number>): void {
     for (const graceMs of graces) {
-      const isDue = ({ owner }: Child<Hosted>): boolean => owner.service.stopGraceMs === graceMs;
       this.#after(graceMs, () => {
-        this.#signalAll('SIGTERM', isDue);
-      });
-      this.#after(2 * graceMs, () => {
-        this.#parts.connections.dropStalled();
-        this.#signalAll('SIGKILL', isDue);
-        this.onChildrenEnded();
+        this.#end(graceMs);
       });
     }
-    return Math.max(0, ...graces);
+    this.#giveUpAfter(2 * Math.max(0, ...graces) + GIVE_UP_MS);
   }
 
-  /** Connections that stdiod itself serves. */
-  #endOwn(): void {
-    this.#parts.redirects.endAll();
-    this.#parts.mux.endAll();
+  /** From here on no child of these services is started, so that the signal misses nobody. */
+  #end(graceMs: number): void {
+    const { retired, children, terminator, holders } = this.#parts;
+    this.#passed.add(graceMs);
+    const isDue = ({ service }: Hosted): boolean => this.#passed.has(service.stopGraceMs);
+    retired.closeAll(({ owner }) => isDue(owner));
+    for (const holder of holders) holder.endAll(isDue);
+    const due = [...children].filter(({ owner }) => owner.hosted.service.stopGraceMs === graceMs);
+    terminator.begin(due, graceMs, 'stop');
+    this.check();
   }
 
-  #signalAll(signal: 'SIGTERM' | 'SIGKILL', isDue: (child: Child<Hosted>) => boolean): void {
-    const { log, children } = this.#parts;
-    const due = [...children].filter(isDue);
-    if (due.length === 0) return;
-    log.emit({ event: 'terminating', signal, children: due.length });
-    for (const child of due) children.signal(child, signal);
+  #giveUpAfter(delayMs: number): void {
+    this.#after(delayMs, () => {
+      const { children } = this.#parts;
+      children.reapAll();
+      this.#settle?.(children.count === 0);
+    });
   }
 
   #after(delayMs: number, action: () => void): void {

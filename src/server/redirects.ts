@@ -4,24 +4,24 @@
  */
 import { connect, Socket } from 'node:net';
 import type { Slots } from '../admission/slots';
-import type { Log } from '../log/log';
+import type { Emit } from '../log/events';
 import { formatHostPort } from '../service/address';
 import { formatPeer } from '../service/peer';
 import type { RedirectTarget } from '../service/service';
-import type { Attempt } from './connections';
+import type { Connection, Handler, Holder, Hosted } from './hosted/hosted';
 
 const MS = 1000;
 /** A target that says nothing must not keep a slot for the two minutes that the kernel would wait. */
 const CONNECT_MS = 30_000;
 
 export interface RedirectParts {
-  readonly log: Log;
+  readonly emit: Emit;
   readonly slots: Slots;
   /** Called after each end: a slot is free. */
-  readonly onEnd: (attempt: Attempt) => void;
+  readonly onFreed: () => void;
 }
 
-export class Redirects {
+export class Redirects implements Holder {
   readonly #parts: RedirectParts;
   /** Both ends of each connection. */
   readonly #open = new Set<Forwarding>();
@@ -34,7 +34,16 @@ export class Redirects {
     return this.#open.size;
   }
 
-  start(attempt: Attempt, target: RedirectTarget): void {
+  to(target: RedirectTarget): Handler {
+    return {
+      take: (connection) => {
+        this.#start(connection, target);
+        return 'taken';
+      },
+    };
+  }
+
+  #start(attempt: Connection, target: RedirectTarget): void {
     const client = new Socket({ fd: attempt.fd, allowHalfOpen: true });
     const server = connect({ ...target, allowHalfOpen: true });
     const forwarding: Forwarding = {
@@ -57,8 +66,9 @@ export class Redirects {
     this.#watchEnds(forwarding);
   }
 
-  endAll(): void {
-    for (const { client, server } of this.#open) {
+  endAll(isDue: (hosted: Hosted) => boolean): void {
+    for (const { attempt, client, server } of this.#open) {
+      if (!isDue(attempt.hosted)) continue;
       client.destroy();
       server.destroy();
     }
@@ -66,11 +76,11 @@ export class Redirects {
 
   #onConnect(forwarding: Forwarding): void {
     const { attempt, target, client, server } = forwarding;
-    const { hosted, connection } = attempt;
+    const { hosted, id: connection } = attempt;
     const peer = formatPeer(attempt.peer);
     const { inUse: children, limit } = hosted.gate;
     forwarding.isForwarding = true;
-    this.#parts.log.emit({
+    this.#parts.emit({
       event: 'forwarding',
       service: hosted.service.name,
       connection,
@@ -91,7 +101,7 @@ export class Redirects {
       const peer = formatPeer(attempt.peer);
       const code = 'code' in error ? String(error.code) : error.message;
       forwarding.isRefused = true;
-      this.#parts.log.emit({
+      this.#parts.emit({
         event: 'refused',
         service: hosted.service.name,
         peer,
@@ -122,12 +132,12 @@ export class Redirects {
 
   #onEnd(forwarding: Forwarding): void {
     const { attempt, target, client, startedMs } = forwarding;
-    const { hosted, connection } = attempt;
+    const { hosted, id: connection } = attempt;
     const peer = formatPeer(attempt.peer);
     this.#open.delete(forwarding);
-    this.#parts.slots.release(hosted.gate);
+    this.#parts.slots.release(attempt.slot);
     if (forwarding.isForwarding === true) {
-      this.#parts.log.emit({
+      this.#parts.emit({
         event: 'closed',
         service: hosted.service.name,
         connection,
@@ -139,13 +149,13 @@ export class Redirects {
       });
     }
     if (forwarding.isForwarding !== true && forwarding.isRefused !== true) this.#tellLeft(attempt);
-    this.#parts.onEnd(attempt);
+    this.#parts.onFreed();
   }
 
   /** Before the target has answered. */
-  #tellLeft({ hosted, peer }: Attempt): void {
+  #tellLeft({ hosted, peer }: Connection): void {
     const { service, gate } = hosted;
-    this.#parts.log.emit({
+    this.#parts.emit({
       event: 'refused',
       service: service.name,
       peer: formatPeer(peer),
@@ -156,7 +166,7 @@ export class Redirects {
 }
 
 interface Forwarding {
-  readonly attempt: Attempt;
+  readonly attempt: Connection;
   /** As the log shows it. */
   readonly target: string;
   readonly client: Socket;

@@ -12,22 +12,22 @@ import type { Log } from '../log/log';
 import { describeSystemError } from '../native/system-error';
 import { formatAddress } from '../service/address';
 import type { LoadOrder } from './load-thread';
-import type { ListenFailure } from './open-listeners';
+import type { ListenFailure } from './roster/open-listeners';
 import type { Server } from './server';
 
 const STDERR = 2;
 
 export class Reloader {
   readonly #order: LoadOrder;
-  readonly #server: Server;
-  readonly #log: Log;
+  readonly #server: Pick<Server, 'reload'>;
+  readonly #log: Pick<Log, 'emit' | 'setFormat'>;
   readonly #isJson: boolean;
   #isRunning = false;
   #isWantedAgain = false;
   #isStopped = false;
 
   /** @param isJson the operator asked for JSON lines, whatever the file says */
-  constructor(order: LoadOrder, server: Server, log: Log, isJson: boolean) {
+  constructor(order: LoadOrder, server: Pick<Server, 'reload'>, log: Pick<Log, 'emit' | 'setFormat'>, isJson: boolean) {
     this.#order = order;
     this.#server = server;
     this.#log = log;

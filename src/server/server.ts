@@ -1,73 +1,112 @@
 /**
  * The conductor: the one place that knows listeners, admission, children and log, and introduces them to each other.
- * connections.ts tells the life of a connection, roster.ts the step from one configuration to the next, drain.ts the end.
+ *
+ * The life of a connection. Its listener is readable (native/poll-set), which means clients to whoever takes in for the
+ * service (accept/acceptor, or lend/lender under `wait`). A slot is taken, the connection accepted and given to its handler
+ * (handlers/programs, handlers/tcpmux), which has a child spawned that takes over the socket. The child is reaped, the
+ * connection ends (hosted/endings), and whoever waited for its slot gets a turn (accept/pauses).
+ *
+ * roster/roster tells the step from one configuration to the next, drain.ts the end.
  */
 import { openSync } from 'node:fs';
 import { Slots } from '../admission/slots';
 import { Children, type Child } from '../child/children';
 import { Reports } from '../child/reports';
+import { Terminator } from '../child/terminate';
 import { Listeners } from '../listener/listener';
-import type { Log } from '../log/log';
+import type { PassedSockets } from '../listener/passed';
+import { Sockets } from '../listener/sockets';
+import type { Emit } from '../log/events';
 import { addon } from '../native/addon';
+import { PollSet } from '../native/poll-set';
 import { formatAddress } from '../service/address';
-import type { Gate } from '../admission/slots';
 import type { Configuration } from '../service/service';
-import { Connections, type AcceptOutcome, type Attempt } from './connections';
+import { Acceptor } from './accept/acceptor';
+import { Kept } from './accept/kept';
+import { Pauses } from './accept/pauses';
 import { Drain } from './drain';
-import { Handovers } from './handovers';
-import type { Hosted, HostedListener } from './hosted';
-import { Mux } from './mux';
-import type { ListenFailure } from './open-listeners';
-import { Pauses } from './pauses';
+import { Tcpmux } from './handlers/tcpmux';
+import { Endings, type Served } from './hosted/endings';
+import type { Hosted, HostedListener } from './hosted/hosted';
+import { Replacer } from './hosted/replace';
+import { ListenKeys, type ListenFailure } from './roster/open-listeners';
+import { RetiredListeners } from './roster/retired';
 import { Redirects } from './redirects';
-import { RetiredListeners } from './retired';
-import { Roster, type Applied } from './roster';
+import { RoleMaker } from './roles';
+import { Roster, type Applied } from './roster/roster';
+import { OncePerTurn } from './turn';
+
+/** In hexadecimal, from `c1`. */
+function countIds(): () => string {
+  let last = 0;
+  return () => `c${(last += 1).toString(16)}`;
+}
 
 export class Server {
-  readonly #log: Log;
-  readonly #listeners: Listeners<Hosted>;
+  readonly #emit: Emit;
   readonly #slots: Slots;
-  readonly #reports: Reports<Child<Hosted>>;
-  readonly #children: Children<Hosted>;
   readonly #pauses: Pauses;
-  readonly #connections: Connections;
   readonly #roster: Roster;
-  readonly #handovers: Handovers;
-  readonly #redirects: Redirects;
-  readonly #mux: Mux;
   readonly #drain: Drain;
-  /** Gates of the children that were collected in this turn. */
-  readonly #freed = new Set<Gate>();
+  /** Room that came free is given away once in a turn of the loop. */
+  readonly #settle = new OncePerTurn(() => {
+    this.#pauses.onRoom(this.#slots.takeFreed());
+    if (this.#drain.isRunning) this.#drain.check();
+  });
 
-  constructor(log: Log, maxConnections: number) {
+  constructor(emit: Emit, maxConnections: number, passed: PassedSockets) {
     if (process.env['STDIOD_SPAWN'] === 'fork') addon.setPlainFork(true);
-    const accept = (listener: HostedListener): AcceptOutcome => this.#onReadable(listener);
-    this.#log = log;
-    this.#slots = new Slots(maxConnections);
-    this.#listeners = new Listeners(accept);
     // Opened before any connection, so that their numbers are low: a child copies the descriptor table up to them.
     const nullFd = openSync('/dev/null', 'r+');
-    this.#reports = this.#makeReports();
-    this.#children = this.#makeChildren();
-    this.#pauses = this.#makePauses();
-    const retired = new RetiredListeners(this.#listeners, this.#pauses, accept);
-    this.#redirects = new Redirects({
-      log,
-      slots: this.#slots,
-      onEnd: (attempt) => {
-        this.#onFreed(attempt);
-      },
+    const reports = new Reports<Child<Served>>((child, line) => {
+      this.#onSaid(child, line);
     });
-    this.#mux = this.#makeMux();
-    const { slots, children, pauses } = { slots: this.#slots, children: this.#children, pauses: this.#pauses };
-    const [redirects, mux, listeners] = [this.#redirects, this.#mux, this.#listeners];
-    this.#connections = new Connections({ log, slots, children, pauses, redirects, mux });
-    const nextId = (): string => this.#connections.nextId();
-    this.#handovers = new Handovers({ log, slots, children, listeners, pauses, nextId });
-    const sinks = { nullFd, reportFd: this.#reports.writer };
-    this.#roster = new Roster({ log, listeners, pauses, retired, slots, sinks });
-    const [roster, connections] = [this.#roster, this.#connections];
-    this.#drain = new Drain({ log, roster, retired, children, connections, redirects, mux });
+    const sinks = { nullFd, reportFd: reports.writer };
+    const onFreed = (): void => {
+      this.#onFreed();
+    };
+    const nextId = countIds();
+    const pollSet = new PollSet();
+    const slots = new Slots(maxConnections);
+    const children = new Children<Served>(onFreed, reports);
+    const endings = new Endings(slots, emit, onFreed);
+    const listeners = new Listeners<Hosted>(new Sockets(passed), pollSet, this);
+    const kept = new Kept(endings);
+    const pauses = new Pauses({ emit, listeners, kept, server: slots.server });
+    const acceptor = new Acceptor({ slots, endings, pauses, kept, nextId });
+    const retired = new RetiredListeners(listeners, pauses, onFreed);
+    const replacer = new Replacer(listeners, emit, (listener) => {
+      pauses.forget(listener);
+    });
+    const services = (): Iterable<Hosted> => this.#roster;
+    const tcpmux = new Tcpmux({
+      slots,
+      endings,
+      pollSet,
+      services,
+      onFreed,
+      serve: (connection) => acceptor.serve(connection),
+    });
+    const redirects = new Redirects({ emit, slots, onFreed });
+    const waits = new WeakMap<HostedListener, number>();
+    const lending = { emit, slots, children, endings, listeners, pauses, replacer, retired, nextId, waits };
+    const roles = new RoleMaker({ acceptor, tcpmux, redirects, lending, children, endings, emit, sinks });
+    const keys = new ListenKeys((name) => passed.numberOf(name));
+    this.#emit = emit;
+    this.#slots = slots;
+    this.#pauses = pauses;
+    this.#roster = new Roster({ emit, slots, listeners, pauses, retired, replacer, keys, roles });
+    const terminator = new Terminator<Served>(children, (signal, count) => {
+      emit({ event: 'terminating', signal, children: count });
+    });
+    this.#drain = new Drain({
+      emit,
+      roster: this.#roster,
+      retired,
+      children,
+      terminator,
+      holders: [kept, tcpmux, redirects],
+    });
   }
 
   /** Takes this configuration in place of the one before, or changes nothing. */
@@ -84,7 +123,7 @@ export class Server {
     if (!applied.ok) return applied.failures;
     this.#tellListening(applied);
     const { added, changed, removed, kept } = applied.diff;
-    this.#log.emit({
+    this.#emit({
       event: 'reloaded',
       added: added.length,
       changed: changed.length,
@@ -100,81 +139,49 @@ export class Server {
   }
 
   /** Ends every child now; `stop` settles soon after. */
-  stopAtOnce(signal: string): void {
-    this.#drain.killAll(signal);
+  stopAtOnce(): void {
+    this.#drain.killAll();
   }
 
   logStatus(): void {
     for (const { service, listeners, gate } of this.#roster) {
       const { inUse: children, limit } = gate;
-      this.#log.emit({ event: 'status', service: service.name, listeners: listeners.length, children, limit });
+      const open = listeners.filter(({ phase }) => phase === 'open').length;
+      this.#emit({ event: 'status', service: service.name, listeners: open, children, limit });
     }
   }
 
-  #makeReports(): Reports<Child<Hosted>> {
-    return new Reports(({ owner, connection, pid }, line) => {
-      this.#log.emit({ event: 'said', service: owner.service.name, connection, pid, line });
+  onReadable(listener: HostedListener): void {
+    listener.owner.intake.onReadable(listener);
+  }
+
+  /** No client may stop the server: what we did not foresee costs its listener a moment. */
+  onFault({ owner, address }: HostedListener, error: unknown): void {
+    const service = owner.service.name;
+    const where = formatAddress(address);
+    this.#emit({
+      event: 'failed',
+      verb: 'serve',
+      address: where,
+      service,
+      error: String(error),
+      action: 'tried again in a moment',
     });
   }
 
-  #makeChildren(): Children<Hosted> {
-    return new Children(
-      (child, exit) => {
-        this.#connections.onChildExit(child, exit);
-        this.#freed.add(child.owner.gate);
-      },
-      () => {
-        this.#pauses.onRoom(this.#freed);
-        this.#freed.clear();
-        this.#drain.onChildrenEnded();
-      },
-      this.#reports,
-    );
+  #onSaid({ pid, owner: { hosted, connection } }: Child<Served>, line: string): void {
+    this.#emit({ event: 'said', service: hosted.service.name, connection, pid, line });
   }
 
-  #onReadable(listener: HostedListener): AcceptOutcome {
-    // A child has the socket, whatever a reload has made of its service meanwhile.
-    if (listener.isLent || listener.isResting) return 'empty';
-    const { wait } = listener.owner.service;
-    return wait ? this.#handovers.onReadable(listener) : this.#connections.onReadable(listener);
-  }
-
-  /** A connection that no child served has ended. */
-  #onFreed({ hosted }: Attempt): void {
-    this.#pauses.onRoom([hosted.gate]);
-    this.#drain.onChildrenEnded();
-  }
-
-  #makeMux(): Mux {
-    return new Mux({
-      log: this.#log,
-      slots: this.#slots,
-      services: () => this.#roster,
-      serve: (attempt) => {
-        this.#connections.serve(attempt);
-      },
-      onEnd: (attempt) => {
-        this.#onFreed(attempt);
-      },
-    });
-  }
-
-  #makePauses(): Pauses {
-    return new Pauses({
-      log: this.#log,
-      slots: this.#slots,
-      listeners: this.#listeners,
-      tryAccept: (listener) => this.#onReadable(listener),
-      retryStalled: () => this.#connections.retryStalled(),
-      hasStalled: () => this.#connections.hasStalled(),
-    });
+  #onFreed(): void {
+    if (this.#pauses.isWaiting || this.#drain.isRunning) this.#settle.request();
   }
 
   #tellListening({ fresh }: Applied & { ok: true }): void {
     for (const { address, owner } of fresh) {
       const { name, socket } = owner.service;
       const backlog = address.type === 'datagram' ? undefined : socket.backlog;
-      this.#log.emit({ event: 'listening', service: name, address: formatAddress(address), backlog });
+      this.#emit({ event: 'listening', service: name, address: formatAddress(address), backlog });
     }
   }
 }

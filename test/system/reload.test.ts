@@ -288,4 +288,17 @@ describe('clients in a loop', () => {
     for (let round = 1; round <= 10; round += 1) await daemon.reload(maps[round % 2] ?? '');
     await expectNobodyLost(daemon, load);
   });
+
+  test('lose nobody to an address that becomes a wildcard and back', async () => {
+    const port = await findFreePorts(1);
+    const maps = [`127.0.0.1:${port}`, `*:${port}/tcp4`].map((listen) => services({ a: at(listen) }));
+    const daemon = await startDaemon(maps[0] ?? '');
+    const load = startLoad(port);
+    for (let round = 1; round <= 6; round += 1) {
+      const before = daemon.all('reaped').length;
+      expect(await daemon.reload(maps[round % 2] ?? '')).toMatchObject({ changed: 1 });
+      await daemon.waitForCount('reaped', before + 20);
+    }
+    await expectNobodyLost(daemon, load);
+  });
 });

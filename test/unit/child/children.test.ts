@@ -1,10 +1,10 @@
 /**
  * The book of live children, on a pretended addon that has whatever exits a test wants.
  */
-import { Children, type Child, type Exit } from '../../../src/child/children';
+import { Children, type Child, type Errand, type Exit } from '../../../src/child/children';
 import type { Plan } from '../../../src/child/plan';
 import type { Traffic } from '../../../src/child/reports';
-import { addon, type Fd } from '../../../src/native/addon';
+import { addon, type Fd, type NativePlan, type Pid } from '../../../src/native/addon';
 
 type Record7 = [pid: number, status: number, signal: number, cpu: number, rss: number, step: number, errno: number];
 
@@ -25,11 +25,11 @@ jest.mock('../../../src/native/addon', () => ({
   },
 }));
 
-const PLAN = { native: {}, varying: null, isReporting: false } as unknown as Plan;
-const FD = 5 as Fd;
-const FILLED = { facts: '' };
-const ABOUT = { owner: 'echo', connection: 'c1', peer: '::1', startedMs: 0, onEnd: null };
+const PLAN: Plan = { native: {} as NativePlan, varying: null, isReporting: false };
+const START = { fd: 5 as Fd, facts: '' };
+/** In the unit of a reap record, KiB. */
 const GIB = 1024 * 1024;
+const kernel = jest.mocked(addon);
 
 const add = jest.fn();
 const settle = jest.fn<Traffic | undefined, [number]>();
@@ -37,19 +37,17 @@ let exits: [Child<string>, Exit][];
 let batches: number;
 let children: Children<string>;
 
+const errand: Errand<string> = { onExit: (child, exit) => exits.push([child, exit]) };
+
 beforeEach(() => {
   [exits, batches] = [[], 0];
   dead.length = 0;
-  children = new Children(
-    (child, exit) => exits.push([child, exit]),
-    () => (batches += 1),
-    { add, settle },
-  );
+  children = new Children(() => (batches += 1), { add, settle });
 });
 
-function spawn(pid: number): Child<string> {
-  jest.mocked(addon).spawn.mockReturnValueOnce(pid as Child<string>['pid']);
-  return children.spawn(PLAN, FD, FILLED, { ...ABOUT, connection: `c${pid}` });
+function spawn(pid: number, start = START, forErrand = errand): Child<string> {
+  kernel.spawn.mockReturnValueOnce(pid as Pid);
+  return children.spawn(PLAN, start, `owner of ${pid}`, forErrand);
 }
 
 function die(...records: Record7[]): void {
@@ -68,28 +66,32 @@ test('an exit is told once, with the child that it ends', () => {
 });
 
 test('what a plan has filled in for the child goes to the addon with its descriptor', () => {
-  jest.mocked(addon).spawn.mockReturnValueOnce(11 as Child<string>['pid']);
-  children.spawn(PLAN, FD, { facts: 'A=1\0', words: 'cat\0', directory: '/srv' }, ABOUT);
-  expect(jest.mocked(addon).spawn).toHaveBeenLastCalledWith(PLAN.native, {
-    fd: FD,
-    facts: 'A=1\0',
-    words: 'cat\0',
-    directory: '/srv',
-  });
+  const start = { ...START, facts: 'A=1\0', words: 'cat\0', directory: '/srv' };
+  spawn(11, start);
+  expect(kernel.spawn).toHaveBeenLastCalledWith(PLAN.native, start);
 });
 
-test('who lent the child its socket is known by the child when it ends', () => {
-  const onEnd = jest.fn();
-  jest.mocked(addon).spawn.mockReturnValueOnce(11 as Child<string>['pid']);
-  const child = children.spawn(PLAN, FD, FILLED, { ...ABOUT, onEnd });
+test('the exit of a child goes to the errand that it was started for, and to no other', () => {
+  const other = { onExit: jest.fn() };
+  const child = spawn(11, START, other);
+  spawn(12);
   die([11, 0, 0, 0, 0, 0, 0]);
-  expect(exits[0]?.[0]).toBe(child);
-  expect(child.onEnd).toBe(onEnd);
+  expect(other.onExit).toHaveBeenCalledTimes(1);
+  expect(other.onExit).toHaveBeenCalledWith(child, expect.objectContaining({ status: 0 }));
+  expect([exits, child.owner, child.endReason]).toEqual([[], 'owner of 11', undefined]);
+});
+
+test('when its errand hears of it, the child is in the book no more', () => {
+  let isKnown = true;
+  const child = spawn(11, START, { onExit: (ended) => (isKnown = children.has(ended)) });
+  expect(children.has(child)).toBe(true);
+  die([11, 0, 0, 0, 0, 0, 0]);
+  expect([isKnown, children.count, [...children]]).toEqual([false, 0, []]);
 });
 
 test('a child that reports is heard from its start, and its account is part of its exit', () => {
-  jest.mocked(addon).spawn.mockReturnValueOnce(11 as Child<string>['pid']);
-  const child = children.spawn({ ...PLAN, isReporting: true }, FD, FILLED, ABOUT);
+  kernel.spawn.mockReturnValueOnce(11 as Pid);
+  const child = children.spawn({ ...PLAN, isReporting: true }, START, 'redirect', errand);
   expect(add.mock.calls).toEqual([[11, child]]);
   settle.mockReturnValueOnce({ in: 6, out: 7 });
   die([11, 0, 0, 0, 0, 0, 0]);
@@ -140,13 +142,31 @@ test('exits that come together are told one by one and end in one batch', () => 
 test('among many children one walk over all follows the announced ones, however many signals came', () => {
   jest.useFakeTimers();
   for (let pid = 1; pid <= 100; pid += 1) spawn(pid);
-  jest.mocked(addon).reap.mockClear();
+  kernel.reap.mockClear();
   for (let times = 0; times < 10; times += 1) wake();
   jest.runAllTimers();
-  const walks = jest.mocked(addon).reap.mock.calls.filter(([, everyone]) => everyone);
-  expect(jest.mocked(addon).reap).toHaveBeenCalledTimes(11);
+  const walks = kernel.reap.mock.calls.filter(([, everyone]) => everyone);
+  expect(kernel.reap).toHaveBeenCalledTimes(11);
   expect(walks).toHaveLength(1);
   jest.useRealTimers();
+});
+
+test('before the server leaves, everybody who has died is collected, however many still live', () => {
+  jest.useFakeTimers();
+  for (let pid = 1; pid <= 100; pid += 1) spawn(pid);
+  dead.push([50, 0, 0, 0, 0, 0, 0]);
+  kernel.reap.mockClear();
+  children.reapAll();
+  expect(kernel.reap.mock.calls.map(([, everyone]) => everyone)).toEqual([true]);
+  expect([children.count, batches, jest.getTimerCount()]).toEqual([99, 1, 0]);
+  jest.useRealTimers();
+});
+
+test('one that has ended is not taken for another that has its number now', () => {
+  const first = spawn(11);
+  die([11, 0, 0, 0, 0, 0, 0]);
+  const second = spawn(11);
+  expect([children.has(first), children.has(second)]).toEqual([false, true]);
 });
 
 describe('a signal', () => {
@@ -179,9 +199,9 @@ describe('a signal', () => {
 });
 
 test('a spawn that the system refuses is thrown on and counts no child', () => {
-  jest.mocked(addon).spawn.mockImplementationOnce(() => {
+  kernel.spawn.mockImplementationOnce(() => {
     throw new Error('EAGAIN');
   });
-  expect(() => children.spawn(PLAN, FD, FILLED, ABOUT)).toThrow('EAGAIN');
+  expect(() => children.spawn(PLAN, START, 'echo', errand)).toThrow('EAGAIN');
   expect(children.count).toBe(0);
 });

@@ -1,7 +1,7 @@
 /**
  * What a child is told of its connection, for every kind of socket.
  */
-import { connectionFacts, connectionValues, FACT_NAMES, handoverFacts, handoverValues } from '../../../src/child/facts';
+import { connectionFacts, connectionValues, FACT_NAMES, lentFacts, lentValues } from '../../../src/child/facts';
 import type { SocketAddress } from '../../../src/service/address';
 import type { LocalEnd, Peer } from '../../../src/service/peer';
 import { PLACEHOLDERS } from '../../../src/service/template';
@@ -73,7 +73,7 @@ test.each<[string, SocketAddress, string[]]>([
   ['Unix', UNIX, ['PROTO=UNIX', 'UNIXLOCALPATH=/run/finger']],
   ['vsock', VSOCK, []],
 ])('a child that gets the %s socket itself is told of one passed socket', (_, local, facts) => {
-  expect(handoverFacts(local, NAMES).split('\0')).toEqual([...facts, ...LISTEN, ...OWN]);
+  expect(lentFacts(local, NAMES).split('\0')).toEqual([...facts, ...LISTEN, ...OWN]);
 });
 
 test('no fact is told that a variable could forge, and none is kept from variables without being told', () => {
@@ -81,7 +81,7 @@ test('no fact is told that a variable could forge, and none is kept from variabl
     connectionFacts(PEER, LOCAL, NAMES),
     connectionFacts(FROM_UNIX, AT_UNIX, NAMES),
     connectionFacts(FROM_VSOCK, AT_VSOCK, NAMES),
-    ...[TCP, UDP, UNIX, VSOCK, PASSED].map((local) => handoverFacts(local, NAMES)),
+    ...[TCP, UDP, UNIX, VSOCK, PASSED].map((local) => lentFacts(local, NAMES)),
   ].map(namesIn);
   expect(new Set([...told.flat(), 'LISTEN_PID'])).toEqual(FACT_NAMES);
   for (const names of told) expect(names).toHaveLength(new Set(names).size);
@@ -104,7 +104,7 @@ test.each<[string, SocketAddress, string, string]>([
   ['Unix', UNIX, '/run/finger', ''],
   ['vsock', VSOCK, '', '5'],
 ])('under wait there is no peer, and %s has its own end', (_, local, address, port) => {
-  expect(handoverValues(local, NAMES)).toEqual({
+  expect(lentValues(local, NAMES)).toEqual({
     'peer.address': '',
     'peer.port': '',
     'local.address': address,
@@ -115,7 +115,7 @@ test.each<[string, SocketAddress, string, string]>([
 });
 
 test('every placeholder has a value, for a connection and for a socket that is handed over', () => {
-  for (const values of [connectionValues(PEER, LOCAL, NAMES), handoverValues(PASSED, NAMES)]) {
+  for (const values of [connectionValues(PEER, LOCAL, NAMES), lentValues(PASSED, NAMES)]) {
     expect(Object.keys(values).sort()).toEqual([...PLACEHOLDERS].sort());
   }
 });

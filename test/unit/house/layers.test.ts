@@ -36,6 +36,13 @@ const WITHIN: Readonly<Record<string, Readonly<Record<string, readonly string[]>
     text: ['report'],
     report: [],
   },
+  server: {
+    lend: ['accept', 'hosted'],
+    roster: ['accept', 'hosted'],
+    handlers: ['hosted'],
+    accept: ['hosted'],
+    hosted: [],
+  },
 };
 
 /** `src/cli/usage.ts` is in `cli`, `src/main.ts` in `main`; what is not in src has its whole path. */

@@ -1,127 +1,262 @@
 /**
- * Listeners on a pretended addon: who is told, and what a failed accept means.
+ * When a listener is watched, who is told of it, and what a failed accept means.
  */
-import { acceptFrom, Listeners, type Listener } from '../../../src/listener/listener';
-import { addon } from '../../../src/native/addon';
+import { acceptFrom, isHeld, isHeldOnly, Listeners, type Hold, type Listener } from '../../../src/listener/listener';
+import { addon, type Fd } from '../../../src/native/addon';
+import { PretendPollSet, PretendSockets, systemError, tcp } from '../server/pretended';
 import { sampleSocketOptions } from '../service/sample';
 
-const tellReady: ((count: number) => void)[] = [];
-const readyPlaces: Int32Array[] = [];
-
-jest.mock('../../../src/native/addon', () => ({
-  POLLER_BATCH: 64,
-  addon: {
-    openListener: jest.fn(({ port }: { port: number }) => ({ fd: port, port })),
-    accept: jest.fn(),
-    hasWaiting: jest.fn(),
-    close: jest.fn(),
-    openPoller: jest.fn((ready: Int32Array, onReady: (count: number) => void) => {
-      readyPlaces.push(ready);
-      tellReady.push(onReady);
-      return { watch: jest.fn(), unwatch: jest.fn(), close: jest.fn() };
-    }),
-  },
-}));
+jest.mock('../../../src/native/addon', () => ({ addon: { accept: jest.fn(), hasWaiting: jest.fn() } }));
 
 const OPTIONS = sampleSocketOptions();
-const accept = jest.mocked(addon).accept;
-const hasWaiting = jest.mocked(addon).hasWaiting;
+const kernel = jest.mocked(addon);
 
-beforeEach(() => jest.clearAllMocks());
+let sockets: PretendSockets;
+let pollSet: PretendPollSet;
+let listeners: Listeners<string>;
+/** What was told of whom. */
+let told: string[];
+let onReadable: (listener: Listener<string>) => void;
 
-function open(listeners: Listeners<string>, port: number): Listener<string> {
-  return listeners.open({ family: 'ipv4', type: 'stream', address: '127.0.0.1', port }, OPTIONS, `owner of ${port}`);
-}
-
-function makeReady(...fds: number[]): void {
-  readyPlaces.at(-1)?.set(fds);
-  tellReady.at(-1)?.(fds.length);
-}
-
-function failAccept(code: string): void {
-  accept.mockImplementation(() => {
-    throw Object.assign(new Error(code), { code, syscall: 'accept4' });
+beforeEach(() => {
+  jest.useFakeTimers();
+  [sockets, pollSet, told] = [new PretendSockets(), new PretendPollSet(), []];
+  onReadable = ({ owner }): void => void told.push(owner);
+  listeners = new Listeners<string>(sockets, pollSet, {
+    onReadable: (listener): void => {
+      onReadable(listener);
+    },
+    onFault: ({ owner }, error): void => void told.push(`${owner}: ${String(error)}`),
   });
-}
-
-test('tells of a listener only while it is resumed', () => {
-  const told: string[] = [];
-  const listeners = new Listeners<string>(({ owner }) => told.push(owner));
-  const [one, two] = [open(listeners, 1), open(listeners, 2)];
-  listeners.resume(one);
-  makeReady(1, 2);
-  listeners.resume(two);
-  listeners.pause(one);
-  makeReady(1, 2);
-  expect(told).toEqual(['owner of 1', 'owner of 2']);
 });
 
-test('passes over a listener that the one before caused to be paused or closed', () => {
-  const told: string[] = [];
-  const listeners = new Listeners<string>(({ owner }) => {
-    told.push(owner);
-    listeners.pause(two);
-    listeners.close(three);
+afterEach(() => jest.useRealTimers());
+
+function openOn(port: number): Listener<string> {
+  return listeners.open(tcp(port), OPTIONS, `owner of ${port}`);
+}
+
+function serveOn(port: number): Listener<string> {
+  const listener = openOn(port);
+  listeners.letGo(listener, 'new');
+  return listener;
+}
+
+function isWatched({ fd }: Listener<string>): boolean {
+  return pollSet.watchers.has(fd);
+}
+
+test('a new listener is watched when the one who opened it says so, and not before', () => {
+  const listener = openOn(80);
+  expect([isWatched(listener), isHeldOnly(listener, 'new')]).toEqual([false, true]);
+  listeners.letGo(listener, 'new');
+  pollSet.makeReady(listener.fd);
+  expect(told).toEqual(['owner of 80']);
+});
+
+test('who it tells is who has it now', () => {
+  const listener = serveOn(80);
+  listener.owner = 'the next';
+  pollSet.makeReady(listener.fd);
+  expect(told).toEqual(['the next']);
+});
+
+test.each<[Hold, Hold]>([
+  ['paused', 'lent'],
+  ['lent', 'resting'],
+  ['resting', 'paused'],
+  ['new', 'paused'],
+])('a listener that is held as %s and as %s is watched only when both are gone', (one, two) => {
+  for (const order of [
+    [one, two],
+    [two, one],
+  ] as const) {
+    const listener = serveOn(80 + sockets.addresses.length);
+    for (const why of [one, two]) listeners.hold(listener, why);
+    listeners.letGo(listener, order[0]);
+    expect([isWatched(listener), isHeld(listener, order[1])]).toEqual([false, true]);
+    listeners.letGo(listener, order[1]);
+    expect(isWatched(listener)).toBe(true);
+  }
+});
+
+test('to hold twice for one reason is to hold once, and to let go of what is not held changes nothing', () => {
+  const watch = jest.spyOn(pollSet, 'watch');
+  const listener = serveOn(80);
+  listeners.hold(listener, 'paused');
+  listeners.hold(listener, 'paused');
+  listeners.letGo(listener, 'lent');
+  expect(isWatched(listener)).toBe(false);
+  listeners.letGo(listener, 'paused');
+  listeners.letGo(listener, 'paused');
+  expect([isWatched(listener), watch.mock.calls.length]).toEqual([true, 2]);
+});
+
+test('one that rests is watched again by itself', () => {
+  const listener = serveOn(80);
+  listeners.holdFor(listener, 'resting', 40);
+  jest.advanceTimersByTime(39);
+  expect(isWatched(listener)).toBe(false);
+  jest.advanceTimersByTime(1);
+  expect(isWatched(listener)).toBe(true);
+});
+
+test('one that was paused while it rested stays paused', () => {
+  const listener = serveOn(80);
+  listeners.holdFor(listener, 'resting', 40);
+  listeners.hold(listener, 'paused');
+  jest.runAllTimers();
+  expect([isWatched(listener), isHeldOnly(listener, 'paused')]).toEqual([false, true]);
+});
+
+describe('one that epoll refuses to watch', () => {
+  let listener: Listener<string>;
+
+  beforeEach(() => {
+    pollSet.isFull = true;
+    listener = serveOn(80);
   });
-  const [one, two, three] = [open(listeners, 1), open(listeners, 2), open(listeners, 3)];
-  for (const listener of [one, two, three]) listeners.resume(listener);
-  makeReady(1, 2, 3);
-  expect(told).toEqual(['owner of 1']);
+
+  test('is tried again for as long as it takes', () => {
+    expect(isHeldOnly(listener, 'unwatchable')).toBe(true);
+    jest.advanceTimersByTime(1000);
+    expect(isWatched(listener)).toBe(false);
+    pollSet.isFull = false;
+    jest.advanceTimersByTime(250);
+    expect([isWatched(listener), jest.getTimerCount()]).toEqual([true, 0]);
+  });
+
+  test('and was paused meanwhile stays paused', () => {
+    listeners.hold(listener, 'paused');
+    pollSet.isFull = false;
+    jest.runAllTimers();
+    expect(isWatched(listener)).toBe(false);
+    listeners.letGo(listener, 'paused');
+    expect(isWatched(listener)).toBe(true);
+  });
+
+  test('and was closed meanwhile stays closed', () => {
+    listeners.close(listener);
+    pollSet.isFull = false;
+    jest.runAllTimers();
+    expect([isWatched(listener), jest.getTimerCount()]).toEqual([false, 0]);
+  });
+});
+
+test('what is no failed system call is a fault of ours and is thrown on', () => {
+  jest.spyOn(pollSet, 'watch').mockImplementationOnce(() => {
+    throw new TypeError('ours');
+  });
+  expect(() => serveOn(80)).toThrow('ours');
+});
+
+test('a fault of its owner costs a listener a moment, and no other anything', () => {
+  const [faulty, other] = [serveOn(80), serveOn(81)];
+  onReadable = ({ owner }): void => {
+    if (owner === 'owner of 80') throw new TypeError('ours');
+    told.push(owner);
+  };
+  for (const { fd } of [faulty, other]) pollSet.makeReady(fd);
+  expect(told).toEqual(['owner of 80: TypeError: ours', 'owner of 81']);
+  expect([faulty, other].map(isWatched)).toEqual([false, true]);
+  jest.advanceTimersByTime(250);
+  expect(isWatched(faulty)).toBe(true);
 });
 
 test('a passed socket that is opened again before its old listener is closed is still told of', () => {
-  const told: string[] = [];
-  const listeners = new Listeners<string>(({ owner }) => told.push(owner));
-  const old = open(listeners, 1);
-  const fresh = listeners.open({ family: 'ipv4', type: 'stream', address: '::', port: 1 }, OPTIONS, 'the new owner');
+  const old = serveOn(80);
+  jest.spyOn(sockets, 'open').mockReturnValueOnce(old.socket);
+  const fresh = listeners.open(tcp(80), OPTIONS, 'the new owner');
   listeners.close(old);
-  listeners.resume(fresh);
-  makeReady(1);
+  listeners.letGo(fresh, 'new');
+  pollSet.makeReady(fresh.fd);
   expect(told).toEqual(['the new owner']);
 });
 
-test('a closed listener is closed once and cannot be resumed', () => {
-  const listeners = new Listeners<string>(() => undefined);
-  const listener = open(listeners, 1);
+test('a closed listener is closed once, watched no more, and nothing brings it back', () => {
+  const close = jest.spyOn(sockets, 'close');
+  const listener = serveOn(80);
   listeners.close(listener);
   listeners.close(listener);
-  listeners.resume(listener);
-  expect(jest.mocked(addon).close).toHaveBeenCalledTimes(1);
-  expect(listener).toMatchObject({ isClosed: true, isWatched: false });
+  listeners.hold(listener, 'paused');
+  listeners.letGo(listener, 'paused');
+  expect([close.mock.calls.length, isWatched(listener), listener.phase]).toEqual([1, false, 'closed']);
+});
+
+test('the number of a closed listener may be somebody else’s by now: it is not unwatched again', () => {
+  const listener = serveOn(80);
+  listeners.close(listener);
+  const stranger = { onReadable: () => undefined, onFault: () => undefined };
+  pollSet.watch(listener.fd, stranger);
+  listeners.hold(listener, 'paused');
+  listeners.close(listener);
+  expect(pollSet.watchers.get(listener.fd)).toBe(stranger);
+});
+
+test('a retired listener keeps new clients away and goes on telling of those in its queue', () => {
+  const listener = serveOn(80);
+  listeners.retire(listener);
+  expect([listener.phase, sockets.heldOff.has(listener.fd), isWatched(listener)]).toEqual(['retired', true, true]);
+  listeners.revive(listener);
+  expect([listener.phase, sockets.heldOff.has(listener.fd)]).toEqual(['open', false]);
+});
+
+test('is known by the port that the kernel chose, and keeps what it was configured with', () => {
+  const listener = listeners.open(tcp(0), OPTIONS, 'web');
+  expect(listener).toMatchObject({ address: tcp(40_000), socket: { configured: tcp(0), options: OPTIONS } });
 });
 
 describe('accept', () => {
-  const listener = open(new Listeners<string>(() => undefined), 1);
+  let listener: Listener<string>;
+
+  beforeEach(() => (listener = openOn(80)));
+
+  function failAccept(code: string): void {
+    kernel.accept.mockImplementationOnce(() => {
+      throw systemError(code, 'accept4');
+    });
+  }
 
   test('gives the connection, or says that nobody waits', () => {
-    const socket = { fd: 5, peerAddress: '::1', peerPort: 1, localAddress: '::1', localPort: 2 };
-    accept.mockReturnValueOnce(socket as ReturnType<typeof accept>);
+    const socket = { fd: 5 as Fd, peerAddress: '10.0.0.5', peerPort: 1, localAddress: '127.0.0.1', localPort: 2 };
+    kernel.accept.mockReturnValueOnce(socket);
     expect(acceptFrom(listener)).toEqual({
       kind: 'connection',
       fd: 5,
-      peer: { family: 'ipv4', address: '::1', port: 1 },
-      local: { address: '::1', port: 2 },
+      peer: { family: 'ipv4', address: '10.0.0.5', port: 1 },
+      local: { address: '127.0.0.1', port: 2 },
     });
-    accept.mockReturnValueOnce(null);
+    kernel.accept.mockReturnValueOnce(null);
     expect(acceptFrom(listener)).toEqual({ kind: 'empty' });
+  });
+
+  test('of a Unix client gives what the kernel noted, and the path that was configured', () => {
+    const unix = listeners.open({ family: 'unix', type: 'stream', path: '/run/web' }, OPTIONS, 'web');
+    const ends = { peerAddress: '@client', peerPort: 0, localAddress: '/run/.temporary', localPort: 0 };
+    kernel.accept.mockReturnValueOnce({ fd: 5 as Fd, ...ends, pid: 7, uid: 8, gid: 9 });
+    expect(acceptFrom(unix)).toMatchObject({
+      peer: { family: 'unix', path: '@client', credentials: { pid: 7, uid: 8, gid: 9 } },
+      local: { address: '/run/web', port: 0 },
+    });
   });
 
   test('without a free descriptor there is a fault when somebody waits, and none when nobody does', () => {
     failAccept('EMFILE');
-    hasWaiting.mockReturnValue(true);
+    kernel.hasWaiting.mockReturnValueOnce(true);
     expect(acceptFrom(listener)).toEqual({ kind: 'fault', fault: 'tired', code: 'EMFILE' });
-    hasWaiting.mockReturnValue(false);
+    failAccept('EMFILE');
+    kernel.hasWaiting.mockReturnValueOnce(false);
     expect(acceptFrom(listener)).toEqual({ kind: 'empty' });
   });
 
   test('a client that is gone is a fault of its own, whoever else waits', () => {
     failAccept('ECONNABORTED');
-    hasWaiting.mockReturnValue(false);
+    kernel.hasWaiting.mockReturnValueOnce(false);
     expect(acceptFrom(listener)).toEqual({ kind: 'fault', fault: 'gone', code: 'ECONNABORTED' });
   });
 
   test('an error that is not a failed system call is a fault of ours and is thrown on', () => {
-    accept.mockImplementation(() => {
+    kernel.accept.mockImplementationOnce(() => {
       throw new TypeError('ours');
     });
     expect(() => acceptFrom(listener)).toThrow('ours');

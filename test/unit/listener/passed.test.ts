@@ -1,9 +1,12 @@
 /**
  * The protocol of sd_listen_fds(3), on a pretended addon that has whatever sockets a test wants.
  */
-import type * as Passed from '../../../src/listener/passed';
+import { PassedSockets } from '../../../src/listener/passed';
+import type { ListeningSocket } from '../../../src/listener/socket';
 import type { PassedSocketFacts } from '../../../src/native/addon';
 import type { PassedAddress } from '../../../src/service/address';
+import type { PassedSocket } from '../../../src/service/listen-text';
+import type { SocketOptions } from '../../../src/service/service';
 import { sampleSocketOptions } from '../service/sample';
 
 const mockSockets = new Map<number, Partial<PassedSocketFacts>>();
@@ -30,11 +33,8 @@ jest.mock('../../../src/native/addon', () => ({
   },
 }));
 
-let passed: typeof Passed;
-
 beforeEach(() => {
   jest.clearAllMocks();
-  jest.isolateModules(() => (passed = jest.requireActual<typeof Passed>('../../../src/listener/passed')));
   mockSockets.clear();
   for (const number of [3, 4, 5]) mockSockets.set(number, {});
 });
@@ -44,27 +44,35 @@ function variables(count: string, names?: string, pid = String(process.pid)): No
   return { PATH: '/bin', LISTEN_PID: pid, LISTEN_FDS: count, ...known };
 }
 
+function listOf(environment: NodeJS.ProcessEnv): readonly PassedSocket[] {
+  return PassedSockets.fromEnvironment(environment).list;
+}
+
+function takeWeb(options: Partial<SocketOptions> = {}): ListeningSocket {
+  return PassedSockets.fromEnvironment(variables('1', 'web')).take(address('web'), sampleSocketOptions(options));
+}
+
 function address(name: string): PassedAddress {
   return { family: 'passed', type: 'stream', name };
 }
 
 test('takes as many sockets as it was told, from 3 on, each with its name', () => {
   mockSockets.set(4, { type: 'datagram' });
-  expect(passed.takePassedSockets(variables('2', 'web:dns'))).toEqual([
+  expect(listOf(variables('2', 'web:dns'))).toEqual([
     { name: 'web', number: 3, type: 'stream' },
     { name: 'dns', number: 4, type: 'datagram' },
   ]);
 });
 
 test('a socket without a name is called unknown, as sd_listen_fds_with_names does', () => {
-  const names = (text?: string): string[] => passed.takePassedSockets(variables('2', text)).map(({ name }) => name);
+  const names = (text?: string): string[] => listOf(variables('2', text)).map(({ name }) => name);
   expect(names()).toEqual(['unknown', 'unknown']);
   expect(names('web')).toEqual(['web', 'unknown']);
 });
 
 test('what is no socket is passed over, and the others keep their numbers and names', () => {
   mockSockets.delete(4);
-  expect(passed.takePassedSockets(variables('3', 'a:b:c'))).toEqual([
+  expect(listOf(variables('3', 'a:b:c'))).toEqual([
     { name: 'a', number: 3, type: 'stream' },
     { name: 'c', number: 5, type: 'stream' },
   ]);
@@ -75,28 +83,28 @@ test.each([
   ['nobody', variables('2', 'a:b', '')],
   ['an unset variable', { PATH: '/bin', LISTEN_FDS: '2' }],
 ])('sockets for %s are not taken', (_, environment) => {
-  expect(passed.takePassedSockets(environment)).toEqual([]);
+  expect(listOf(environment)).toEqual([]);
 });
 
 test.each(['0', '', 'two', '-1'])('takes nothing when the number of sockets is %j', (count) => {
-  expect(passed.takePassedSockets(variables(count))).toEqual([]);
+  expect(listOf(variables(count))).toEqual([]);
 });
 
 test.each([String(process.pid), '1'])(
   'the variables are gone afterwards and others stay, with LISTEN_PID=%s',
   (pid) => {
     const environment = variables('2', 'a:b', pid);
-    passed.takePassedSockets(environment);
+    listOf(environment);
     expect(environment).toEqual({ PATH: '/bin' });
   },
 );
 
 test('a taken socket is bound to where it was bound, and made ready to be accepted from', () => {
-  passed.takePassedSockets(variables('1', 'web'));
-  const socket = passed.takePassedSocket(address('web'), sampleSocketOptions({ backlog: 7 }));
-  expect(socket).toMatchObject({
+  expect(takeWeb({ backlog: 7 })).toMatchObject({
     fd: 1024,
     address: { family: 'ipv4', type: 'stream', address: '127.0.0.1', port: 80 },
+    configured: address('web'),
+    origin: { kind: 'passed' },
   });
   expect(mockCalls.setListenerOptions).toHaveBeenCalledWith(1024, expect.objectContaining({ backlog: 7 }));
   expect(mockCalls.setBlocking).toHaveBeenCalledWith(1024, false);
@@ -104,9 +112,7 @@ test('a taken socket is bound to where it was bound, and made ready to be accept
 
 test('gets the options that mean something to what it turned out to be', () => {
   mockSockets.set(3, { family: 'unix', address: '/run/web' });
-  passed.takePassedSockets(variables('1', 'web'));
-  const extra = { TCP_KEEPIDLE: 60, SO_RCVBUF: 65536 };
-  const socket = passed.takePassedSocket(address('web'), sampleSocketOptions({ extra }));
+  const socket = takeWeb({ extra: { TCP_KEEPIDLE: 60, SO_RCVBUF: 65536 } });
   expect(socket.address).toEqual({ family: 'unix', type: 'stream', path: '/run/web' });
   expect(mockCalls.setListenerOptions).toHaveBeenCalledWith(
     1024,
@@ -126,26 +132,43 @@ test.each<[Partial<PassedSocketFacts>, unknown]>([
   [{ family: 'other', address: '' }, address('web')],
 ])('its address is told as far as it has one: %p', (facts, expected) => {
   mockSockets.set(3, facts);
-  passed.takePassedSockets(variables('1', 'web'));
-  expect(passed.takePassedSocket(address('web'), sampleSocketOptions()).address).toEqual(expected);
+  expect(takeWeb().address).toEqual(expected);
 });
 
 test('is found by its number too, and a name is preferred', () => {
-  passed.takePassedSockets(variables('3', 'web:3:mail'));
-  const fdOf = (name: string): number => passed.takePassedSocket(address(name), sampleSocketOptions()).fd;
+  const passed = PassedSockets.fromEnvironment(variables('3', 'web:3:mail'));
+  const fdOf = (name: string): number => passed.take(address(name), sampleSocketOptions()).fd;
   expect([fdOf('web'), fdOf('5'), fdOf('3')]).toEqual([1024, 1026, 1025]);
 });
 
-test('stays open when its listener is closed, so that a reload may have it again', () => {
-  passed.takePassedSockets(variables('1', 'web'));
-  const first = passed.takePassedSocket(address('web'), sampleSocketOptions());
-  for (const act of [first.holdOff, first.welcome, first.release]) act();
-  expect(mockCalls.close).not.toHaveBeenCalled();
-  expect(passed.takePassedSocket(address('web'), sampleSocketOptions()).fd).toBe(first.fd);
+test('its name and its number are one socket', () => {
+  const passed = PassedSockets.fromEnvironment(variables('2', 'web:mail'));
+  expect(['web', '3', 'mail', 'news'].map((name) => passed.numberOf(name))).toEqual([3, 3, 4, undefined]);
 });
 
-test('one that was not passed is an error', () => {
-  expect(() => passed.takePassedSocket(address('web'), sampleSocketOptions())).toThrow(
-    expect.objectContaining({ code: 'EBADF', syscall: 'LISTEN_FDS' }) as Error,
+test('can be taken again by a reload, and is the same socket', () => {
+  const passed = PassedSockets.fromEnvironment(variables('1', 'web'));
+  const fds = [1, 2].map(() => passed.take(address('web'), sampleSocketOptions()).fd);
+  expect([fds, mockCalls.close.mock.calls]).toEqual([[1024, 1024], []]);
+});
+
+test('two books of passed sockets know nothing of each other', () => {
+  const [one, other] = [variables('1', 'web'), {}].map((environment) => PassedSockets.fromEnvironment(environment));
+  expect([one?.list.length, other?.list.length]).toEqual([1, 0]);
+});
+
+test.each([
+  ['was not passed', 'mail', 'EBADF', 'LISTEN_FDS'],
+  ['does not listen', 'web', 'EINVAL', 'accept'],
+])('one that %s is an error', (_, name, code, syscall) => {
+  mockSockets.set(3, { isListening: false });
+  const passed = PassedSockets.fromEnvironment(variables('1', 'web'));
+  expect(() => passed.take(address(name), sampleSocketOptions())).toThrow(
+    expect.objectContaining({ code, syscall }) as Error,
   );
+});
+
+test('a datagram socket needs no listen', () => {
+  mockSockets.set(3, { type: 'datagram', isListening: false });
+  expect(takeWeb().fd).toBe(1024);
 });

@@ -5,8 +5,9 @@ import * as fs from 'node:fs';
 import { connect } from 'node:net';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bindSocket, type BoundSocket } from '../../../src/listener/bind';
-import { bindUnixPath } from '../../../src/listener/unix-path';
+import { PassedSockets } from '../../../src/listener/passed';
+import type { ListeningSocket } from '../../../src/listener/socket';
+import { Sockets } from '../../../src/listener/sockets';
 import { addon } from '../../../src/native/addon';
 import type { SocketAddress, UnixAddress } from '../../../src/service/address';
 import type { SocketOptions } from '../../../src/service/service';
@@ -16,7 +17,8 @@ const LONGEST = 107;
 
 let folder: string;
 let path: string;
-let bound: BoundSocket[];
+let bound: ListeningSocket[];
+const sockets = new Sockets(PassedSockets.fromEnvironment({}));
 
 beforeEach(() => {
   folder = fs.mkdtempSync(join(tmpdir(), 'stdiod-test-'));
@@ -25,7 +27,7 @@ beforeEach(() => {
 
 afterEach(() => {
   jest.restoreAllMocks();
-  for (const { release } of bound) release();
+  for (const socket of bound) sockets.close(socket);
   fs.rmSync(folder, { recursive: true });
 });
 
@@ -33,10 +35,15 @@ function at(socketPath: string, type: UnixAddress['type'] = 'stream'): UnixAddre
   return { family: 'unix', type, path: socketPath };
 }
 
-function open(address: SocketAddress, options: Partial<SocketOptions> = {}): BoundSocket {
-  const socket = bindSocket(address, sampleSocketOptions(options));
+function open(address: SocketAddress, options: Partial<SocketOptions> = {}): ListeningSocket {
+  const socket = sockets.open(address, sampleSocketOptions(options));
   bound.push(socket);
   return socket;
+}
+
+function close(socket: ListeningSocket): void {
+  bound = bound.filter((other) => other !== socket);
+  sockets.close(socket);
 }
 
 /** The path of a socket that nobody has any more. */
@@ -171,16 +178,15 @@ test.each(['lchownSync', 'renameSync'] as const)(
 );
 
 test('at the end the path is removed', () => {
-  const socket = bindUnixPath(at(path), sampleSocketOptions());
-  socket.release();
+  close(open(at(path)));
   expect(fs.readdirSync(folder)).toEqual([]);
 });
 
 test('at the end a path that is somebody else’s by now stays theirs', () => {
-  const first = bindUnixPath(at(path), sampleSocketOptions());
+  const first = open(at(path));
   fs.unlinkSync(path);
   open(at(path));
-  first.release();
+  close(first);
   expect(addon.whoListens(at(path))).toBe(0);
 });
 
@@ -188,7 +194,7 @@ test('a listener on its way out has no path any more, and goes on serving its qu
   const socket = open(at(path));
   const client = connect(path);
   await new Promise((resolve) => client.once('connect', resolve));
-  socket.holdOff();
+  sockets.holdOff(socket);
   expect(fs.existsSync(path)).toBe(false);
   const accepted = addon.accept(socket.fd);
   expect(accepted).toMatchObject({ pid: process.pid });
@@ -198,10 +204,9 @@ test('a listener on its way out has no path any more, and goes on serving its qu
 
 test('the path can be bound anew while the old listener is still on its way out', () => {
   const old = open(at(path));
-  old.holdOff();
+  sockets.holdOff(old);
   open(at(path));
-  old.release();
-  bound.shift();
+  close(old);
   expect(addon.whoListens(at(path))).toBe(0);
 });
 
@@ -228,4 +233,14 @@ test('options for the other sockets of the service are not for this one', () => 
   open(at(path), { nodelay: true, keepalive: true, extra });
   open(at(`@stdiod-test-options-${process.pid}`), { nodelay: true, keepalive: true, extra });
   expect(addon.whoListens(at(path))).toBe(0);
+});
+
+test('a path gets another mode while it is ours, and is left alone when it is not', () => {
+  const socket = open(at(path), { mode: 0o600 });
+  sockets.change(socket, sampleSocketOptions({ mode: 0o660 }));
+  expect(modeOf(path)).toBe(0o660);
+  fs.unlinkSync(path);
+  fs.writeFileSync(path, 'somebody else’s', { mode: 0o640 });
+  sockets.change(socket, sampleSocketOptions({ mode: 0o606 }));
+  expect(modeOf(path)).toBe(0o640);
 });

@@ -21,6 +21,7 @@ const REAPED: Reaped = {
   pid: 4711,
   exit: 0,
   signal: undefined,
+  reason: undefined,
   duration: 0.182,
   cpu: 0.004,
   rss: 1_992_294,
@@ -77,6 +78,11 @@ describe('text', () => {
     const died: LogEvent = { ...REAPED, exit: undefined, signal: 'SIGSEGV' };
     expect(formatText(died, NOW)).toMatch(' pid=4711 signal=SIGSEGV duration=');
     expect(formatJson(died, NOW)).toMatch('"pid":4711,"signal":"SIGSEGV","duration":');
+  });
+
+  test('says of a child that we ended why we did', () => {
+    const ended: LogEvent = { ...REAPED, exit: undefined, signal: 'SIGTERM', reason: 'stop' };
+    expect(formatText(ended, NOW)).toMatch(' signal=SIGTERM reason=stop duration=');
   });
 
   test('writes children alone where there is no limit', () => {

@@ -3,31 +3,30 @@
  * kernel's queue. It never stays paused by accident: a listener that waits for a slot is tried when one is given back, and
  * one that the system refused (descriptors, memory, processes) is tried when a child ends and by a timer.
  */
-import type { Gate, Slots } from '../admission/slots';
-import type { Listeners } from '../listener/listener';
-import type { PauseReason } from '../log/events';
-import type { Log } from '../log/log';
-import type { AcceptOutcome } from './connections';
-import type { Hosted, HostedListener } from './hosted';
+import type { Gate } from '../../admission/slots';
+import { isHeldOnly, type Listeners } from '../../listener/listener';
+import type { Emit, PauseReason } from '../../log/events';
+import type { Hosted, HostedListener } from '../hosted/hosted';
+import type { Kept } from './kept';
 
 /** The first wait for a system that refused; it doubles up to the last. */
 const FIRST_RETRY_MS = 10;
 const LAST_RETRY_MS = 250;
 
 export interface PauseParts {
-  readonly log: Log;
-  readonly slots: Slots;
-  readonly listeners: Listeners<Hosted>;
-  /** Accepts from a paused listener; pauses it again where it must. */
-  readonly tryAccept: (listener: HostedListener) => AcceptOutcome;
-  /** Spawns for connections that wait for a process; false: some still wait. */
-  readonly retryStalled: () => boolean;
-  readonly hasStalled: () => boolean;
+  readonly emit: Emit;
+  readonly listeners: Pick<Listeners<Hosted>, 'hold' | 'letGo'>;
+  /** Connections that wait for a process. */
+  readonly kept: Pick<Kept, 'retry' | 'count'>;
+  /** Where all services together take their slots. */
+  readonly server: Gate;
 }
 
 export class Pauses {
   readonly #parts: PauseParts;
   readonly #reasons = new Map<HostedListener, PauseReason>();
+  /** How many of its listeners are paused: the events tell the first and the last. */
+  readonly #pausedOf = new Map<Hosted, number>();
   /** Who waits for a slot of which gate, first come first served. */
   readonly #waiting = new Map<Gate, Set<HostedListener>>();
   /** Who waits for the system. */
@@ -39,27 +38,28 @@ export class Pauses {
     this.#parts = parts;
   }
 
-  has(listener: HostedListener): boolean {
-    return this.#reasons.has(listener);
+  /** Whether room for one more would change anything. */
+  get isWaiting(): boolean {
+    return this.#reasons.size > 0 || this.#parts.kept.count > 0;
   }
 
   pause(listener: HostedListener, reason: PauseReason): void {
+    // Whoever was kept for want of a process is tried again, even when its listener is gone.
+    if (isShortage(reason)) this.#startTimer();
     const before = this.#reasons.get(listener);
-    if (before === reason || listener.isClosed) return;
+    if (before === reason || listener.phase === 'closed') return;
     if (before !== undefined) this.#stopWaiting(listener, before);
     this.#reasons.set(listener, reason);
     this.#queueOf(listener, reason).add(listener);
-    this.#parts.listeners.pause(listener);
+    this.#parts.listeners.hold(listener, 'paused');
     if (before === undefined) this.#onPaused(listener, reason);
-    if (this.#isTired()) this.#startTimer();
   }
 
-  /** After children ended: there may be room, and what the system lacked may be there again. */
+  /** Slots were given back at these gates: there may be room, and what the system lacked may be there again. */
   onRoom(gates: Iterable<Gate>): void {
     if (this.#isTired()) this.#retryTired();
     if (this.#reasons.size === 0) return;
     for (const gate of gates) this.#serveQueue(gate);
-    this.#serveQueue(this.#parts.slots.server);
   }
 
   /** A reload may have raised a limit or changed what happens when full. */
@@ -73,28 +73,34 @@ export class Pauses {
     if (reason === undefined) return;
     this.#stopWaiting(listener, reason);
     this.#reasons.delete(listener);
-    listener.owner.pausedListeners -= 1;
+    const left = this.#countOf(listener.owner) - 1;
+    if (left === 0) this.#pausedOf.delete(listener.owner);
+    else this.#pausedOf.set(listener.owner, left);
+    this.#parts.listeners.letGo(listener, 'paused');
   }
 
   #onPaused({ owner }: HostedListener, reason: PauseReason): void {
-    owner.pausedListeners += 1;
-    if (owner.pausedListeners > 1) return;
+    const count = this.#countOf(owner) + 1;
+    this.#pausedOf.set(owner, count);
+    if (count > 1) return;
     const { inUse: children, limit } = owner.gate;
-    this.#parts.log.emit({ event: 'paused', service: owner.service.name, reason, children, limit });
+    this.#parts.emit({ event: 'paused', service: owner.service.name, reason, children, limit });
   }
 
   #resume(listener: HostedListener): void {
     const { owner } = listener;
     this.forget(listener);
-    this.#parts.listeners.resume(listener);
-    if (owner.pausedListeners > 0) return;
+    if (this.#countOf(owner) > 0) return;
     const { inUse: children, limit } = owner.gate;
-    this.#parts.log.emit({ event: 'resumed', service: owner.service.name, children, limit });
+    this.#parts.emit({ event: 'resumed', service: owner.service.name, children, limit });
   }
 
-  /** Stays paused, without a word, for as long as every slot that comes free is taken by the next in its queue. */
+  /**
+   * Stays paused, without a word, for as long as every slot that comes free is taken by the next in its queue. One that is
+   * held for another reason as well is watched again when that ends, and must not be touched before.
+   */
   #retry(listener: HostedListener): void {
-    const outcome = this.#parts.tryAccept(listener);
+    const outcome = isHeldOnly(listener, 'paused') ? listener.owner.intake.onReadable(listener) : 'empty';
     if (outcome !== 'paused' && this.#reasons.has(listener)) this.#resume(listener);
   }
 
@@ -105,22 +111,17 @@ export class Pauses {
       const [next] = queue;
       if (next === undefined) break;
       this.#retry(next);
-      this.#moveToEnd(queue, next);
+      moveToEnd(queue, next);
     }
-  }
-
-  /** Still full: the others were here before its next client. */
-  #moveToEnd(queue: Set<HostedListener>, listener: HostedListener): void {
-    if (queue.delete(listener)) queue.add(listener);
   }
 
   /** A connection may be without a process after its listener was forgotten. */
   #isTired(): boolean {
-    return this.#tired.size > 0 || this.#parts.hasStalled();
+    return this.#tired.size > 0 || this.#parts.kept.count > 0;
   }
 
   #retryTired(): void {
-    if (!this.#parts.retryStalled()) return;
+    if (!this.#parts.kept.retry()) return;
     for (const listener of [...this.#tired]) this.#retry(listener);
     if (!this.#isTired()) this.#retryMs = FIRST_RETRY_MS;
   }
@@ -135,8 +136,8 @@ export class Pauses {
   }
 
   #queueOf({ owner }: HostedListener, reason: PauseReason): Set<HostedListener> {
-    if (reason !== 'full' && reason !== 'server-full') return this.#tired;
-    const gate = reason === 'full' ? owner.gate : this.#parts.slots.server;
+    if (isShortage(reason)) return this.#tired;
+    const gate = reason === 'full' ? owner.gate : this.#parts.server;
     const queue = this.#waiting.get(gate) ?? new Set();
     this.#waiting.set(gate, queue);
     return queue;
@@ -145,8 +146,21 @@ export class Pauses {
   #stopWaiting(listener: HostedListener, reason: PauseReason): void {
     const queue = this.#queueOf(listener, reason);
     queue.delete(listener);
-    if (queue !== this.#tired && queue.size === 0) {
-      this.#waiting.delete(reason === 'full' ? listener.owner.gate : this.#parts.slots.server);
-    }
+    if (queue === this.#tired || queue.size > 0) return;
+    this.#waiting.delete(reason === 'full' ? listener.owner.gate : this.#parts.server);
   }
+
+  #countOf(hosted: Hosted): number {
+    return this.#pausedOf.get(hosted) ?? 0;
+  }
+}
+
+/** Not for want of a slot: the system refused. */
+function isShortage(reason: PauseReason): boolean {
+  return reason !== 'full' && reason !== 'server-full';
+}
+
+/** Still full: the others were here before its next client. */
+function moveToEnd(queue: Set<HostedListener>, listener: HostedListener): void {
+  if (queue.delete(listener)) queue.add(listener);
 }

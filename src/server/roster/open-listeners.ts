@@ -3,12 +3,11 @@
  * bound keeps its very socket, a new one is bound before anything else changes, and if one cannot be bound all new ones
  * are closed again.
  */
-import type { Listeners } from '../listener/listener';
-import { passedNumber } from '../listener/passed';
-import { asSystemError, describeSystemError, type SystemError } from '../native/system-error';
-import { formatAddress, type InternetAddress, type ListenAddress, type SocketAddress } from '../service/address';
-import type { Service } from '../service/service';
-import type { Hosted, HostedListener } from './hosted';
+import type { Listeners } from '../../listener/listener';
+import { asSystemError, describeSystemError, type SystemError } from '../../native/system-error';
+import { formatAddress, type InternetAddress, type ListenAddress, type SocketAddress } from '../../service/address';
+import type { Service, SocketOptions } from '../../service/service';
+import type { Hosted, HostedListener } from '../hosted/hosted';
 
 export interface OpenedSockets {
   /** For each service by name, its listeners in the order of its `listen`. */
@@ -23,29 +22,54 @@ export interface ListenFailure {
   readonly error: SystemError;
 }
 
-/** Our listener of that key (see `listenKey`), null when there is none. */
-export type FindExisting = (key: string) => HostedListener | null;
+export interface OpenParts {
+  readonly listeners: Pick<Listeners<Hosted>, 'open' | 'close'>;
+  /** Our listener of that key, null when there is none. */
+  readonly find: (key: string) => HostedListener | null;
+  readonly keys: ListenKeys;
+  /** The options under which a service's sockets are bound. */
+  readonly optionsOf: (service: Service) => SocketOptions;
+}
 
 /** @param wanted each service with the object that will own its listeners */
 export function openListeners(
   wanted: ReadonlyMap<Service, Hosted>,
-  listeners: Listeners<Hosted>,
-  find: FindExisting,
+  parts: OpenParts,
 ): OpenedSockets | readonly ListenFailure[] {
-  const attempt = new Attempt(listeners, find);
+  const attempt = new Attempt(parts);
   for (const [service, owner] of wanted) attempt.open(service, owner);
   return attempt.finish();
 }
 
-/** What makes two addresses the same listener: the address, or the place in its service where the kernel chose the port. */
-export function listenKey(service: string, entry: number, address: SocketAddress): string {
-  const isChosen = 'address' in address && address.port === 0;
-  return isChosen ? `${service} ${entry} ${address.type} ${address.address}` : addressKey(address);
+export function isFailed(opened: OpenedSockets | readonly ListenFailure[]): opened is readonly ListenFailure[] {
+  return Array.isArray(opened);
 }
 
-/** A passed socket is one, whether it is called by its name or by its number. */
-export function addressKey(address: SocketAddress): string {
-  return address.family === 'passed' ? `fd ${passedNumber(address.name) ?? address.name}` : formatAddress(address);
+/** What makes two addresses the same listener. */
+export class ListenKeys {
+  readonly #passedNumber: (name: string) => number | undefined;
+
+  /** @param passedNumber what makes two names of a passed socket one */
+  constructor(passedNumber: (name: string) => number | undefined) {
+    this.#passedNumber = passedNumber;
+  }
+
+  /** The address, or the place in its service where the kernel chose the port. */
+  ofEntry(service: string, entry: number, address: SocketAddress): string {
+    const isChosen = 'address' in address && address.port === 0;
+    return isChosen ? `${service} ${entry} ${address.type} ${address.address}` : this.ofAddress(address);
+  }
+
+  /** A passed socket is one, whether it is called by its name or by its number. */
+  ofAddress(address: SocketAddress): string {
+    if (address.family !== 'passed') return formatAddress(address);
+    return `fd ${this.#passedNumber(address.name) ?? address.name}`;
+  }
+
+  /** In the order in which `openListeners` makes them. */
+  ofService({ name, listen }: Service): string[] {
+    return listen.flatMap(({ sockets }, entry) => sockets.map((address) => this.ofEntry(name, entry, address)));
+  }
 }
 
 /** `listen 0.0.0.0:80 (http): EACCES permission denied`, as the log and the terminal show it. */
@@ -57,15 +81,13 @@ export function describeFailure({ service, address, error }: ListenFailure): str
 const PAIR_ATTEMPTS = 16;
 
 class Attempt {
-  readonly #listeners: Listeners<Hosted>;
-  readonly #find: FindExisting;
+  readonly #parts: OpenParts;
   readonly #byService = new Map<string, HostedListener[]>();
   readonly #fresh: HostedListener[] = [];
   readonly #failures: ListenFailure[] = [];
 
-  constructor(listeners: Listeners<Hosted>, find: FindExisting) {
-    this.#listeners = listeners;
-    this.#find = find;
+  constructor(parts: OpenParts) {
+    this.#parts = parts;
   }
 
   open(service: Service, owner: Hosted): void {
@@ -75,12 +97,13 @@ class Attempt {
 
   finish(): OpenedSockets | readonly ListenFailure[] {
     if (this.#failures.length === 0) return { byService: this.#byService, fresh: this.#fresh };
-    for (const listener of this.#fresh) this.#listeners.close(listener);
+    for (const listener of this.#fresh) this.#parts.listeners.close(listener);
     return this.#failures;
   }
 
   #openEntry(service: Service, owner: Hosted, entry: ListenAddress, index: number): HostedListener[] {
-    const existing = entry.sockets.map((address) => this.#find(listenKey(service.name, index, address)));
+    const { find, keys } = this.#parts;
+    const existing = entry.sockets.map((address) => find(keys.ofEntry(service.name, index, address)));
     const isNew = existing.every((listener) => listener === null);
     if (isNew && isPair(entry)) return this.#openPair(service, owner, entry.sockets);
     return entry.sockets.flatMap((address, at) => existing[at] ?? this.#openOne(service, owner, address));
@@ -96,7 +119,7 @@ class Attempt {
       if ('fd' in two) return [one, this.#keep(two)];
       if (attempt === PAIR_ATTEMPTS) return this.#fail(service, second, two);
       this.#fresh.pop();
-      this.#listeners.close(one);
+      this.#parts.listeners.close(one);
     }
   }
 
@@ -107,7 +130,7 @@ class Attempt {
 
   #tryOpen(service: Service, owner: Hosted, address: SocketAddress): HostedListener | SystemError {
     try {
-      return this.#listeners.open(address, service.socket, owner);
+      return this.#parts.listeners.open(address, this.#parts.optionsOf(service), owner);
     } catch (error) {
       return asSystemError(error);
     }

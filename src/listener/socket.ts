@@ -1,0 +1,25 @@
+/**
+ * A socket that listens (or, for datagrams, is bound) as plain data: all that an upgrade would have to write down.
+ */
+import type { Fd } from '../native/addon';
+import type { SocketAddress } from '../service/address';
+import type { SocketOptions } from '../service/service';
+
+export interface ListeningSocket {
+  readonly fd: Fd;
+  /** With the port that the kernel chose, where the configuration left it open. */
+  readonly address: SocketAddress;
+  /** As configured: port 0 where the kernel chose, `fd:NAME` where the socket was passed. */
+  readonly configured: SocketAddress;
+  readonly origin: Origin;
+  /** Those that were set last. */
+  options: SocketOptions;
+}
+
+/** How we came by it, which decides how it is held off, changed and closed. */
+export type Origin =
+  | { readonly kind: 'bound' }
+  /** A file of ours, for as long as that is what the path leads to. */
+  | { readonly kind: 'path'; readonly device: number; readonly inode: number }
+  /** Somebody bound it for us; it stays open for as long as we run. */
+  | { readonly kind: 'passed' };

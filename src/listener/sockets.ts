@@ -1,0 +1,102 @@
+/**
+ * What can be done with a listening socket, in a table with a row for each way in which we came by it.
+ */
+import { addon } from '../native/addon';
+import { asSystemError } from '../native/system-error';
+import type { SocketAddress } from '../service/address';
+import type { SocketOptions } from '../service/service';
+import { optionsFor } from './options';
+import type { PassedSockets } from './passed';
+import type { ListeningSocket, Origin } from './socket';
+import { bindUnixPath, removePath, setPathAccess } from './unix-path';
+
+interface Verbs {
+  /** New clients are kept away. */
+  readonly holdOff: (socket: ListeningSocket) => void;
+  /** Takes `holdOff` back. */
+  readonly welcome: (socket: ListeningSocket) => void;
+  readonly change: (socket: ListeningSocket, options: SocketOptions) => void;
+  readonly close: (socket: ListeningSocket) => void;
+}
+
+const NOTHING = (): void => undefined;
+
+const VERBS: Readonly<Record<Origin['kind'], Verbs>> = {
+  bound: {
+    holdOff: (socket) => {
+      dropNewClients(socket, true);
+    },
+    welcome: (socket) => {
+      dropNewClients(socket, false);
+    },
+    change: NOTHING,
+    close: ({ fd }) => {
+      addon.close(fd);
+    },
+  },
+  path: {
+    holdOff: removePath,
+    // Once removed the name may belong to somebody else: a reload that wants the address binds it anew.
+    welcome: NOTHING,
+    change: setPathAccess,
+    close: (socket) => {
+      removePath(socket);
+      addon.close(socket.fd);
+    },
+  },
+  passed: { holdOff: NOTHING, welcome: NOTHING, change: NOTHING, close: NOTHING },
+};
+
+export class Sockets {
+  readonly #passed: PassedSockets;
+
+  constructor(passed: PassedSockets) {
+    this.#passed = passed;
+  }
+
+  /** @throws SystemError of socket, setsockopt, bind, listen, chmod, chown or rename */
+  open(address: SocketAddress, options: SocketOptions): ListeningSocket {
+    if (address.family === 'passed') return this.#passed.take(address, options);
+    if (address.family === 'unix' && !address.path.startsWith('@')) return bindUnixPath(address, options);
+    const { fd, port } = addon.openListener(address, optionsFor(address, options));
+    const bound = 'port' in address ? { ...address, port } : address;
+    return { fd, address: bound, configured: address, origin: { kind: 'bound' }, options };
+  }
+
+  holdOff(socket: ListeningSocket): void {
+    VERBS[socket.origin.kind].holdOff(socket);
+  }
+
+  welcome(socket: ListeningSocket): void {
+    VERBS[socket.origin.kind].welcome(socket);
+  }
+
+  /** @throws SystemError; some of the options may have been set */
+  change(socket: ListeningSocket, options: SocketOptions): void {
+    addon.setListenerOptions(socket.fd, optionsFor(socket.address, options));
+    VERBS[socket.origin.kind].change(socket, options);
+    socket.options = options;
+  }
+
+  /** Whether another socket of ours may be bound beside it for a moment; afterwards it is as `options` say. */
+  sharePort(socket: ListeningSocket, options: SocketOptions, isShared: boolean): void {
+    const own = options.extra.SO_REUSEPORT ?? 0;
+    const changed = { ...options, extra: { ...options.extra, SO_REUSEPORT: isShared ? 1 : own } };
+    addon.setListenerOptions(socket.fd, optionsFor(socket.address, changed));
+    socket.options = options;
+  }
+
+  close(socket: ListeningSocket): void {
+    VERBS[socket.origin.kind].close(socket);
+  }
+}
+
+/** TCP alone has handshakes that could be ignored. Some kernels want CAP_NET_ADMIN for a socket filter; without it clients go on coming. */
+function dropNewClients({ fd, address: { family, type } }: ListeningSocket, isOn: boolean): void {
+  if (type !== 'stream' || (family !== 'ipv4' && family !== 'ipv6')) return;
+  try {
+    addon.holdOff(fd, isOn);
+  } catch (error) {
+    asSystemError(error);
+  }
+}

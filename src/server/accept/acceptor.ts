@@ -1,0 +1,92 @@
+/**
+ * A readable listener means clients, each of whom becomes a connection with a handler. The slot is taken first: without one
+ * the client stays in the kernel's queue and the listener is paused, or the client is refused, as the service says.
+ */
+import { isFull, type Gate, type Slots } from '../../admission/slots';
+import { acceptFrom, type AcceptResult } from '../../listener/listener';
+import type { PauseReason } from '../../log/events';
+import { addon } from '../../native/addon';
+import type { Endings } from '../hosted/endings';
+import type { Connection, HostedListener, Intake, Outcome } from '../hosted/hosted';
+import type { Kept } from './kept';
+import type { Pauses } from './pauses';
+
+/** Clients taken from one listener before the others get their turn. */
+const BATCH = 16;
+
+type Accepted = Extract<AcceptResult, { kind: 'connection' }>;
+
+export interface AcceptorParts {
+  readonly slots: Slots;
+  readonly endings: Pick<Endings, 'turnAway'>;
+  readonly pauses: Pick<Pauses, 'pause'>;
+  readonly kept: Pick<Kept, 'add'>;
+  readonly nextId: () => string;
+}
+
+export class Acceptor implements Intake {
+  readonly #parts: AcceptorParts;
+
+  constructor(parts: AcceptorParts) {
+    this.#parts = parts;
+  }
+
+  onReadable(listener: HostedListener): Outcome {
+    for (let taken = 0; taken < BATCH; taken += 1) {
+      const outcome = this.#acceptOne(listener);
+      if (outcome !== 'more') return outcome;
+    }
+    return 'more';
+  }
+
+  /** Gives a connection to its handler, now or when the system has what that needs. */
+  serve(connection: Connection): Outcome {
+    const shortage = connection.handler.take(connection);
+    if (shortage === 'taken') return 'more';
+    this.#parts.kept.add(connection);
+    this.#parts.pauses.pause(connection.listener, shortage);
+    return 'paused';
+  }
+
+  #acceptOne(listener: HostedListener): Outcome {
+    const { slots, nextId } = this.#parts;
+    const hosted = listener.owner;
+    const slot = slots.take(hosted.gate);
+    if (isFull(slot)) return this.#onFull(listener, slot.full);
+    const result = acceptFrom(listener);
+    if (result.kind === 'connection') {
+      const { fd, peer, local } = result;
+      return this.serve({ id: nextId(), hosted, listener, fd, peer, local, slot, handler: hosted.handler });
+    }
+    slots.putBack(slot);
+    return this.#onNothing(listener, result);
+  }
+
+  #onFull(listener: HostedListener, full: Gate): Outcome {
+    const { owner } = listener;
+    if (owner.service.whenFull === 'wait') return this.#leaveWaiting(listener, full);
+    const result = acceptFrom(listener);
+    if (result.kind !== 'connection') return this.#onNothing(listener, result);
+    this.#parts.endings.turnAway(result, owner, full);
+    return 'more';
+  }
+
+  /** The last slot is taken; that concerns nobody before the next client comes. */
+  #leaveWaiting(listener: HostedListener, { whenFull }: Gate): Outcome {
+    if (!addon.hasWaiting(listener.fd)) return 'empty';
+    this.#parts.pauses.pause(listener, whenFull);
+    return 'paused';
+  }
+
+  #onNothing(listener: HostedListener, result: Exclude<AcceptResult, Accepted>): Outcome {
+    if (result.kind === 'empty') return 'empty';
+    if (result.fault === 'gone') return 'more';
+    this.#parts.pauses.pause(listener, reasonOf(result.code));
+    return 'paused';
+  }
+}
+
+function reasonOf(code: string): PauseReason {
+  if (code === 'EMFILE' || code === 'ENFILE') return 'open-files';
+  return code === 'ENOMEM' || code === 'ENOBUFS' ? 'memory' : 'accept';
+}

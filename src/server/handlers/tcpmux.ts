@@ -1,0 +1,147 @@
+/**
+ * tcpmux (RFC 1078): a client says a service's name on a line of its own and gets that service on the same connection. Not a
+ * byte behind the line is read here, because it belongs to the service. Names match whatever their case.
+ */
+import { isFull, type Slots } from '../../admission/slots';
+import { addon, type Fd } from '../../native/addon';
+import type { PollSet } from '../../native/poll-set';
+import { asSystemError } from '../../native/system-error';
+import type { RefusalReason } from '../../log/events';
+import type { Endings } from '../hosted/endings';
+import type { Connection, Handler, Holder, Hosted } from '../hosted/hosted';
+
+/** A client that says nothing for this long is let go. */
+const SILENCE_MS = 10_000;
+/** With CR LF; the RFC names no limit. */
+const LONGEST_LINE = 256;
+
+export interface TcpmuxParts {
+  readonly slots: Slots;
+  readonly endings: Pick<Endings, 'refuse' | 'turnAway'>;
+  readonly pollSet: Pick<PollSet, 'watch' | 'unwatch'>;
+  /** Every hosted service. */
+  readonly services: () => Iterable<Hosted>;
+  /** Gives a connection with its new slot to the service that it asked for. */
+  readonly serve: (connection: Connection) => void;
+  /** A slot of the tcpmux service is free again. */
+  readonly onFreed: () => void;
+}
+
+interface Talk {
+  readonly connection: Connection;
+  readonly timer: NodeJS.Timeout;
+  text: string;
+}
+
+export class Tcpmux implements Handler, Holder {
+  readonly #parts: TcpmuxParts;
+  readonly #talks = new Map<Fd, Talk>();
+  /** Whose clients are not listened to any more. */
+  #isEnded: (hosted: Hosted) => boolean = () => false;
+
+  constructor(parts: TcpmuxParts) {
+    this.#parts = parts;
+  }
+
+  get count(): number {
+    return this.#talks.size;
+  }
+
+  take(connection: Connection): 'taken' {
+    const { fd, hosted } = connection;
+    if (this.#isEnded(hosted)) {
+      this.#parts.endings.refuse(connection, 'stopping');
+      return 'taken';
+    }
+    const timer = setTimeout(() => {
+      this.#refuse(fd, 'silent');
+    }, SILENCE_MS);
+    this.#talks.set(fd, { connection, timer, text: '' });
+    this.#listen(connection);
+    return 'taken';
+  }
+
+  endAll(isDue: (hosted: Hosted) => boolean): void {
+    this.#isEnded = isDue;
+    for (const { connection } of [...this.#talks.values()]) {
+      if (isDue(connection.hosted)) this.#refuse(connection.fd, 'stopping');
+    }
+  }
+
+  /** Out of epoll watches nobody would hear this client. */
+  #listen(connection: Connection): void {
+    const { fd } = connection;
+    try {
+      this.#parts.pollSet.watch(fd, {
+        onReadable: () => {
+          this.#onReadable(fd);
+        },
+        onFault: () => {
+          this.#refuse(fd, 'memory');
+        },
+      });
+    } catch (error) {
+      asSystemError(error);
+      this.#refuse(fd, 'memory');
+    }
+  }
+
+  #onReadable(fd: Fd): void {
+    const talk = this.#talks.get(fd);
+    if (talk === undefined) return;
+    const line = addon.readLine(fd, LONGEST_LINE - talk.text.length);
+    if (line === null) return;
+    talk.text += line.text;
+    if (line.isEnd) this.#onLine(fd, talk);
+    else if (line.text === '') this.#refuse(fd, 'left');
+    else if (talk.text.length >= LONGEST_LINE) this.#refuse(fd, 'too-long', '-Too long\r\n');
+  }
+
+  /** "If the service name is help, it lists the names, one a line, and closes." */
+  #onLine(fd: Fd, { text }: Talk): void {
+    const name = text.trim().toLowerCase();
+    const offered = [...this.#parts.services()].filter((hosted) => this.#isOffered(hosted));
+    if (name === 'help') {
+      this.#refuse(fd, 'help', offered.map(({ service }) => `${service.name}\r\n`).join(''));
+      return;
+    }
+    const wanted = offered.find(({ service }) => service.name.toLowerCase() === name);
+    if (wanted === undefined) this.#refuse(fd, 'no-service', '-Service not available\r\n');
+    else this.#handOver(fd, wanted);
+  }
+
+  /** A service that has ended for good gets no child any more, whoever asks for it. */
+  #isOffered(hosted: Hosted): boolean {
+    return hosted.service.tcpmux !== null && !this.#isEnded(hosted);
+  }
+
+  /** From here on the connection is the other service's, as if that had accepted it. */
+  #handOver(fd: Fd, wanted: Hosted): void {
+    const connection = this.#end(fd);
+    if (connection === undefined) return;
+    this.#parts.slots.release(connection.slot);
+    const slot = this.#parts.slots.take(wanted.gate);
+    if (isFull(slot)) {
+      this.#parts.endings.turnAway(connection, wanted, slot.full, '-Service is full\r\n');
+    } else {
+      if (wanted.service.tcpmux === 'plus') addon.sendNow(fd, '+Go\r\n');
+      this.#parts.serve({ ...connection, hosted: wanted, handler: wanted.handler, slot });
+    }
+    this.#parts.onFreed();
+  }
+
+  #refuse(fd: Fd, reason: RefusalReason, answer = ''): void {
+    const connection = this.#end(fd);
+    if (connection !== undefined) this.#parts.endings.refuse(connection, reason, answer);
+  }
+
+  /** Stops listening to this client, whose descriptor stays open. */
+  #end(fd: Fd): Connection | undefined {
+    const talk = this.#talks.get(fd);
+    if (talk === undefined) return undefined;
+    this.#talks.delete(fd);
+    clearTimeout(talk.timer);
+    this.#parts.pollSet.unwatch(fd);
+    return talk.connection;
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * Every way in which a connection can end. Each closes what is still ours, gives the slot back once, tells it once, and lets
+ * those know who wait for room.
+ */
+import type { Gate, Slot, Slots } from '../../admission/slots';
+import type { Child, Exit } from '../../child/children';
+import type { Emit, RefusalReason } from '../../log/events';
+import { addon, type Fd } from '../../native/addon';
+import { formatPeer, type Peer } from '../../service/peer';
+import type { Connection, Hosted } from './hosted';
+
+const MS = 1000;
+
+/** What is kept of a connection, or of a lent socket, while its child runs. */
+export interface Served {
+  readonly hosted: Hosted;
+  /** The connection's id. */
+  readonly connection: string;
+  /** `10.0.0.5:51034`; `-` where a child has many peers. */
+  readonly peer: string;
+  readonly slot: Slot;
+}
+
+/** A client that was let in no further than to be told so. */
+interface Stranger {
+  readonly fd: Fd;
+  readonly peer: Peer;
+}
+
+export class Endings {
+  readonly #slots: Slots;
+  readonly #emit: Emit;
+  readonly #onFreed: () => void;
+
+  /** @param onFreed a slot is free, or what holds up a server that wants to leave is gone */
+  constructor(slots: Slots, emit: Emit, onFreed: () => void) {
+    this.#slots = slots;
+    this.#emit = emit;
+    this.#onFreed = onFreed;
+  }
+
+  /** There is no slot, and the service does not let its clients wait. */
+  turnAway({ fd, peer }: Stranger, hosted: Hosted, { whenFull, limit }: Gate, answer = ''): void {
+    close(fd, answer);
+    const { name: service } = hosted.service;
+    this.#emit({ event: 'refused', service, peer: formatPeer(peer), reason: whenFull, limit });
+  }
+
+  /** Closed on purpose. @param answer the last words to the client */
+  refuse({ fd, hosted, peer, slot }: Connection, reason: RefusalReason, answer = ''): void {
+    close(fd, answer);
+    const { service, gate } = hosted;
+    this.#slots.release(slot);
+    this.#emit({ event: 'refused', service: service.name, peer: formatPeer(peer), reason, limit: gate.limit });
+    this.#onFreed();
+  }
+
+  /** Lost to a failure of ours. */
+  drop({ id: connection, fd, hosted, peer, slot }: Connection, step: string, error: string): void {
+    addon.refuse(fd);
+    this.#slots.release(slot);
+    const { name: service } = hosted.service;
+    this.#emit({ event: 'dropped', service, connection, peer: formatPeer(peer), step, error });
+    this.#onFreed();
+  }
+
+  /** The child is collected; of one that never ran its program we know why. */
+  reaped(child: Child<Served>, exit: Exit): void {
+    const { hosted, connection, peer, slot } = child.owner;
+    const { name: service } = hosted.service;
+    this.#slots.release(slot);
+    if (exit.failure === null) this.#tellReaped(child, exit);
+    else this.#emit({ event: 'dropped', service, connection, peer, ...exit.failure });
+    this.#onFreed();
+  }
+
+  #tellReaped({ pid, startedMs, owner, endReason }: Child<Served>, exit: Exit): void {
+    const { service, gate } = owner.hosted;
+    this.#emit({
+      event: 'reaped',
+      service: service.name,
+      connection: owner.connection,
+      pid,
+      // JSON leaves out what is undefined.
+      exit: exit.status ?? undefined,
+      signal: exit.signal ?? undefined,
+      reason: endReason,
+      duration: (Math.round(performance.now()) - startedMs) / MS,
+      cpu: Math.round(exit.cpuSeconds * MS) / MS,
+      rss: exit.rssBytes,
+      in: exit.traffic?.in,
+      out: exit.traffic?.out,
+      children: gate.inUse,
+      limit: gate.limit,
+    });
+  }
+}
+
+function close(fd: Fd, answer: string): void {
+  if (answer !== '') addon.sendNow(fd, answer);
+  addon.refuse(fd);
+}

@@ -1,0 +1,162 @@
+/**
+ * Services with `wait: true`: the child is lent the listening or datagram socket itself, and stdiod leaves that alone until the
+ * child exits. Afterwards it is foreign: it is watched again only when it is found in order, and bound anew otherwise.
+ *
+ * A child that exits without having taken anything would be started again at once, and for ever. So a start without progress
+ * makes the next one wait (10 ms, doubling to 10 s), and one datagram that nobody wants to read is thrown away and counted.
+ */
+import { isFull, type Slot, type Slots } from '../../admission/slots';
+import type { Child, Children, Errand, Exit } from '../../child/children';
+import { lentFacts, lentValues } from '../../child/facts';
+import { fillPlan, type Plan } from '../../child/plan';
+import { classifySpawnError } from '../../child/spawn-errors';
+import type { Listeners } from '../../listener/listener';
+import type { Emit } from '../../log/events';
+import { addon } from '../../native/addon';
+import { isSystemError } from '../../native/system-error';
+import { formatAddress } from '../../service/address';
+import type { Pauses } from '../accept/pauses';
+import type { Endings, Served } from '../hosted/endings';
+import type { Hosted, HostedListener, Intake, Outcome } from '../hosted/hosted';
+import type { Replacer } from '../hosted/replace';
+import { hasMoved, isExcused, queueOf, senderOf, type Queue } from './progress';
+
+const FIRST_WAIT_MS = 10;
+const LAST_WAIT_MS = 10_000;
+/** A handful of starts a second. */
+const LAST_EXCUSED_MS = 200;
+
+export interface LenderParts {
+  readonly emit: Emit;
+  readonly slots: Pick<Slots, 'takeBeyond' | 'putBack'>;
+  readonly children: Pick<Children<Served>, 'spawn'>;
+  readonly endings: Pick<Endings, 'reaped'>;
+  readonly listeners: Pick<Listeners<Hosted>, 'hold' | 'letGo' | 'holdFor'>;
+  readonly pauses: Pick<Pauses, 'pause'>;
+  readonly replacer: Pick<Replacer, 'replace'>;
+  /** Where a socket that is wanted no more is closed. */
+  readonly retired: { readonly close: (listener: HostedListener) => void };
+  readonly nextId: () => string;
+  /** How long the next start waits after one without progress; absent: not at all. Outlives a reload of the service. */
+  readonly waits: WeakMap<HostedListener, number>;
+}
+
+/** One for each service, made anew when that changes. */
+export class Lender implements Intake {
+  readonly #plan: Plan;
+  readonly #parts: LenderParts;
+
+  constructor(plan: Plan, parts: LenderParts) {
+    this.#plan = plan;
+    this.#parts = parts;
+  }
+
+  /** Something has come: the child may have it. What is on its way out is lent to nobody. */
+  onReadable(listener: HostedListener): Outcome {
+    if (listener.phase !== 'open') return 'empty';
+    const queue = queueOf(listener);
+    if (queue === null) return this.#onNothing(listener);
+    const slot = this.#parts.slots.takeBeyond(listener.owner.gate);
+    if (!isFull(slot)) return this.#lend(listener, queue, slot);
+    this.#parts.pauses.pause(listener, slot.full.whenFull);
+    return 'paused';
+  }
+
+  /** Ready, and nothing there: an error that somebody has left in the socket would wake us for ever. */
+  #onNothing(listener: HostedListener): Outcome {
+    if (isUsable(listener)) this.#rest(listener, LAST_EXCUSED_MS);
+    else this.#parts.replacer.replace(listener);
+    return 'empty';
+  }
+
+  #lend(listener: HostedListener, queue: Queue, slot: Slot): Outcome {
+    this.#parts.listeners.hold(listener, 'lent');
+    listener.wasLent = true;
+    try {
+      addon.setBlocking(listener.fd, true);
+      this.#spawn(listener, queue, slot);
+      return 'empty';
+    } catch (error) {
+      this.#parts.slots.putBack(slot);
+      // A fault of ours costs the listener a moment, and must not leave it with a child that there is not.
+      const [step, code] = isSystemError(error) ? [error.syscall, error.code] : ['prepare', String(error)];
+      return this.#onFailure(listener, queue, step, code);
+    }
+  }
+
+  /** A system that is short of something is asked again soon; what fails for good, ever more seldom. */
+  #onFailure(listener: HostedListener, queue: Queue, step: string, error: string): Outcome {
+    const shortage = classifySpawnError(error);
+    if (shortage === null) this.#rest(listener, LAST_WAIT_MS);
+    else this.#parts.pauses.pause(listener, shortage);
+    this.#parts.listeners.letGo(listener, 'lent');
+    if (shortage !== null) return 'paused';
+    const [connection, peer] = [this.#parts.nextId(), senderOf(queue, listener)];
+    this.#parts.emit({ event: 'dropped', service: listener.owner.service.name, connection, peer, step, error });
+    return 'empty';
+  }
+
+  #spawn(listener: HostedListener, queue: Queue, slot: Slot): void {
+    const { owner: hosted, fd } = listener;
+    const { service, gate } = hosted;
+    const connection = this.#parts.nextId();
+    const names = { service: service.name, connection };
+    const filled = fillPlan(this.#plan, lentFacts(listener.address, names), () => lentValues(listener.address, names));
+    const served = { hosted, connection, peer: senderOf(queue, listener), slot };
+    const errand: Errand<Served> = {
+      onExit: (child, exit) => {
+        this.#onExit(listener, queue, child, exit);
+      },
+    };
+    const { pid } = this.#parts.children.spawn(this.#plan, { fd, ...filled }, served, errand);
+    const { inUse: children, limit } = gate;
+    const address = formatAddress(listener.address);
+    this.#parts.emit({ event: 'started', service: service.name, connection, address, pid, children, limit });
+  }
+
+  #onExit(listener: HostedListener, before: Queue, child: Child<Served>, exit: Exit): void {
+    this.#parts.endings.reaped(child, exit);
+    this.#takeBack(listener, before, exit);
+    this.#parts.listeners.letGo(listener, 'lent');
+  }
+
+  /** Decides about it while it is still held. */
+  #takeBack(listener: HostedListener, before: Queue, exit: Exit): void {
+    const { replacer, waits } = this.#parts;
+    if (listener.phase !== 'open') {
+      this.#parts.retired.close(listener);
+      return;
+    }
+    addon.setBlocking(listener.fd, false);
+    // Its service may accept by itself now, and somebody could make our accept wait.
+    if (!listener.owner.service.wait || !isUsable(listener)) {
+      replacer.replace(listener);
+      return;
+    }
+    if (hasMoved(listener, before) && exit.failure === null) {
+      waits.delete(listener);
+      return;
+    }
+    if ('head' in before) this.#dropUnread(listener, before);
+    this.#rest(listener, isExcused(listener, before, exit) ? LAST_EXCUSED_MS : LAST_WAIT_MS);
+  }
+
+  /** What is dropped is what the child was started for, and still stands there. */
+  #dropUnread(listener: HostedListener, before: Queue): void {
+    addon.dropHead(listener.fd);
+    const { name } = listener.owner.service;
+    const [address, peer] = [formatAddress(listener.address), senderOf(before, listener)];
+    this.#parts.emit({ event: 'dropped', service: name, address, peer, reason: 'unread' });
+  }
+
+  #rest(listener: HostedListener, lastMs: number): void {
+    const { waits, listeners } = this.#parts;
+    const waitMs = Math.min(waits.get(listener) ?? FIRST_WAIT_MS, lastMs);
+    waits.set(listener, 2 * waitMs);
+    listeners.holdFor(listener, 'resting', waitMs);
+  }
+}
+
+function isUsable({ fd, address }: HostedListener): boolean {
+  return addon.isUsable(fd, address.type === 'datagram');
+}

@@ -1,0 +1,52 @@
+/**
+ * Who takes in for a service, and who handles its connections: one table for every kind of run, and no other place that asks.
+ */
+import type { Children } from '../child/children';
+import { preparePlan, type Plan, type Sinks } from '../child/plan';
+import type { Emit } from '../log/events';
+import type { Handler as Run, Service } from '../service/service';
+import type { Acceptor } from './accept/acceptor';
+import { Programs } from './handlers/programs';
+import type { Tcpmux } from './handlers/tcpmux';
+import type { Endings, Served } from './hosted/endings';
+import type { Hosted } from './hosted/hosted';
+import { Lender, type LenderParts } from './lend/lender';
+import type { Redirects } from './redirects';
+
+type Roles = Pick<Hosted, 'intake' | 'handler'>;
+type Makers = { readonly [Kind in Run['kind']]: (service: Service, run: Extract<Run, { kind: Kind }>) => Roles };
+
+export interface RoleParts {
+  readonly acceptor: Acceptor;
+  readonly tcpmux: Tcpmux;
+  readonly redirects: Redirects;
+  readonly lending: LenderParts;
+  readonly children: Children<Served>;
+  readonly endings: Endings;
+  readonly emit: Emit;
+  readonly sinks: Sinks;
+}
+
+export class RoleMaker {
+  readonly #parts: RoleParts;
+  readonly #makers: Makers = {
+    exec: (service, { command }) => this.#program(service, preparePlan(service, command, this.#parts.sinks)),
+    redirect: (_, { target }) => ({ intake: this.#parts.acceptor, handler: this.#parts.redirects.to(target) }),
+    tcpmux: () => ({ intake: this.#parts.acceptor, handler: this.#parts.tcpmux }),
+  };
+
+  constructor(parts: RoleParts) {
+    this.#parts = parts;
+  }
+
+  of(service: Service): Roles {
+    const make = this.#makers[service.handler.kind] as (service: Service, run: Run) => Roles;
+    return make(service, service.handler);
+  }
+
+  #program(service: Service, plan: Plan): Roles {
+    const { acceptor, lending, children, endings, emit } = this.#parts;
+    const intake = service.wait ? new Lender(plan, lending) : acceptor;
+    return { intake, handler: new Programs(plan, children, endings, emit) };
+  }
+}

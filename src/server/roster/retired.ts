@@ -1,0 +1,106 @@
+/**
+ * Listeners that are on their way out. Closing a listening socket resets every client in its queue, so a retired listener
+ * takes no new ones, goes on accepting until its queue is empty, and is closed then. A reload that wants the address
+ * again before that gets the same socket back. One that is lent stays until its child leaves, and is lent no more.
+ */
+import { isHeld, type Listeners } from '../../listener/listener';
+import { addon } from '../../native/addon';
+import type { Pauses } from '../accept/pauses';
+import type { Hosted, HostedListener } from '../hosted/hosted';
+
+/** How long a handshake that was under way may take to arrive in the queue; also how often the queue is looked at. */
+const LINGER_MS = 100;
+/** What is taken from a queue at one look: a flood of clients must not hold up everybody else. */
+const MOST_BATCHES = 8;
+
+export class RetiredListeners {
+  readonly #listeners: Pick<Listeners<Hosted>, 'retire' | 'revive' | 'close'>;
+  readonly #pauses: Pick<Pauses, 'forget'>;
+  /** When each is closed whatever waits, CLOCK_MONOTONIC milliseconds. */
+  readonly #deadlines = new Map<HostedListener, number>();
+  readonly #onEmpty: () => void;
+  #timer: NodeJS.Timeout | null = null;
+
+  /** @param onEmpty the last one is closed */
+  constructor(
+    listeners: Pick<Listeners<Hosted>, 'retire' | 'revive' | 'close'>,
+    pauses: Pick<Pauses, 'forget'>,
+    onEmpty: () => void,
+  ) {
+    this.#listeners = listeners;
+    this.#pauses = pauses;
+    this.#onEmpty = onEmpty;
+  }
+
+  get count(): number {
+    return this.#deadlines.size;
+  }
+
+  [Symbol.iterator](): IterableIterator<HostedListener> {
+    return this.#deadlines.keys();
+  }
+
+  retire(listener: HostedListener): void {
+    if (listener.phase !== 'open') return;
+    this.#listeners.retire(listener);
+    this.#deadlines.set(listener, performance.now() + listener.owner.service.stopGraceMs);
+    if (!isHeld(listener, 'lent') && !isAcceptedFrom(listener)) this.close(listener);
+    else this.#startTimer();
+  }
+
+  /** Takes a listener back into service, if it was here at all. */
+  revive(listener: HostedListener): void {
+    if (this.#deadlines.delete(listener)) this.#listeners.revive(listener);
+  }
+
+  /** Closes one now, and resets who still waits in it. */
+  close(listener: HostedListener): void {
+    this.#forget(listener);
+    if (this.#deadlines.size === 0) this.#onEmpty();
+  }
+
+  /** Closes those that are due whatever waits in them, but for what a child has: that is not ours to close. */
+  closeAll(isDue: (listener: HostedListener) => boolean): void {
+    const due = [...this.#deadlines.keys()].filter((listener) => !isHeld(listener, 'lent') && isDue(listener));
+    for (const listener of due) this.#forget(listener);
+    if (due.length > 0 && this.#deadlines.size === 0) this.#onEmpty();
+  }
+
+  /** Accepts what waits now, as far as there are slots, and not more than a fair share. */
+  drain(listener: HostedListener): void {
+    for (let batch = 0; batch < MOST_BATCHES; batch += 1) {
+      if (listener.owner.intake.onReadable(listener) !== 'more') return;
+    }
+  }
+
+  #startTimer(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      this.#closeEmpty();
+      if (this.#deadlines.size > 0) this.#startTimer();
+    }, LINGER_MS);
+  }
+
+  #closeEmpty(): void {
+    const now = performance.now();
+    this.closeAll((listener) => this.#isDone(listener, now));
+  }
+
+  /** Empties the queue right before the close: where clients could not be held off, none comes in between. */
+  #isDone(listener: HostedListener, now: number): boolean {
+    if (!isAcceptedFrom(listener)) return true;
+    this.drain(listener);
+    return now >= (this.#deadlines.get(listener) ?? 0) || !addon.hasWaiting(listener.fd);
+  }
+
+  #forget(listener: HostedListener): void {
+    this.#deadlines.delete(listener);
+    this.#pauses.forget(listener);
+    this.#listeners.close(listener);
+  }
+}
+
+/** Not one whose clients are a child's business, nor one that a child may have left in a state that makes us wait. */
+function isAcceptedFrom({ owner, wasLent }: HostedListener): boolean {
+  return !owner.service.wait && !wasLent;
+}

@@ -1,0 +1,173 @@
+/**
+ * From a readable listener to connections that have a slot and a handler, on a pretended queue of clients.
+ */
+import { addon, type Fd } from '../../../../src/native/addon';
+import { Acceptor } from '../../../../src/server/accept/acceptor';
+import type { Connection, Handler, HostedListener, Shortage } from '../../../../src/server/hosted/hosted';
+import type { Service } from '../../../../src/service/service';
+import { hostedService, PretendServer, systemError } from '../pretended';
+
+jest.mock('../../../../src/native/addon', () => ({ addon: { accept: jest.fn(), hasWaiting: jest.fn() } }));
+
+const kernel = jest.mocked(addon);
+
+let server: PretendServer;
+/** Clients in the kernel's queue by descriptor, and what accept says of those that it cannot give. */
+let queue: (number | Error)[];
+let taken: Connection[];
+let kept: Connection[];
+let paused: string[];
+/** `5 full`: the client, and which gate had no room. */
+let turnedAway: string[];
+let shortage: Shortage | null;
+let acceptor: Acceptor;
+
+const handler: Handler = {
+  take: (connection) => {
+    if (shortage !== null) return shortage;
+    taken.push(connection);
+    return 'taken';
+  },
+};
+
+beforeEach(() => {
+  server = new PretendServer();
+  [queue, taken, kept, paused, turnedAway, shortage] = [[], [], [], [], [], null];
+  kernel.hasWaiting.mockImplementation(() => queue.length > 0);
+  kernel.accept.mockReset().mockImplementation(() => {
+    const next = queue.shift();
+    if (next instanceof Error) throw next;
+    const ends = { peerAddress: '10.0.0.5', peerPort: 51_034, localAddress: '127.0.0.1', localPort: 80 };
+    return next === undefined ? null : { fd: next as Fd, ...ends };
+  });
+  let last = 0;
+  acceptor = new Acceptor({
+    slots: server.slots,
+    endings: { turnAway: ({ fd }, _, { whenFull }): void => void turnedAway.push(`${fd} ${whenFull}`) },
+    pauses: { pause: (_, reason): void => void paused.push(reason) },
+    kept: { add: (connection): void => void kept.push(connection) },
+    nextId: () => `c${(last += 1)}`,
+  });
+});
+
+function serve(fields: Partial<Service> = {}): HostedListener {
+  return server.listen(hostedService(fields, { intake: acceptor, handler }));
+}
+
+function fill(count: number): void {
+  queue = Array.from({ length: count }, (_, index) => index + 1);
+}
+
+test('each client becomes a connection with a slot and a number of its own', () => {
+  const listener = serve();
+  fill(2);
+  expect(acceptor.onReadable(listener)).toBe('empty');
+  expect(taken).toMatchObject([
+    { id: 'c1', fd: 1, hosted: listener.owner, listener, peer: { address: '10.0.0.5', port: 51_034 } },
+    { id: 'c2', fd: 2, local: { address: '127.0.0.1', port: 80 }, handler },
+  ]);
+  expect([listener.owner.gate.inUse, new Set(taken.map(({ slot }) => slot)).size]).toEqual([2, 2]);
+});
+
+test('nobody takes more than a fair share before the others get their turn', () => {
+  const listener = serve();
+  fill(20);
+  expect(acceptor.onReadable(listener)).toBe('more');
+  expect([taken.length, queue.length]).toEqual([16, 4]);
+});
+
+test.each([
+  ['the service', 'full', { maxConnections: 2 }],
+  ['the server', 'server-full', {}],
+])(
+  'without a slot of %s the next client stays in the kernel’s queue, and the listener is paused',
+  (_, reason, fields) => {
+    server.slots.server.limit = 2;
+    const listener = serve(fields);
+    fill(3);
+    expect(acceptor.onReadable(listener)).toBe('paused');
+    expect([taken.length, queue, paused]).toEqual([2, [3], [reason]]);
+  },
+);
+
+test('the last slot is no reason to pause before somebody else comes', () => {
+  const listener = serve({ maxConnections: 2 });
+  fill(2);
+  expect(acceptor.onReadable(listener)).toBe('empty');
+  expect([taken.length, paused]).toEqual([2, []]);
+});
+
+test('a service that does not let its clients wait turns them away, a fair share at a time', () => {
+  const listener = serve({ maxConnections: 1, whenFull: 'refuse' });
+  fill(20);
+  expect(acceptor.onReadable(listener)).toBe('more');
+  expect([taken.length, turnedAway.length, turnedAway[0], paused]).toEqual([1, 15, '2 full', []]);
+  expect(listener.owner.gate.inUse).toBe(1);
+});
+
+test('a service that refuses waits like any other when the system lacks what it takes to refuse', () => {
+  const listener = serve({ maxConnections: 0, whenFull: 'refuse' });
+  queue = [systemError('EMFILE', 'accept4'), 2];
+  expect(acceptor.onReadable(listener)).toBe('paused');
+  expect([turnedAway, paused]).toEqual([[], ['open-files']]);
+});
+
+test('where nobody waits after all the slot is put back, which makes no room for anybody', () => {
+  const listener = serve();
+  expect(acceptor.onReadable(listener)).toBe('empty');
+  expect([listener.owner.gate.inUse, server.slots.server.inUse, server.slots.takeFreed().size]).toEqual([0, 0, 0]);
+});
+
+test('a client that is gone costs nothing, and the one behind it is served', () => {
+  const listener = serve();
+  queue = [systemError('ECONNABORTED', 'accept4'), 2];
+  expect(acceptor.onReadable(listener)).toBe('empty');
+  expect([taken.map(({ fd }) => fd), listener.owner.gate.inUse]).toEqual([[2], 1]);
+});
+
+test('a listener from which every accept fails gives the others their turn all the same', () => {
+  const listener = serve();
+  queue = Array.from({ length: 20 }, () => systemError('EPERM', 'accept4'));
+  expect(acceptor.onReadable(listener)).toBe('more');
+  expect([queue.length, listener.owner.gate.inUse]).toEqual([4, 0]);
+});
+
+test.each([
+  ['EMFILE', 'open-files'],
+  ['ENFILE', 'open-files'],
+  ['ENOMEM', 'memory'],
+  ['ENOBUFS', 'memory'],
+  ['EBADF', 'accept'],
+])('after %s the listener is paused (%s), and the slot is put back', (code, reason) => {
+  const listener = serve();
+  queue = [systemError(code, 'accept4'), 2];
+  expect(acceptor.onReadable(listener)).toBe('paused');
+  expect([paused, queue, listener.owner.gate.inUse]).toEqual([[reason], [2], 0]);
+});
+
+test.each(['processes', 'memory'] as const)(
+  'for want of %s a connection is kept with its slot, and nobody else is accepted',
+  (reason) => {
+    const listener = serve();
+    shortage = reason;
+    fill(2);
+    expect(acceptor.onReadable(listener)).toBe('paused');
+    expect([kept.map(({ fd }) => fd), paused, queue]).toEqual([[1], [reason], [2]]);
+    expect(listener.owner.gate.inUse).toBe(1);
+  },
+);
+
+test('a connection keeps the handler that its service had when it was accepted', () => {
+  const listener = serve();
+  fill(1);
+  shortage = 'processes';
+  acceptor.onReadable(listener);
+  listener.owner.handler = { take: () => 'taken' };
+  expect(kept[0]?.handler).toBe(handler);
+});
+
+test('a fault of ours is no state of the system and is thrown on', () => {
+  const listener = serve();
+  queue = [new TypeError('ours')];
+  expect(() => acceptor.onReadable(listener)).toThrow('ours');
+});

@@ -1,0 +1,261 @@
+/**
+ * Who waits, who gets the next turn, and that nobody is forgotten: pauses on pretended listeners.
+ */
+import { serviceGate } from '../../../../src/admission/slots';
+import { Pauses } from '../../../../src/server/accept/pauses';
+import type { Hosted, HostedListener, Outcome } from '../../../../src/server/hosted/hosted';
+import { hostedService, PretendServer, tcp } from '../pretended';
+
+let server: PretendServer;
+let pauses: Pauses;
+/** What the next accept on each listener comes to, in turn; then nobody waits. */
+let outcomes: Map<HostedListener, Outcome[]>;
+/** Services, as their listeners were tried. */
+let tried: string[];
+/** Connections without a process. */
+let kept: number;
+let lastPort: number;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+  [server, tried, outcomes, kept, lastPort] = [new PretendServer(), [], new Map(), 0, 0];
+  const { emit, listeners, slots } = server;
+  const keptOnes = {
+    get count(): number {
+      return kept;
+    },
+    retry: () => kept === 0,
+  };
+  pauses = new Pauses({ emit, listeners, kept: keptOnes, server: slots.server });
+});
+
+afterEach(() => jest.useRealTimers());
+
+function hosted(name: string, limit: number): Hosted {
+  const owner = hostedService({ name }, { intake: { onReadable } });
+  return { ...owner, gate: { ...serviceGate(limit), inUse: limit } };
+}
+
+function listenerOf(owner: Hosted): HostedListener {
+  lastPort += 1;
+  return server.listen(owner, tcp(lastPort));
+}
+
+function pausedOf(name: string, limit: number, reason: Parameters<Pauses['pause']>[1]): HostedListener {
+  const listener = listenerOf(hosted(name, limit));
+  pauses.pause(listener, reason);
+  return listener;
+}
+
+/** As the acceptor does: a listener is paused again when its clients have taken every slot. */
+function onReadable(listener: HostedListener): Outcome {
+  tried.push(listener.owner.service.name);
+  const outcome = outcomes.get(listener)?.shift() ?? 'empty';
+  if (outcome === 'paused') listener.owner.gate.inUse = listener.owner.gate.limit;
+  return outcome;
+}
+
+test('a service is told to be paused with its first listener and resumed with its last', () => {
+  const owner = hosted('echo', 1);
+  const [one, two] = [listenerOf(owner), listenerOf(owner)];
+  for (const listener of [one, two]) pauses.pause(listener, 'full');
+  expect([one, two].map((listener) => server.isWatched(listener))).toEqual([false, false]);
+  owner.gate.inUse = 0;
+  pauses.onRoom([owner.gate]);
+  expect([one, two].map((listener) => server.isWatched(listener))).toEqual([true, true]);
+  expect(server.told).toEqual([
+    { event: 'paused', service: 'echo', reason: 'full', children: 1, limit: 1 },
+    { event: 'resumed', service: 'echo', children: 0, limit: 1 },
+  ]);
+});
+
+test('while the queue takes every slot that comes free, the listener stays paused without a word', () => {
+  const owner = hosted('echo', 1);
+  const listener = listenerOf(owner);
+  pauses.pause(listener, 'full');
+  for (let times = 0; times < 3; times += 1) {
+    owner.gate.inUse = 0;
+    outcomes.set(listener, ['paused']);
+    pauses.onRoom([owner.gate]);
+  }
+  expect({ events: server.events, tried }).toEqual({ events: ['paused echo'], tried: ['echo', 'echo', 'echo'] });
+});
+
+test('room in one service is no turn for another', () => {
+  const [full, free] = [hosted('full', 1), hosted('free', 1)];
+  for (const owner of [full, free]) pauses.pause(listenerOf(owner), 'full');
+  free.gate.inUse = 0;
+  pauses.onRoom([free.gate]);
+  expect(tried).toEqual(['free']);
+});
+
+test('who waits for the whole server gets a turn when any child ends, first come first served', () => {
+  server.slots.server.inUse = 100;
+  const names = ['a', 'b', 'c'];
+  for (const name of names) pauses.pause(listenerOf(hosted(name, 5)), 'server-full');
+  pauses.onRoom([server.slots.server]);
+  expect(tried).toEqual([]);
+  server.slots.server.inUse = 99;
+  pauses.onRoom([server.slots.server]);
+  expect(tried).toEqual(names);
+  expect(server.events.slice(3)).toEqual(names.map((name) => `resumed ${name}`));
+});
+
+test.each(['open-files', 'memory', 'processes', 'accept'] as const)(
+  'a listener that the system refused (%s) is tried again within 250 ms, without end, although no child ends',
+  (reason) => {
+    const listener = listenerOf(hosted('echo', 5));
+    outcomes.set(listener, new Array<Outcome>(20).fill('paused'));
+    pauses.pause(listener, reason);
+    for (let last = 0; tried.length < 20; last = tried.length) {
+      jest.advanceTimersByTime(250);
+      expect(tried.length).toBeGreaterThan(last);
+    }
+    jest.advanceTimersByTime(500);
+    expect(server.events).toEqual(['paused echo', 'resumed echo']);
+    expect(jest.getTimerCount()).toBe(0);
+  },
+);
+
+test('while a connection waits for a process, nobody else is accepted; afterwards everybody is', () => {
+  kept = 1;
+  pauses.pause(listenerOf(hosted('echo', 5)), 'processes');
+  jest.advanceTimersByTime(1000);
+  expect(tried).toEqual([]);
+  kept = 0;
+  jest.advanceTimersByTime(250);
+  expect(server.events).toEqual(['paused echo', 'resumed echo']);
+});
+
+test('a child that ends is reason enough to try the system again at once', () => {
+  const owner = hosted('echo', 5);
+  pauses.pause(listenerOf(owner), 'memory');
+  pauses.onRoom([owner.gate]);
+  expect(server.events).toEqual(['paused echo', 'resumed echo']);
+});
+
+test('a reason that changes moves the listener to those who wait for that', () => {
+  const owner = hosted('echo', 1);
+  const listener = listenerOf(owner);
+  pauses.pause(listener, 'full');
+  pauses.pause(listener, 'open-files');
+  expect(server.isWatched(listener)).toBe(false);
+  jest.advanceTimersByTime(250);
+  expect(server.events).toEqual(['paused echo', 'resumed echo']);
+});
+
+test('a listener that is forgotten is never tried, counts no more, and is watched unless somebody else holds it', () => {
+  const owner = hosted('echo', 1);
+  const [one, two] = [listenerOf(owner), listenerOf(owner)];
+  for (const listener of [one, two]) pauses.pause(listener, 'full');
+  server.listeners.hold(two, 'lent');
+  for (const listener of [one, one, two]) pauses.forget(listener);
+  owner.gate.inUse = 0;
+  pauses.onRoom([owner.gate]);
+  pauses.retryAll();
+  expect([tried, pauses.isWaiting, server.events]).toEqual([[], false, ['paused echo']]);
+  expect([one, two].map((listener) => server.isWatched(listener))).toEqual([true, false]);
+  pauses.pause(one, 'full');
+  expect(server.events).toEqual(['paused echo', 'paused echo']);
+});
+
+test('a reload gives everybody a try, whatever they waited for', () => {
+  pausedOf('a', 1, 'full');
+  pausedOf('b', 1, 'open-files');
+  pauses.retryAll();
+  expect(server.events.slice(2)).toEqual(['resumed a', 'resumed b']);
+});
+
+test('who is still full after its turn goes to the end of the queue', () => {
+  const owner = hosted('echo', 1);
+  const [one, two] = [listenerOf(owner), listenerOf(owner)];
+  for (const listener of [one, two]) pauses.pause(listener, 'full');
+  const turns: HostedListener[] = [];
+  owner.intake = {
+    onReadable: (listener): Outcome => {
+      turns.push(listener);
+      owner.gate.inUse = 1;
+      return 'paused';
+    },
+  };
+  for (let times = 0; times < 4; times += 1) {
+    owner.gate.inUse = 0;
+    pauses.onRoom([owner.gate]);
+  }
+  expect(turns).toEqual([one, two, one, two]);
+});
+
+test('without room nobody is tried, whoever says that there may be some', () => {
+  const owner = hosted('echo', 1);
+  pauses.pause(listenerOf(owner), 'full');
+  pauses.onRoom([owner.gate, server.slots.server]);
+  expect(tried).toEqual([]);
+});
+
+test('one that is held for another reason too is not touched, and is watched when that ends', () => {
+  const owner = hosted('echo', 1);
+  const listener = listenerOf(owner);
+  pauses.pause(listener, 'full');
+  server.listeners.hold(listener, 'lent');
+  owner.gate.inUse = 0;
+  pauses.onRoom([owner.gate]);
+  expect([tried, server.isWatched(listener)]).toEqual([[], false]);
+  server.listeners.letGo(listener, 'lent');
+  expect([server.isWatched(listener), server.events]).toEqual([true, ['paused echo', 'resumed echo']]);
+});
+
+test('one that finds the server full when its own service has room waits for that, in one pause', () => {
+  const owner = hosted('echo', 1);
+  const listener = listenerOf(owner);
+  owner.intake = {
+    onReadable: (): Outcome => {
+      pauses.pause(listener, 'server-full');
+      return 'paused';
+    },
+  };
+  pauses.pause(listener, 'full');
+  owner.gate.inUse = 0;
+  pauses.onRoom([owner.gate]);
+  expect(server.events).toEqual(['paused echo']);
+  owner.intake = { onReadable };
+  pauses.onRoom([owner.gate]);
+  expect(tried).toEqual([]);
+  pauses.onRoom([server.slots.server]);
+  expect([tried, server.events]).toEqual([['echo'], ['paused echo', 'resumed echo']]);
+});
+
+test('a closed listener is not paused, and its kept connection is tried again all the same', () => {
+  const listener = listenerOf(hosted('echo', 5));
+  server.listeners.close(listener);
+  kept = 1;
+  pauses.pause(listener, 'processes');
+  expect([server.events, pauses.isWaiting]).toEqual([[], true]);
+  jest.advanceTimersByTime(1000);
+  expect(jest.getTimerCount()).toBe(1);
+  kept = 0;
+  jest.advanceTimersByTime(250);
+  expect([jest.getTimerCount(), pauses.isWaiting]).toEqual([0, false]);
+});
+
+test('room matters to somebody only while there is somebody', () => {
+  expect(pauses.isWaiting).toBe(false);
+  const listener = pausedOf('echo', 1, 'full');
+  expect(pauses.isWaiting).toBe(true);
+  pauses.retryAll();
+  expect([server.isWatched(listener), pauses.isWaiting]).toEqual([true, false]);
+});
+
+test('the system is asked ever more seldom, from 10 ms to 250, and soon again after it had what was needed', () => {
+  const listener = pausedOf('echo', 5, 'memory');
+  const waits = (times: number): number[] => {
+    outcomes.set(listener, new Array<Outcome>(times - 1).fill('paused'));
+    return Array.from({ length: times }, () => {
+      const [start, before] = [performance.now(), tried.length];
+      while (tried.length === before) jest.advanceTimersByTime(1);
+      return Math.round(performance.now() - start);
+    });
+  };
+  expect(waits(7)).toEqual([10, 20, 40, 80, 160, 250, 250]);
+  pauses.pause(listener, 'memory');
+  expect(waits(2)).toEqual([10, 20]);
+});

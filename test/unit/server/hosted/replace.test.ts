@@ -1,0 +1,70 @@
+/**
+ * A listener that is of no use any more: what stands in its place, and what is told when nothing can.
+ */
+import type { Hosted, HostedListener } from '../../../../src/server/hosted/hosted';
+import { Replacer } from '../../../../src/server/hosted/replace';
+import { sampleSocketOptions } from '../../service/sample';
+import { hostedService, PretendServer, tcp } from '../pretended';
+
+let server: PretendServer;
+let owner: Hosted;
+let forgotten: HostedListener[];
+let replacer: Replacer;
+
+beforeEach(() => {
+  [server, forgotten] = [new PretendServer(), []];
+  owner = hostedService({ name: 'tftp' });
+  replacer = new Replacer(server.listeners, server.emit, (listener) => forgotten.push(listener));
+});
+
+test('another socket stands in its place, at the same address, and is watched', () => {
+  const [one, two, three] = [80, 81, 82].map((port) => server.listen(owner, tcp(port)));
+  if (two === undefined) throw new Error('no listener');
+  replacer.replace(two);
+  const [, fresh] = owner.listeners;
+  expect(owner.listeners).toEqual([one, fresh, three]);
+  expect(fresh).toMatchObject({ address: tcp(81), owner, phase: 'open', wasLent: false });
+  expect([two.phase, forgotten, fresh?.fd === two.fd]).toEqual(['closed', [two], false]);
+  expect(owner.listeners.map((listener) => server.isWatched(listener))).toEqual([true, true, true]);
+});
+
+test('the port that the kernel chose stays', () => {
+  const listener = server.listen(owner, tcp(0));
+  replacer.replace(listener);
+  expect(owner.listeners).toMatchObject([{ address: tcp(40_000) }]);
+});
+
+test('the new one has the options that its service has by now', () => {
+  const listener = server.listen(owner);
+  const socket = sampleSocketOptions({ nodelay: true });
+  owner.service = { ...owner.service, socket };
+  replacer.replace(listener);
+  expect(owner.listeners[0]?.socket.options).toBe(socket);
+});
+
+test('one that is on its way out is only closed', () => {
+  const listener = server.listen(owner);
+  server.listeners.retire(listener);
+  replacer.replace(listener);
+  expect([listener.phase, server.sockets.addresses, owner.listeners]).toEqual(['closed', [], [listener]]);
+});
+
+test('one that its service does not have any more is closed, and nothing comes in its place', () => {
+  const listener = server.listen(owner);
+  owner.listeners = [];
+  replacer.replace(listener);
+  expect([server.sockets.addresses, owner.listeners]).toEqual([[], []]);
+});
+
+test('an address that cannot be bound anew is told, with what was done about it', () => {
+  const listener = server.listen(owner);
+  server.sockets.taken.add('127.0.0.1:80');
+  replacer.replace(listener);
+  expect(server.told).toEqual([
+    {
+      ...{ event: 'failed', verb: 'listen', address: '127.0.0.1:80', service: 'tftp' },
+      ...{ error: 'EADDRINUSE address already in use', action: 'not served until the next reload' },
+    },
+  ]);
+  expect([owner.listeners, listener.phase]).toEqual([[listener], 'closed']);
+});

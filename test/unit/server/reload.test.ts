@@ -1,0 +1,181 @@
+/**
+ * HUP with a pretended thread for the loader: what it says is applied, or told as rejected, and no more than one runs.
+ */
+import { EventEmitter } from 'node:events';
+import type { LoadResult } from '../../../src/config/load';
+import type { LogEvent } from '../../../src/log/events';
+import { Reloader } from '../../../src/server/reload';
+import type { ListenFailure } from '../../../src/server/roster/open-listeners';
+import type { Configuration } from '../../../src/service/service';
+import { systemError, tcp } from './pretended';
+
+/** Every loader that was started, with what it was told. */
+const mockThreads: { options: unknown; loader: EventEmitter }[] = [];
+/** Why no thread can be started. */
+let mockRefusal: Error | null = null;
+
+jest.mock('node:worker_threads', () => ({
+  Worker: function (_file: string, options: unknown): EventEmitter {
+    if (mockRefusal !== null) throw mockRefusal;
+    const loader = new (jest.requireActual<{ EventEmitter: typeof EventEmitter }>('node:events').EventEmitter)();
+    mockThreads.push({ options, loader });
+    return loader;
+  },
+}));
+
+const ORDER = { file: 'services.yaml', passed: [] };
+const PLACE = { file: 'services.yaml', line: 3, column: 5, path: 'services.web', source: '', sourceColumn: 1 };
+
+let applied: Configuration[];
+let failures: ListenFailure[];
+let told: LogEvent[];
+let formats: number;
+let reloader: Reloader;
+
+beforeEach(() => {
+  mockThreads.length = 0;
+  [mockRefusal, applied, failures, told, formats] = [null, [], [], [], 0];
+  reloader = reloaderOf(false);
+});
+
+function reloaderOf(isJson: boolean): Reloader {
+  const server = {
+    reload: (configuration: Configuration): readonly ListenFailure[] => {
+      applied.push(configuration);
+      return failures;
+    },
+  };
+  const log = {
+    emit: (event: LogEvent): void => void told.push(event),
+    setFormat: (): void => void (formats += 1),
+  };
+  return new Reloader(ORDER, server, log, isJson);
+}
+
+function says(maxConnections: number): LoadResult {
+  const log = { format: 'auto' } as const;
+  const configuration: Configuration = { services: [], limits: { maxConnections }, log };
+  return { ok: true, configuration, effective: { limits: { max_connections: maxConnections }, log, services: {} } };
+}
+
+/** The loader that was started last answers and ends. */
+async function answer(result: LoadResult): Promise<void> {
+  await happens('message', result);
+}
+
+async function happens(event: string, ...words: unknown[]): Promise<void> {
+  mockThreads.at(-1)?.loader.emit(event, ...words);
+  await settled();
+}
+
+/** Whatever was to follow has followed. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function limitsApplied(): number[] {
+  return applied.map(({ limits }) => limits.maxConnections);
+}
+
+test('the file is read on a thread with ends of its own, and what it says is applied', async () => {
+  reloader.request();
+  expect(mockThreads).toMatchObject([{ options: { workerData: ORDER, stdout: true, stderr: true } }]);
+  expect(applied).toEqual([]);
+  await answer(says(5));
+  expect([limitsApplied(), told, formats]).toEqual([[5], [], 1]);
+});
+
+test('signals that come while the file is read lead to one more reload, not to many', async () => {
+  for (let times = 0; times < 3; times += 1) reloader.request();
+  expect(mockThreads).toHaveLength(1);
+  await answer(says(1));
+  expect(mockThreads).toHaveLength(2);
+  await answer(says(2));
+  expect([mockThreads.length, limitsApplied()]).toEqual([2, [1, 2]]);
+});
+
+test('a signal that comes afterwards is a reload of its own', async () => {
+  for (const limit of [1, 2]) {
+    reloader.request();
+    await answer(says(limit));
+  }
+  expect([mockThreads.length, limitsApplied()]).toEqual([2, [1, 2]]);
+});
+
+test('every problem of the file is told, and nothing is applied', async () => {
+  reloader.request();
+  const problems = ['one', 'two'].map((message) => ({ ...PLACE, message, remedy: null }));
+  await answer({ ok: false, diagnostics: problems });
+  const place = { file: 'services.yaml', line: 3, column: 5, path: 'services.web' };
+  expect(told).toEqual([
+    { event: 'problem', ...place, message: 'one', remedy: null },
+    { event: 'problem', ...place, message: 'two', remedy: null },
+    { event: 'rejected', problems: 2 },
+  ]);
+  expect([applied, formats]).toEqual([[], 0]);
+});
+
+test('every address that cannot be bound is told, with what was done about it', async () => {
+  const error = Object.assign(systemError('EADDRINUSE', 'bind'), { code: 'EADDRINUSE', syscall: 'bind' });
+  failures = [{ service: 'web', address: tcp(80), error }];
+  reloader.request();
+  await answer(says(1));
+  expect(told).toEqual([
+    {
+      ...{ event: 'failed', verb: 'listen', address: '127.0.0.1:80', service: 'web' },
+      ...{ error: 'EADDRINUSE address already in use', action: 'the configuration before stays in force' },
+    },
+    { event: 'rejected', problems: 1 },
+  ]);
+  expect(formats).toBe(0);
+});
+
+test.each<[string, () => Promise<void> | void, string]>([
+  ['throws', () => happens('error', new Error('out of memory')), 'out of memory'],
+  ['ends without a word', () => happens('exit', 1), 'the loader ended without a word'],
+])('a loader that %s is a problem of the file, and the next one is started as ever', async (_, fail, message) => {
+  reloader.request();
+  await fail();
+  expect(told).toMatchObject([
+    { event: 'problem', file: 'services.yaml', message: `could not be loaded: ${message}` },
+    { event: 'rejected', problems: 1 },
+  ]);
+  reloader.request();
+  await answer(says(1));
+  expect(limitsApplied()).toEqual([1]);
+});
+
+test('a thread that cannot be started is told likewise', async () => {
+  mockRefusal = new Error('EAGAIN');
+  reloader.request();
+  await settled();
+  expect(told).toMatchObject([{ event: 'problem', message: 'could not be loaded: EAGAIN' }, { event: 'rejected' }]);
+  mockRefusal = null;
+  reloader.request();
+  await answer(says(1));
+  expect(limitsApplied()).toEqual([1]);
+});
+
+test('a loader that answers and then ends has answered', async () => {
+  reloader.request();
+  await answer(says(1));
+  await happens('exit', 0);
+  expect([told, limitsApplied()]).toEqual([[], [1]]);
+});
+
+test('a server that drains takes no new configuration, not even one that is being read', async () => {
+  reloader.request();
+  reloader.request();
+  reloader.stop();
+  await answer(says(1));
+  reloader.request();
+  await settled();
+  expect([applied, told]).toEqual([[], []]);
+});
+
+test('an operator who asked for JSON lines keeps them, whatever the file says', async () => {
+  reloader = reloaderOf(true);
+  reloader.request();
+  await answer(says(1));
+  expect([limitsApplied(), formats]).toEqual([[1], 0]);
+});

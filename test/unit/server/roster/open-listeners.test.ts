@@ -1,0 +1,174 @@
+import {
+  describeFailure,
+  isFailed,
+  ListenKeys,
+  openListeners,
+  type ListenFailure,
+  type OpenedSockets,
+} from '../../../../src/server/roster/open-listeners';
+import type { HostedListener } from '../../../../src/server/hosted/hosted';
+import { formatAddress, type ListenAddress, type SocketAddress } from '../../../../src/service/address';
+import type { Service } from '../../../../src/service/service';
+import { sampleService, sampleSocketOptions } from '../../service/sample';
+import { hostedService, PretendServer, tcp, udp } from '../pretended';
+
+const OWNER = hostedService();
+const KEYS = new ListenKeys((name) => (name === 'web' ? 3 : undefined));
+
+function wildcard(port: number): ListenAddress {
+  return { sockets: [tcp(port, '0.0.0.0'), tcp(port, '::')] };
+}
+
+function serviceOn(name: string, ...listen: ListenAddress[]): Service {
+  return sampleService({ name, listen });
+}
+
+let server: PretendServer;
+beforeEach(() => (server = new PretendServer()));
+
+function open(
+  services: readonly Service[],
+  existing: ReadonlyMap<string, HostedListener> = new Map(),
+): OpenedSockets | readonly ListenFailure[] {
+  const wanted = new Map(services.map((service) => [service, OWNER]));
+  const find = (key: string): HostedListener | null => existing.get(key) ?? null;
+  return openListeners(wanted, { listeners: server.listeners, find, keys: KEYS, optionsOf: ({ socket }) => socket });
+}
+
+function openBefore(address: SocketAddress): HostedListener {
+  return server.listeners.open(address, sampleSocketOptions(), OWNER);
+}
+
+function mustOpen(...parameters: Parameters<typeof open>): OpenedSockets {
+  const opened = open(...parameters);
+  if (isFailed(opened)) throw new Error(opened.map(describeFailure).join('; '));
+  return opened;
+}
+
+function addressesOf(all: readonly HostedListener[] | undefined): string[] {
+  return (all ?? []).map(({ address }) => formatAddress(address));
+}
+
+test('opens every socket of every service, in the order of its listen', () => {
+  const web = serviceOn('web', { sockets: [tcp(80)] }, { sockets: [tcp(81)] });
+  const { byService, fresh } = mustOpen([web, serviceOn('echo', wildcard(7))]);
+  expect(addressesOf(byService.get('web'))).toEqual(['127.0.0.1:80', '127.0.0.1:81']);
+  expect(addressesOf(byService.get('echo'))).toEqual(['0.0.0.0:7', '[::]:7']);
+  expect(addressesOf(fresh)).toEqual(server.sockets.addresses);
+});
+
+test('an address that is bound already keeps its very socket', () => {
+  const kept = openBefore(tcp(80));
+  const service = serviceOn('web', { sockets: [tcp(80)] }, { sockets: [tcp(81)] });
+  const { byService, fresh } = mustOpen([service], new Map([['127.0.0.1:80', kept]]));
+  expect(byService.get('web')?.[0]).toBe(kept);
+  expect(addressesOf(fresh)).toEqual(['127.0.0.1:81']);
+});
+
+test('if one address cannot be bound, all new ones are closed again and those that serve stay', () => {
+  const kept = openBefore(tcp(80));
+  server.sockets.taken.add('127.0.0.1:82');
+  const service = serviceOn('web', { sockets: [tcp(80)] }, { sockets: [tcp(81)] }, { sockets: [tcp(82)] });
+  open([service], new Map([['127.0.0.1:80', kept]]));
+  expect(server.sockets.addresses).toEqual(['127.0.0.1:80']);
+});
+
+test('every address that cannot be bound is told, each with its service', () => {
+  for (const port of [80, 82]) server.sockets.taken.add(`127.0.0.1:${port}`);
+  const failures = open([
+    serviceOn('web', { sockets: [tcp(80)] }, { sockets: [tcp(81)] }),
+    serviceOn('mail', { sockets: [tcp(82)] }),
+  ]);
+  expect(isFailed(failures) && failures.map(describeFailure)).toEqual([
+    'listen 127.0.0.1:80 (web): EADDRINUSE address already in use',
+    'listen 127.0.0.1:82 (mail): EADDRINUSE address already in use',
+  ]);
+});
+
+describe('port 0 on every address', () => {
+  test('is one number in both families', () => {
+    const { byService } = mustOpen([serviceOn('echo', wildcard(0))]);
+    expect(addressesOf(byService.get('echo'))).toEqual(['0.0.0.0:40000', '[::]:40000']);
+  });
+
+  test('is another number when somebody holds the first one in the other family', () => {
+    for (const port of [40000, 40001]) server.sockets.taken.add(`[::]:${port}`);
+    const { byService, fresh } = mustOpen([serviceOn('echo', wildcard(0))]);
+    expect(addressesOf(byService.get('echo'))).toEqual(['0.0.0.0:40002', '[::]:40002']);
+    expect(addressesOf(fresh)).toEqual(server.sockets.addresses);
+  });
+
+  test('fails in the end, and leaves nothing behind, when there is no such number', () => {
+    for (let port = 40000; port < 40100; port += 1) server.sockets.taken.add(`[::]:${port}`);
+    const failures = open([serviceOn('echo', wildcard(0))]);
+    expect(failures).toMatchObject([
+      { service: 'echo', address: { address: '::', port: 0 }, error: { code: 'EADDRINUSE' } },
+    ]);
+    expect(server.sockets.addresses).toEqual([]);
+  });
+
+  test('keeps the numbers that it has', () => {
+    const [four, six] = [openBefore(tcp(0, '0.0.0.0')), openBefore(wildcard(40000).sockets[1] ?? tcp(0))];
+    const existing = new Map([
+      ['echo 0 stream 0.0.0.0', four],
+      ['echo 0 stream ::', six],
+    ]);
+    const { byService, fresh } = mustOpen([serviceOn('echo', wildcard(0))], existing);
+    expect(byService.get('echo')).toEqual([four, six]);
+    expect(fresh).toEqual([]);
+  });
+});
+
+test('opens sockets of every family, and a port that only one family has is no pair', () => {
+  const others: SocketAddress[] = [
+    { family: 'unix', type: 'stream', path: '/run/web' },
+    { family: 'unix', type: 'datagram', path: '@web' },
+    { family: 'vsock', type: 'stream', port: 5 },
+    { family: 'passed', type: 'stream', name: 'web' },
+    udp(0),
+  ];
+  const listen = others.map((address) => ({ sockets: [address] }));
+  const { byService } = mustOpen([serviceOn('web', ...listen)]);
+  expect(addressesOf(byService.get('web'))).toEqual([
+    'unix:/run/web',
+    'unix-dgram:@web',
+    'vsock:5',
+    'fd:web',
+    '127.0.0.1:40000/udp',
+  ]);
+});
+
+test('sockets are bound with the options that are asked for, which may be others than those of the service', () => {
+  const options = sampleSocketOptions({ backlog: 7 });
+  const wanted = new Map([[serviceOn('web', { sockets: [tcp(80)] }), OWNER]]);
+  const opened = openListeners(wanted, {
+    ...{ listeners: server.listeners, find: () => null, keys: KEYS, optionsOf: () => options },
+  });
+  expect(isFailed(opened) ? [] : opened.fresh.map(({ socket }) => socket.options)).toEqual([options]);
+});
+
+test('a new listener is not watched before its service is installed', () => {
+  const { fresh } = mustOpen([serviceOn('web', { sockets: [tcp(80)] })]);
+  expect(fresh.map((listener) => server.isWatched(listener))).toEqual([false]);
+});
+
+test('one number is two listeners, one for streams and one for datagrams, chosen or not', () => {
+  for (const port of [0, 53]) expect(KEYS.ofEntry('dns', 0, tcp(port))).not.toBe(KEYS.ofEntry('dns', 0, udp(port)));
+});
+
+test('a listener is known by its address, and where the kernel chose the port, by its place in its service', () => {
+  const key = KEYS.ofEntry('web', 1, tcp(0));
+  expect(KEYS.ofEntry('web', 1, tcp(80))).toBe(KEYS.ofEntry('mail', 0, tcp(80)));
+  for (const other of [KEYS.ofEntry('mail', 1, tcp(0)), KEYS.ofEntry('web', 0, tcp(0))]) expect(other).not.toBe(key);
+  expect(KEYS.ofEntry('web', 1, tcp(0, '0.0.0.0'))).not.toBe(key);
+});
+
+test('a passed socket is one, by its name and by its number', () => {
+  const keyOf = (name: string): string => KEYS.ofAddress({ family: 'passed', type: 'stream', name });
+  expect([keyOf('web'), keyOf('mail')]).toEqual(['fd 3', 'fd mail']);
+});
+
+test('the keys of a service stand in the order in which its sockets are opened', () => {
+  const web = serviceOn('web', { sockets: [tcp(80)] }, wildcard(0), { sockets: [udp(53)] });
+  expect(KEYS.ofService(web)).toEqual(['127.0.0.1:80', 'web 1 stream 0.0.0.0', 'web 1 stream ::', '127.0.0.1:53/udp']);
+});

@@ -1,0 +1,104 @@
+/**
+ * A wildcard and one of its own addresses change places while both are bound, or nothing changes.
+ */
+import type { Hosted, HostedListener } from '../../../../src/server/hosted/hosted';
+import {
+  isFailed,
+  ListenKeys,
+  type ListenFailure,
+  type OpenedSockets,
+} from '../../../../src/server/roster/open-listeners';
+import { openBeside } from '../../../../src/server/roster/rebind';
+import type { SocketAddress } from '../../../../src/service/address';
+import type { Service } from '../../../../src/service/service';
+import { sampleService, sampleSocketOptions } from '../../service/sample';
+import { hostedService, PretendServer, systemError, tcp, udp } from '../pretended';
+
+const WILDCARD = tcp(80, '0.0.0.0');
+const ERROR = Object.assign(systemError('EADDRINUSE', 'bind'), { code: 'EADDRINUSE', syscall: 'bind' });
+
+let server: PretendServer;
+let owner: Hosted;
+
+beforeEach(() => {
+  [server, owner] = [new PretendServer(), hostedService({ name: 'web' })];
+});
+
+function failureOf(address: SocketAddress): ListenFailure {
+  return { service: 'web', address, error: ERROR };
+}
+
+/** What the service wants now, when the first try to bind it has failed with these. */
+function beside(
+  goers: readonly HostedListener[],
+  addresses: readonly SocketAddress[],
+  failures = addresses.map(failureOf),
+  fields: Partial<Service> = {},
+): OpenedSockets | readonly ListenFailure[] {
+  const service = sampleService({ name: 'web', listen: [{ sockets: addresses }], ...fields });
+  owner.service = service;
+  return openBeside(goers, failures, new Map([[service, owner]]), {
+    listeners: server.listeners,
+    keys: new ListenKeys(() => undefined),
+    find: () => null,
+    optionsOf: ({ socket }) => socket,
+  });
+}
+
+test.each([
+  ['a wildcard', 'one of its addresses', WILDCARD, tcp(80)],
+  ['an address', 'its wildcard', tcp(80), WILDCARD],
+  ['a wildcard of IPv6', 'one of its addresses', tcp(80, '::'), tcp(80, '::1')],
+  ['a wildcard for datagrams', 'one of its addresses', udp(69, '0.0.0.0'), udp(69)],
+])('after %s, %s is bound while the old one still serves', (_old, _new, before, after) => {
+  const old = server.listen(owner, before);
+  const opened = beside([old], [after]);
+  expect(isFailed(opened) ? opened : opened.fresh.map(({ address }) => address)).toEqual([after]);
+  expect([old.phase, server.isWatched(old), server.sockets.addresses.length]).toEqual(['open', true, 2]);
+});
+
+test('afterwards nobody else may be bound beside them', () => {
+  beside([server.listen(owner, WILDCARD)], [tcp(80)]);
+  expect(server.sockets.sharing).toEqual([]);
+});
+
+test('a new one has the options of its service, and no more', () => {
+  const socket = sampleSocketOptions({ extra: { TCP_KEEPIDLE: 60 } });
+  const opened = beside([server.listen(owner, WILDCARD)], [tcp(80)], undefined, { socket });
+  expect(isFailed(opened) ? [] : opened.fresh.map((listener) => listener.socket.options)).toEqual([socket]);
+});
+
+test('a service that shares its port by itself goes on sharing it', () => {
+  const socket = sampleSocketOptions({ extra: { SO_REUSEPORT: 1 } });
+  const old = server.listen(owner, WILDCARD);
+  beside([old], [tcp(80)], undefined, { socket });
+  expect(server.sockets.sharing).toEqual(['127.0.0.1:80']);
+});
+
+test('when another address cannot be bound all the same, nothing has changed', () => {
+  const old = server.listen(owner, WILDCARD);
+  const { options } = old.socket;
+  server.sockets.taken.add('127.0.0.1:81');
+  const opened = beside([old], [tcp(80), tcp(81)], [failureOf(tcp(80))]);
+  expect(opened).toMatchObject([{ service: 'web', address: tcp(81), error: { code: 'EADDRINUSE' } }]);
+  expect([server.sockets.addresses, server.sockets.sharing]).toEqual([['0.0.0.0:80'], []]);
+  expect([old.phase, server.isWatched(old), old.socket.options]).toEqual(['open', true, options]);
+});
+
+test.each([
+  ['another port', tcp(81, '0.0.0.0')],
+  ['the other family', tcp(80, '::')],
+  ['datagrams', udp(80, '0.0.0.0')],
+  ['no address at all', { family: 'vsock', type: 'stream', port: 80 } as const],
+])('a socket for %s is not what stands in the way: it is not touched, and the failure stays', (_, address) => {
+  const share = jest.spyOn(server.sockets, 'sharePort');
+  const failures = [failureOf(tcp(80))];
+  expect(beside([server.listen(owner, address)], [tcp(80)], failures)).toBe(failures);
+  expect(share).not.toHaveBeenCalled();
+});
+
+test('only those whom nobody wants any more give way', () => {
+  server.listen(owner, WILDCARD);
+  const failures = [failureOf(tcp(80))];
+  expect(beside([], [tcp(80)], failures)).toBe(failures);
+});
