@@ -58,7 +58,7 @@ const char *bind_and_listen(int fd, const Address &address, int type, const Napi
   const auto mode = options.Get("mode");
   if (family == AF_UNIX && mode.IsNumber() && fchmod(fd, mode.ToNumber().Uint32Value()) < 0) return "fchmod";
   if (bind(fd, &address.generic, address.length) < 0) return "bind";
-  return start_listening(fd, type, options);
+  return options.Get("bindOnly").ToBoolean() ? nullptr : start_listening(fd, type, options);
 }
 
 // Moves a descriptor up to `lowest` or beyond; where the limit does not reach that far it stays where it is.
@@ -77,8 +77,8 @@ Napi::Object opened(Napi::Env env, int fd, const Address &address) {
   return result;
 }
 
-// openListener({family, type, address, port | path}, {backlog, nodelay, keepalive, extra}) → {fd, port}:
-// bound, and listening unless it is for datagrams; non-blocking.
+// openListener({family, type, address, port | path}, {backlog, nodelay, keepalive, extra, mode, bindOnly}) →
+// {fd, port}: bound, and listening unless it is for datagrams or only to be bound; non-blocking.
 Napi::Value OpenListener(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const auto wanted = info[0].As<Napi::Object>();

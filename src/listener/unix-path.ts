@@ -1,10 +1,21 @@
 /**
- * Unix sockets with a path. A stream socket is bound under a temporary name and renamed into place when it listens: nobody
- * ever finds it half made, and a stale one is replaced in one step. A datagram socket is bound to its path itself, because
- * that is the address that its answers come from. A live socket is never stolen, what is no socket is never touched, and at
- * the end the path is removed only while it is still ours.
+ * Unix sockets with a path. A live socket is never stolen, what is no socket is never touched, and at the end the path is removed
+ * only while it is still ours. A path is not a file: the folder may belong to somebody who puts another file there at any
+ * moment, so what is to be changed is opened once, compared, and changed by its descriptor.
  */
-import { chmodSync, lchownSync, lstatSync, renameSync, unlinkSync, type Stats } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+} from 'node:fs';
+import type { Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { addon, type Fd } from '../native/addon';
 import { errnoName } from '../native/system-error';
@@ -13,94 +24,138 @@ import type { SocketOptions } from '../service/service';
 import { optionsFor } from './options';
 import type { ListeningSocket, Origin } from './socket';
 
-/** Longer paths do not fit into sun_path with their NUL. */
-const LONGEST_PATH = 107;
 /** To chown(2). */
 const UNCHANGED = 0xffffffff;
-const NUMBER_BASE = 36;
+/** Not among Node's constants; the same on every architecture of Linux that we run on. */
+const O_PATH = 0o10000000;
+
+type Identity = Pick<Stats, 'dev' | 'ino'>;
 
 /** @throws SystemError; EADDRINUSE: somebody listens there; EEXIST: there is something else */
 export function bindUnixPath(address: UnixAddress, options: SocketOptions): ListeningSocket {
-  const isStale = isTakenByStale(address);
-  const fd = bindInPlace(address, optionsFor(address, options), isStale);
+  const stale = findStale(address);
+  if (stale !== null) removeStale(address, stale);
+  const fd = bindWithMode(address, optionsFor(address, options));
   const { dev: device, ino: inode } = lstatSync(address.path);
-  return { fd, address, configured: address, origin: { kind: 'path', device, inode }, options };
+  const socket: ListeningSocket = {
+    fd,
+    address,
+    configured: address,
+    origin: { kind: 'path', device, inode },
+    options,
+  };
+  try {
+    publish(socket, address.path);
+    return socket;
+  } catch (error) {
+    removePath(socket);
+    addon.close(fd);
+    throw error;
+  }
+}
+
+/** Nobody can connect before the socket has its owner. Whoever took it for a stale one until now may have moved it away. */
+function publish({ fd, address, origin, options }: ListeningSocket, path: string): void {
+  setOwner(path, origin, options);
+  addon.setListenerOptions(fd, optionsFor(address, options));
+  if (!isOurs(statIfThere(path), origin)) throw systemError('EADDRINUSE', 'bind');
 }
 
 /** The path goes while it is still ours. */
 export function removePath({ address, origin }: ListeningSocket): void {
-  if ('path' in address && isOurs(address.path, origin)) removeIfThere(address.path);
+  if ('path' in address && isOurs(statIfThere(address.path), origin)) removeIfThere(address.path);
 }
 
 /** Mode and owner of the path, while it is still ours. @throws SystemError of chmod or chown */
 export function setPathAccess({ address, origin }: ListeningSocket, options: SocketOptions): void {
-  if ('path' in address && isOurs(address.path, origin)) setAccess(address.path, options);
+  if (!('path' in address)) return;
+  const { mode } = options;
+  if (mode !== null)
+    withOurFile(address.path, origin, (file) => {
+      chmodSync(file, mode);
+    });
+  setOwner(address.path, origin, options);
 }
 
-function isTakenByStale(address: UnixAddress): boolean {
+/** Who was there and listens no more; null: nobody. @throws SystemError when somebody does */
+function findStale(address: UnixAddress): Identity | null {
   const there = statIfThere(address.path);
-  if (there === null) return false;
+  if (there === null) return null;
   if (!there.isSocket()) throw systemError('EEXIST', 'bind');
   const error = addon.whoListens(address);
   if (error === 0) throw systemError('EADDRINUSE', 'bind');
   const code = errnoName(error);
   if (code !== 'ECONNREFUSED' && code !== 'ENOENT') throw systemError(code, 'connect');
-  return true;
+  return there;
 }
 
-function bindInPlace(address: UnixAddress, options: SocketOptions, isStale: boolean): Fd {
-  const temporary = join(dirname(address.path), `.${process.pid.toString(NUMBER_BASE)}`);
-  if (address.type !== 'datagram' && Buffer.byteLength(temporary) <= LONGEST_PATH) {
-    return bindAndRename(address, temporary, options);
+/**
+ * Another server may have replaced it since it was asked, or may not have begun to listen. So it is moved away first and looked at
+ * then; what is not the stale one goes back. bind(2) itself decides who is first at an empty path.
+ */
+function removeStale(address: UnixAddress, stale: Identity): void {
+  const { path } = address;
+  const aside = asideOf(path);
+  removeIfThere(aside);
+  renameIfThere(path, aside);
+  const moved = statIfThere(aside);
+  if (moved !== null && (!isSame(moved, stale) || addon.whoListens({ ...address, path: aside }) === 0)) {
+    putBack(aside, path);
+    throw systemError('EADDRINUSE', 'bind');
   }
-  if (isStale) removeIfThere(address.path);
-  return bindWithAccess(address, options, () => undefined);
+  removeIfThere(aside);
 }
 
-function bindAndRename(address: UnixAddress, temporary: string, options: SocketOptions): Fd {
-  removeIfThere(temporary);
-  return bindWithAccess({ ...address, path: temporary }, options, () => {
-    renameSync(temporary, address.path);
-  });
-}
-
-/** It has its mode from birth (native/socket.cc); where nobody may connect before it has its owner, `publish` comes last. */
-function bindWithAccess(address: UnixAddress, options: SocketOptions, publish: () => void): Fd {
-  const fd = bindWithMode(address, options);
+/** Not over somebody who has come meanwhile. */
+function putBack(aside: string, path: string): void {
   try {
-    setOwner(address.path, options);
-    publish();
-    return fd;
-  } catch (error) {
-    addon.close(fd);
-    removeIfThere(address.path);
-    throw error;
+    linkSync(aside, path);
+  } catch {
+    // Whoever is there now has the path.
   }
+  removeIfThere(aside);
 }
 
+function asideOf(path: string): string {
+  return join(dirname(path), `.stdiod-${process.pid}`);
+}
+
+/** The kernel gives the path the permissions that the socket has when it is bound, less the umask. */
 function bindWithMode(address: UnixAddress, options: SocketOptions): Fd {
-  if (options.mode === null) return addon.openListener(address, options).fd;
+  const bindOnly = { ...options, bindOnly: true };
+  if (options.mode === null) return addon.openListener(address, bindOnly).fd;
   const umask = process.umask(0);
   try {
-    return addon.openListener(address, options).fd;
+    return addon.openListener(address, bindOnly).fd;
   } finally {
     process.umask(umask);
   }
 }
 
-/** Not through a symbolic link: the folder may belong to somebody who would put one there. */
-function setOwner(path: string, { owner, group }: SocketOptions): void {
-  if (owner !== null || group !== null) lchownSync(path, owner ?? UNCHANGED, group ?? UNCHANGED);
+function setOwner(path: string, origin: Origin, { owner, group }: SocketOptions): void {
+  if (owner === null && group === null) return;
+  withOurFile(path, origin, (file) => {
+    chownSync(file, owner ?? UNCHANGED, group ?? UNCHANGED);
+  });
 }
 
-function setAccess(path: string, options: SocketOptions): void {
-  if (options.mode !== null) chmodSync(path, options.mode);
-  setOwner(path, options);
+/** Opened without following a link; `/proc/self/fd` then leads to that very file, whatever stands at the path meanwhile. */
+function withOurFile(path: string, origin: Origin, change: (file: string) => void): void {
+  const fd = openSync(path, O_PATH | constants.O_NOFOLLOW);
+  try {
+    const there = fstatSync(fd);
+    if (there.isSocket() && isOurs(there, origin)) change(`/proc/self/fd/${fd}`);
+  } finally {
+    closeSync(fd);
+  }
 }
 
-function isOurs(path: string, origin: Origin): boolean {
-  const there = statIfThere(path);
-  return origin.kind === 'path' && there?.ino === origin.inode && there.dev === origin.device;
+function isOurs(there: Identity | null, origin: Origin): boolean {
+  return origin.kind === 'path' && there !== null && isSame(there, { dev: origin.device, ino: origin.inode });
+}
+
+function isSame(one: Identity, other: Identity): boolean {
+  return one.dev === other.dev && one.ino === other.ino;
 }
 
 function statIfThere(path: string): Stats | null {
@@ -108,6 +163,14 @@ function statIfThere(path: string): Stats | null {
     return lstatSync(path);
   } catch {
     return null;
+  }
+}
+
+function renameIfThere(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch {
+    // Gone already, or not ours to move: bind tells.
   }
 }
 

@@ -26,6 +26,8 @@ export interface ListenerOptions {
   readonly extra: Readonly<Record<string, number | string>>;
   /** Permissions of a Unix socket's path, less the umask; null: as they come. */
   readonly mode?: number | null;
+  /** Nobody can connect yet: `setListenerOptions` lets it listen. */
+  readonly bindOnly?: boolean;
 }
 
 /** What openListener binds. */

@@ -194,6 +194,29 @@ describe('the path of a Unix socket', () => {
     expect(await exchangeUnix(path)).toBe('hello\n');
   });
 
+  test.each([false, true])('is had by one of two daemons that start at once, stale or not: %s', async (isStale) => {
+    for (let round = 0; round < 3; round += 1) {
+      const path = newPath();
+      if (isStale) await leaveStale(path);
+      const both = [1, 2].map(() => launchDaemon(serve(`unix:${path}`)));
+      const loser = await Promise.race(both.map(async (daemon) => daemon.ended().then(() => daemon)));
+      const winner = both.find((daemon) => daemon !== loser);
+      await winner?.waitFor('listening');
+      expect(loser.stderr).toContain('EADDRINUSE');
+      expect(await exchangeUnix(path)).toBe('hello\n');
+      expect(readdirSync(join(path, '..'))).toEqual(['socket']);
+      expect(await winner?.stop()).toBe(0);
+    }
+  });
+
+  test('is the name that the program sees', async () => {
+    const path = newPath();
+    await leaveStale(path);
+    const tell = `["python3", "-c", "import socket; print(socket.socket(fileno=0).getsockname())"]`;
+    await startDaemon(serve(`unix:${path}`, tell));
+    expect(await exchangeUnix(path)).toBe(`${path}\n`);
+  });
+
   test.each(['unix', 'unix-dgram', 'unix-seqpacket'])('is taken over from a stale socket by %s', async (scheme) => {
     const path = newPath();
     await leaveStale(path);
