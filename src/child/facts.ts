@@ -59,9 +59,17 @@ function peerFacts(peer: Peer, local: LocalEnd): string {
 function unixFacts({ path, credentials }: UnixPeer, local: LocalEnd): string {
   const { pid, uid, gid } = credentials ?? NOBODY_KNOWN;
   return (
-    `PROTO=UNIX\0UNIXLOCALPATH=${local.address}\0UNIXREMOTEPATH=${path}\0` +
+    `PROTO=UNIX\0UNIXLOCALPATH=${local.address}\0UNIXREMOTEPATH=${tamePath(path)}\0` +
     `UNIXREMOTEPID=${pid}\0UNIXREMOTEEUID=${uid}\0UNIXREMOTEEGID=${gid}\0`
   );
+}
+
+/**
+ * What a client has bound is text of its choice. It may stand in a command or a folder, so it is told only where it can be neither
+ * an option nor a way out: an absolute path, or a name in the abstract namespace, without steps upwards. Else it is empty.
+ */
+function tamePath(path: string): string {
+  return /^[/@]/.test(path) && !path.split('/').includes('..') ? path : '';
 }
 
 const NOBODY_KNOWN = { pid: 0, uid: 0, gid: 0 };
@@ -87,7 +95,7 @@ const CONNECTION_FD = '0';
 
 export function connectionValues(peer: Peer, local: LocalEnd, names: ConnectionNames): PlaceholderValues {
   return {
-    'peer.address': peer.family === 'unix' ? peer.path : peer.address,
+    'peer.address': peer.family === 'unix' ? tamePath(peer.path) : peer.address,
     'peer.port': peer.family === 'unix' ? '0' : String(peer.port),
     'local.address': local.address,
     'local.port': String(local.port),

@@ -119,3 +119,18 @@ test('every placeholder has a value, for a connection and for a socket that is h
     expect(Object.keys(values).sort()).toEqual([...PLACEHOLDERS].sort());
   }
 });
+
+test.each([
+  ['/run/client', '/run/client'],
+  ['@client', '@client'],
+  ['', ''],
+  ['-oa file', ''],
+  ['../secret', ''],
+  ['/run/../secret', ''],
+  ['@a/b', '@a/b'],
+  ['@/../secret', ''],
+])('of a Unix client bound to %j a program is told %j: no option, and no way out of a folder', (path, told) => {
+  const peer: Peer = { family: 'unix', path, credentials: null };
+  expect(connectionValues(peer, AT_UNIX, NAMES)['peer.address']).toBe(told);
+  expect(connectionFacts(peer, AT_UNIX, NAMES)).toContain(`\0UNIXREMOTEPATH=${told}\0`);
+});
