@@ -11,8 +11,13 @@ import type { Connection, HostedListener, Intake, Outcome } from '../hosted/host
 import type { Kept } from './kept';
 import type { Pauses } from './pauses';
 
-/** Clients taken from one listener before the others get their turn. */
-const BATCH = 16;
+/**
+ * Clients taken from one listener before the others get their turn. With 16, a greedy port took the median answer of a polite
+ * one beside it from 7.7 to 14 ms, and nothing was gained.
+ */
+const BATCH = 4;
+/** Clients who were gone already, in a row: by then it is not they who are at fault. */
+const MOST_GONE = 16;
 
 type Accepted = Extract<AcceptResult, { kind: 'connection' }>;
 
@@ -26,6 +31,8 @@ export interface AcceptorParts {
 
 export class Acceptor implements Intake {
   readonly #parts: AcceptorParts;
+  /** A kernel or a policy that refuses each client without taking it from the queue would have us try for ever. */
+  #goneInRow = 0;
 
   constructor(parts: AcceptorParts) {
     this.#parts = parts;
@@ -55,6 +62,7 @@ export class Acceptor implements Intake {
     if (isFull(slot)) return this.#onFull(listener, slot.full);
     const result = acceptFrom(listener);
     if (result.kind === 'connection') {
+      this.#goneInRow = 0;
       const { fd, peer, local } = result;
       return this.serve({ id: nextId(), hosted, listener, fd, peer, local, slot, handler: hosted.handler });
     }
@@ -67,6 +75,7 @@ export class Acceptor implements Intake {
     if (owner.service.whenFull === 'wait') return this.#leaveWaiting(listener, full);
     const result = acceptFrom(listener);
     if (result.kind !== 'connection') return this.#onNothing(listener, result);
+    this.#goneInRow = 0;
     this.#parts.endings.turnAway(result, owner, full);
     return 'more';
   }
@@ -80,7 +89,8 @@ export class Acceptor implements Intake {
 
   #onNothing(listener: HostedListener, result: Exclude<AcceptResult, Accepted>): Outcome {
     if (result.kind === 'empty') return 'empty';
-    if (result.fault === 'gone') return 'more';
+    this.#goneInRow = result.fault === 'gone' ? this.#goneInRow + 1 : 0;
+    if (result.fault === 'gone' && this.#goneInRow < MOST_GONE) return 'more';
     this.#parts.pauses.pause(listener, reasonOf(result.code));
     return 'paused';
   }
