@@ -18,6 +18,8 @@
 
 namespace {
 
+constexpr int kMostErrors = 64;
+
 int int_option(int fd, int level, int option) {
   int value = 0;
   socklen_t length = sizeof value;
@@ -57,6 +59,36 @@ bool is_connected(int fd) {
   return getpeername(fd, &peer.generic, &peer.length) == 0;
 }
 
+// Errors that somebody asked to be told of (IP_RECVERR) would wake us until they are read.
+void drop_errors(int fd) {
+  char control[512];
+  for (int i = 0; i < kMostErrors; ++i) {
+    msghdr message = {};
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) break;
+  }
+  int_option(fd, SOL_SOCKET, SO_ERROR);
+}
+
+// takeBack(fd, isDatagram): what a child may have changed and what can be put right on the socket itself:
+// non-blocking again, nothing read from the middle of the queue, no errors left, a datagram socket open to
+// every sender. Whether that was enough `isUsable` tells.
+void TakeBack(const Napi::CallbackInfo &info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  const bool is_datagram = info[1].ToBoolean();
+  const int from_head = -1;
+  const sockaddr nobody = {AF_UNSPEC, {}};
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+    throw_system_error(info.Env(), errno, "fcntl");
+    return;
+  }
+  setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &from_head, sizeof from_head);
+  drop_errors(fd);
+  if (is_datagram && is_connected(fd)) connect(fd, &nobody, sizeof nobody);
+}
+
 // isUsable(fd, isDatagram): false when a child has shut it down (only TCP then says that it listens no more),
 // connected a datagram socket to one peer, or left an error in it that would wake us for ever.
 Napi::Value IsUsable(const Napi::CallbackInfo &info) {
@@ -80,9 +112,20 @@ Napi::Value QueueLength(const Napi::CallbackInfo &info) {
   return Napi::Number::New(info.Env(), is_readable(fd) ? 1 : 0);
 }
 
+// A child may have left the socket with options that make room for them all the same.
+void close_passed(cmsghdr *entry) {
+  const size_t count = (entry->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  for (size_t i = 0; i < count; ++i) {
+    int fd;
+    memcpy(&fd, CMSG_DATA(entry) + i * sizeof fd, sizeof fd);
+    close(fd);
+  }
+}
+
 // The nanosecond at which the kernel received a datagram tells it from another one with the same content.
 std::string timestamp_of(msghdr *message) {
   for (cmsghdr *entry = CMSG_FIRSTHDR(message); entry != nullptr; entry = CMSG_NXTHDR(message, entry)) {
+    if (entry->cmsg_level == SOL_SOCKET && entry->cmsg_type == SCM_RIGHTS) close_passed(entry);
     if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_TIMESTAMPNS) continue;
     timespec time;
     memcpy(&time, CMSG_DATA(entry), sizeof time);
@@ -98,13 +141,15 @@ Napi::Value HeadOf(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const int fd = info[0].ToNumber().Int32Value();
   Address peer;
-  alignas(cmsghdr) char control[256];
+  // Room for the time and nothing else: descriptors that a Unix client passes would be installed here by a
+  // mere peek.
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(timespec))];
   char byte;
   iovec part = {&byte, 1};
   msghdr message = {&peer.generic, sizeof peer.storage, &part, 1, control, sizeof control, 0};
   int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
-  const ssize_t length = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC);
+  const ssize_t length = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
   on = 0;
   setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
   if (length < 0) return env.Null();
@@ -197,6 +242,7 @@ void SendNow(const Napi::CallbackInfo &info) {
 
 void init_handover(Napi::Env env, Napi::Object exports) {
   exports.Set("setBlocking", Napi::Function::New(env, SetBlocking));
+  exports.Set("takeBack", Napi::Function::New(env, TakeBack));
   exports.Set("isUsable", Napi::Function::New(env, IsUsable));
   exports.Set("queueLength", Napi::Function::New(env, QueueLength));
   exports.Set("headOf", Napi::Function::New(env, HeadOf));

@@ -179,6 +179,8 @@ export interface Addon {
   writeSome(fd: number, bytes: Uint8Array, isSocket: boolean): number;
   /** O_NONBLOCK, which all holders of the socket share. */
   setBlocking(fd: Fd, isBlocking: boolean): void;
+  /** Puts right what a child may have changed, as far as the socket itself allows. */
+  takeBack(fd: Fd, isDatagram: boolean): void;
   /** Whether a socket that came back from a child still listens; a datagram socket always does. */
   isUsable(fd: Fd, isDatagram: boolean): boolean;
   /** Clients that wait to be accepted; where the kernel does not tell the number, 1 means some. */

@@ -3,18 +3,22 @@
  */
 import type { Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
+import { addon } from '../../native/addon';
 import { asSystemError, describeSystemError } from '../../native/system-error';
 import { formatAddress, type SocketAddress } from '../../service/address';
 import type { Hosted, HostedListener } from './hosted';
 
+/** Of a passed socket there is only one. */
+const SPOILT = 'a child has left the socket that was passed to stdiod in a state in which it cannot be used';
+
 export class Replacer {
-  readonly #listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo'>;
+  readonly #listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo' | 'change'>;
   readonly #emit: Emit;
   readonly #onClosed: (listener: HostedListener) => void;
 
   /** @param onClosed the old one is gone: what is known of it can be forgotten */
   constructor(
-    listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo'>,
+    listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo' | 'change'>,
     emit: Emit,
     onClosed: (listener: HostedListener) => void,
   ) {
@@ -23,16 +27,28 @@ export class Replacer {
     this.#onClosed = onClosed;
   }
 
-  /** One that is on its way out is only closed. */
+  /** One that is on its way out is only closed; one that somebody else has bound for us is made to listen again. */
   replace(listener: HostedListener): void {
+    const isOurs = listener.socket.origin.kind !== 'passed';
+    if (!isOurs && this.#isRepaired(listener)) return;
     const isWanted = listener.phase === 'open';
     this.#listeners.close(listener);
     this.#onClosed(listener);
-    if (isWanted) this.reopen(listener);
+    if (isWanted && isOurs) this.#reopen(listener);
+    else if (isWanted) this.#tellFailed(listener, SPOILT, 'not served until stdiod starts anew');
+  }
+
+  #isRepaired(listener: HostedListener): boolean {
+    try {
+      this.#listeners.change(listener, listener.owner.service.socket);
+    } catch (error) {
+      asSystemError(error);
+    }
+    return addon.isUsable(listener.fd, listener.address.type === 'datagram');
   }
 
   /** Binds the address of one that is closed, and puts the new one in its place. */
-  reopen(closed: HostedListener): void {
+  #reopen(closed: HostedListener): void {
     const { owner } = closed;
     const at = owner.listeners.indexOf(closed);
     if (at < 0) return;
@@ -41,15 +57,13 @@ export class Replacer {
       owner.listeners = owner.listeners.with(at, fresh);
       this.#listeners.letGo(fresh, 'new');
     } catch (error) {
-      this.#tellFailed(closed, error);
+      this.#tellFailed(closed, describeSystemError(asSystemError(error)), 'not served until the next reload');
     }
   }
 
-  #tellFailed({ owner, address }: HostedListener, error: unknown): void {
-    const text = describeSystemError(asSystemError(error));
+  #tellFailed({ owner, address }: HostedListener, error: string, action: string): void {
     const [service, where] = [owner.service.name, formatAddress(address)];
-    const action = 'not served until the next reload';
-    this.#emit({ event: 'failed', verb: 'listen', address: where, service, error: text, action });
+    this.#emit({ event: 'failed', verb: 'listen', address: where, service, error, action });
   }
 }
 

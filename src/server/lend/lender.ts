@@ -65,7 +65,7 @@ export class Lender implements Intake {
   /** Ready, and nothing there: an error that somebody has left in the socket would wake us for ever. */
   #onNothing(listener: HostedListener): Outcome {
     if (isUsable(listener)) this.#rest(listener, LAST_EXCUSED_MS);
-    else this.#parts.replacer.replace(listener);
+    else this.#replace(listener);
     return 'empty';
   }
 
@@ -122,15 +122,15 @@ export class Lender implements Intake {
 
   /** Decides about it while it is still held. */
   #takeBack(listener: HostedListener, before: Queue, exit: Exit): void {
-    const { replacer, waits } = this.#parts;
+    const { waits } = this.#parts;
     if (listener.phase !== 'open') {
       this.#parts.retired.close(listener);
       return;
     }
-    addon.setBlocking(listener.fd, false);
+    addon.takeBack(listener.fd, listener.address.type === 'datagram');
     // Its service may accept by itself now, and somebody could make our accept wait.
     if (!listener.owner.service.wait || !isUsable(listener)) {
-      replacer.replace(listener);
+      this.#replace(listener);
       return;
     }
     if (hasMoved(listener, before) && exit.failure === null) {
@@ -147,6 +147,12 @@ export class Lender implements Intake {
     const { name } = listener.owner.service;
     const [address, peer] = [formatAddress(listener.address), senderOf(before, listener)];
     this.#parts.emit({ event: 'dropped', service: name, address, peer, reason: 'unread' });
+  }
+
+  /** One that was put right in place is the same listener still, and may be spoilt again at once. */
+  #replace(listener: HostedListener): void {
+    this.#parts.replacer.replace(listener);
+    if (listener.phase === 'open') this.#rest(listener, LAST_WAIT_MS);
   }
 
   #rest(listener: HostedListener, lastMs: number): void {

@@ -16,6 +16,7 @@ import { hostedService, PretendChildren, PretendServer, SAMPLE_PLAN, systemError
 jest.mock('../../../../src/native/addon', () => ({
   addon: {
     setBlocking: jest.fn(),
+    takeBack: jest.fn(),
     isUsable: jest.fn(),
     queueLength: jest.fn(),
     headOf: jest.fn(),
@@ -116,7 +117,7 @@ test('the child gets the blocking socket, and it is left alone until the child e
   expect(children.started).toMatchObject([{ fd: listener.fd }]);
   expect(children.started[0]?.facts).toMatch('LISTEN_FDS=1\0');
   end(1);
-  expect(kernel.setBlocking.mock.calls.slice(1)).toEqual([[listener.fd, false]]);
+  expect(kernel.takeBack.mock.calls).toEqual([[listener.fd, true]]);
   expect([isHeld(listener, 'lent'), server.isWatched(listener)]).toEqual([false, true]);
 });
 
