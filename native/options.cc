@@ -1,4 +1,4 @@
-// See options.h. src/service/service.ts (SOCKET_OPTIONS) has the same names.
+// See options.h. src/service/socket-options.ts has the same names.
 #include "options.h"
 
 #include <errno.h>

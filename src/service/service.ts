@@ -4,6 +4,7 @@
  * Everything here is plain data, so that it can be compared and can cross a thread boundary.
  */
 import type { ListenAddress } from './address';
+import type { OptionValues } from './socket-options';
 
 export interface Service {
   readonly name: string;
@@ -69,33 +70,13 @@ export interface SocketOptions {
   readonly backlog: number;
   readonly nodelay: boolean;
   readonly keepalive: boolean;
-  /** By the kernel's name (SOCKET_OPTIONS); only those that the configuration gives. */
-  readonly extra: Readonly<Partial<Record<SocketOption, number | string>>>;
+  /** Only those that the configuration gives. */
+  readonly extra: OptionValues;
   /** Of a Unix socket with a path: permission bits, owner and group; null: as they come. */
   readonly mode: number | null;
   readonly owner: number | null;
   readonly group: number | null;
 }
-
-/** What native/options.cc can set. Flags are 0 or 1, times in the kernel's unit, SO_BINDTODEVICE a name. */
-export const SOCKET_OPTIONS = [
-  'SO_BINDTODEVICE',
-  'SO_REUSEPORT',
-  'SO_MARK',
-  'SO_RCVBUF',
-  'SO_SNDBUF',
-  'IP_FREEBIND',
-  'IP_TRANSPARENT',
-  'IP_TOS',
-  'IPV6_V6ONLY',
-  'TCP_KEEPIDLE',
-  'TCP_KEEPINTVL',
-  'TCP_KEEPCNT',
-  'TCP_USER_TIMEOUT',
-  'TCP_DEFER_ACCEPT',
-  'TCP_FASTOPEN',
-] as const;
-export type SocketOption = (typeof SOCKET_OPTIONS)[number];
 
 /** Everything that one load of the configuration says. */
 export interface Configuration {

@@ -1,31 +1,73 @@
 /**
- * Which sockets a socket option is for: what the configuration refuses elsewhere, and what a listener leaves out for those of
- * a service's sockets that do not have it.
+ * The table of socket options: for each key of `socket` the sockets that have it, and for those that the kernel knows by a
+ * name the name, and how the value becomes the kernel's.
+ *
+ * By it the configuration refuses what no socket of a service can have, and a listener leaves out what one of them cannot. What may be written is in config/keys/socket-keys.ts, the kernel's numbers are in
+ * native/options.cc: an option is named in these three and nowhere else.
  */
 import type { SocketAddress } from './address';
-import type { SocketOption } from './service';
 import { isAbstractName } from './unix-text';
 
 /** `connection`: whatever can listen for connections. Of a passed socket only its type is known. */
 export type OptionScope = 'any' | 'connection' | 'internet' | 'tcp' | 'unix-path';
 
-export const OPTION_SCOPES: Readonly<Record<SocketOption, OptionScope>> = {
-  SO_BINDTODEVICE: 'internet',
-  SO_REUSEPORT: 'internet',
-  SO_MARK: 'internet',
-  SO_RCVBUF: 'any',
-  SO_SNDBUF: 'any',
-  IP_FREEBIND: 'internet',
-  IP_TRANSPARENT: 'internet',
-  IP_TOS: 'internet',
-  IPV6_V6ONLY: 'internet',
-  TCP_KEEPIDLE: 'tcp',
-  TCP_KEEPINTVL: 'tcp',
-  TCP_KEEPCNT: 'tcp',
-  TCP_USER_TIMEOUT: 'tcp',
-  TCP_DEFER_ACCEPT: 'tcp',
-  TCP_FASTOPEN: 'tcp',
-};
+/** How a value of the file becomes the kernel's. A switch is set only where it differs from what a new socket has. */
+export type OptionUnit = 'text' | 'number' | 'bytes' | 'seconds' | 'milliseconds' | 'switched-on' | 'switched-off';
+
+interface KeyRow {
+  readonly scope: OptionScope;
+}
+
+/** Of a key that native/options.cc sets. */
+interface OptionRow extends KeyRow {
+  readonly name: string;
+  readonly unit: OptionUnit;
+  /** To set it takes CAP_NET_ADMIN or CAP_NET_RAW. */
+  readonly isPrivileged?: boolean;
+}
+
+/** `keepalive.idle` is a key in the map that `keepalive` may be. */
+export const SOCKET_KEYS = {
+  backlog: { scope: 'connection' },
+  nodelay: { scope: 'tcp' },
+  keepalive: { scope: 'tcp' },
+  'keepalive.idle': { scope: 'tcp', name: 'TCP_KEEPIDLE', unit: 'seconds' },
+  'keepalive.interval': { scope: 'tcp', name: 'TCP_KEEPINTVL', unit: 'seconds' },
+  'keepalive.count': { scope: 'tcp', name: 'TCP_KEEPCNT', unit: 'number' },
+  user_timeout: { scope: 'tcp', name: 'TCP_USER_TIMEOUT', unit: 'milliseconds' },
+  defer_accept: { scope: 'tcp', name: 'TCP_DEFER_ACCEPT', unit: 'seconds' },
+  fastopen: { scope: 'tcp', name: 'TCP_FASTOPEN', unit: 'number' },
+  device: { scope: 'internet', name: 'SO_BINDTODEVICE', unit: 'text' },
+  freebind: { scope: 'internet', name: 'IP_FREEBIND', unit: 'switched-on' },
+  transparent: { scope: 'internet', name: 'IP_TRANSPARENT', unit: 'switched-on', isPrivileged: true },
+  reuse_port: { scope: 'internet', name: 'SO_REUSEPORT', unit: 'switched-on' },
+  mark: { scope: 'internet', name: 'SO_MARK', unit: 'number', isPrivileged: true },
+  tos: { scope: 'internet', name: 'IP_TOS', unit: 'number' },
+  v6only: { scope: 'internet', name: 'IPV6_V6ONLY', unit: 'switched-off' },
+  receive_buffer: { scope: 'any', name: 'SO_RCVBUF', unit: 'bytes' },
+  send_buffer: { scope: 'any', name: 'SO_SNDBUF', unit: 'bytes' },
+  mode: { scope: 'unix-path' },
+  owner: { scope: 'unix-path' },
+  group: { scope: 'unix-path' },
+} as const satisfies Readonly<Record<string, KeyRow | OptionRow>>;
+
+type Row = (typeof SOCKET_KEYS)[keyof typeof SOCKET_KEYS];
+
+/** By the kernel's name. */
+export type SocketOption = Extract<Row, { readonly name: string }>['name'];
+
+/** In the kernel's units: switches are 0 or 1, SO_BINDTODEVICE is a name. */
+export type OptionValues = Readonly<Partial<Record<SocketOption, number | string>>>;
+
+export interface SocketOptionRow extends OptionRow {
+  /** Where the file says it, from `socket` down. */
+  readonly path: readonly string[];
+  readonly name: SocketOption;
+}
+
+export const SOCKET_OPTIONS: readonly SocketOptionRow[] = Object.entries<Row>(SOCKET_KEYS).flatMap(([key, row]) =>
+  'name' in row ? [{ path: key.split('.'), ...row }] : [],
+);
 
 export function isInScope(address: SocketAddress, scope: OptionScope): boolean {
   const { family, type } = address;
@@ -41,4 +83,10 @@ export function isInScope(address: SocketAddress, scope: OptionScope): boolean {
     case 'tcp':
       return type === 'stream' && family !== 'unix' && family !== 'vsock';
   }
+}
+
+/** Those of the values that mean something to a socket with this address. */
+export function valuesInScope(address: SocketAddress, values: OptionValues): OptionValues {
+  const rows = SOCKET_OPTIONS.filter(({ name, scope }) => name in values && isInScope(address, scope));
+  return Object.fromEntries(rows.map(({ name }) => [name, values[name]]));
 }

@@ -3,7 +3,7 @@
  * file, for `defaults` and for each service.
  */
 import { z } from 'zod';
-import type { Path } from '../report/path';
+import { type Path, valueAt } from '../report/path';
 import type { Problem } from '../report/problems';
 import type { Data } from '../yaml/tree';
 import { type Finding, type Issue, explainFinding, findingsOf } from './explain';
@@ -80,13 +80,4 @@ function keysAt(schema: z.ZodObject, path: Path): string[] {
   const inner = unwrapped(schemaAt(schema, path)).at(-1);
   const options = inner instanceof z.ZodUnion ? inner.options : [inner];
   return options.flatMap((option) => (option instanceof z.ZodObject ? Object.keys(option.shape) : []));
-}
-
-function valueAt(data: Data, path: Path): unknown {
-  let value: unknown = data;
-  for (const step of path) {
-    if (typeof value !== 'object' || value === null) return undefined;
-    value = (value as Data)[step];
-  }
-  return value;
 }

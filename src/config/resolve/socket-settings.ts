@@ -1,16 +1,18 @@
 /**
  * From `socket` to the options of a service's sockets: names become ids and kernel options, and what none of the service's
- * sockets can have is refused, or, when it comes from `defaults`, left out. Called by `resolve`.
+ * sockets can have is refused, or, when it comes from `defaults`, left out.
  */
 import type { SocketAddress } from '../../service/address';
 import { parseDuration } from '../../service/duration';
 import { formatListen } from '../../service/listen-text';
-import { type OptionScope, isInScope } from '../../service/socket-options';
 import type { SocketOptions } from '../../service/service';
 import { parseSize } from '../../service/size';
+import { SOCKET_KEYS, SOCKET_OPTIONS, isInScope } from '../../service/socket-options';
+import type { OptionScope, OptionUnit, OptionValues } from '../../service/socket-options';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings, SocketSettings } from '../keys/schema';
 import type { Capability, Machine } from '../machine/machine';
+import { valueAt } from '../report/path';
 import type { Problem } from '../report/problems';
 import { findAccount, findGid, unknownAccount, unknownGroup } from './identity';
 import type { WrittenEntry } from './listen';
@@ -22,27 +24,6 @@ export interface ResolvedSocket {
 }
 
 type SocketKey = keyof SocketSettings;
-
-const SCOPES: Readonly<Record<SocketKey, OptionScope>> = {
-  backlog: 'connection',
-  nodelay: 'tcp',
-  keepalive: 'tcp',
-  user_timeout: 'tcp',
-  defer_accept: 'tcp',
-  fastopen: 'tcp',
-  device: 'internet',
-  freebind: 'internet',
-  transparent: 'internet',
-  reuse_port: 'internet',
-  mark: 'internet',
-  tos: 'internet',
-  v6only: 'internet',
-  receive_buffer: 'any',
-  send_buffer: 'any',
-  mode: 'unix-path',
-  owner: 'unix-path',
-  group: 'unix-path',
-};
 
 const SCOPE_NAMES: Readonly<Record<OptionScope, string>> = {
   any: 'sockets',
@@ -65,9 +46,11 @@ export function resolveSocket(
   if (dual !== undefined && layers.isOwn(['socket', 'v6only'])) reportDual(dual, layers);
   const kept = keys.filter((key) => isUsed(key, samples) && (key !== 'v6only' || dual === undefined));
   const settings = pick(socket, kept);
-  reportRights(settings, machine, layers);
   const owners = resolveOwners(settings, machine, layers);
-  return { options: optionsOf(settings, owners), settings: { ...settings, ...describeOwners(settings, owners) } };
+  const options = optionsOf(settings, owners);
+  reportRights(options.extra, machine, layers);
+  reportDevice(settings, machine, layers);
+  return { options, settings: { ...settings, ...describeOwners(settings, owners) } };
 }
 
 function pick(socket: SocketSettings, keys: readonly SocketKey[]): Partial<SocketSettings> {
@@ -76,7 +59,7 @@ function pick(socket: SocketSettings, keys: readonly SocketKey[]): Partial<Socke
 }
 
 function isUsed(key: SocketKey, samples: readonly SocketAddress[]): boolean {
-  return samples.some((sample) => isInScope(sample, SCOPES[key]));
+  return samples.some((sample) => isInScope(sample, SOCKET_KEYS[key].scope));
 }
 
 /** Without a single sound address there is nothing to compare with. */
@@ -88,7 +71,7 @@ function reportOutOfScope(keys: readonly SocketKey[], samples: readonly SocketAd
   if (samples.length === 0) return;
   for (const key of keys) {
     if (isUsed(key, samples) || !layers.isOwn(['socket', key])) continue;
-    const message = `"${key}" is for ${SCOPE_NAMES[SCOPES[key]]}, and "listen" (${layers.where(['listen'])}) has none`;
+    const message = `"${key}" is for ${SCOPE_NAMES[SOCKET_KEYS[key].scope]}, and "listen" (${layers.where(['listen'])}) has none`;
     layers.reportKey(['socket', key], { message, remedy: `remove "${key}"` }, ['socket', key]);
   }
 }
@@ -122,52 +105,39 @@ function optionsOf(settings: Partial<SocketSettings>, { owner, group }: Owners):
 /** Of sockets that have no queue of clients, or are not there; nobody looks at it. */
 const DEFAULT_BACKLOG = 4096;
 
-function extraOf(settings: Partial<SocketSettings>): SocketOptions['extra'] {
-  const { keepalive, user_timeout, receive_buffer, send_buffer } = settings;
-  const { idle, interval, count } = typeof keepalive === 'object' ? keepalive : {};
-  const all = {
-    SO_BINDTODEVICE: settings.device,
-    SO_REUSEPORT: flag(settings.reuse_port),
-    SO_MARK: settings.mark,
-    SO_RCVBUF: bytes(receive_buffer),
-    SO_SNDBUF: bytes(send_buffer),
-    IP_FREEBIND: flag(settings.freebind),
-    IP_TRANSPARENT: flag(settings.transparent),
-    IP_TOS: settings.tos,
-    IPV6_V6ONLY: settings.v6only === false ? 0 : undefined,
-    TCP_KEEPIDLE: seconds(idle),
-    TCP_KEEPINTVL: seconds(interval),
-    TCP_KEEPCNT: count,
-    TCP_USER_TIMEOUT: user_timeout === undefined ? undefined : parseDuration(user_timeout),
-    TCP_DEFER_ACCEPT: seconds(settings.defer_accept),
-    TCP_FASTOPEN: settings.fastopen,
-  };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+function extraOf(settings: Partial<SocketSettings>): OptionValues {
+  const values = SOCKET_OPTIONS.map(({ name, path, unit }) => {
+    const written = valueAt(settings, path);
+    return [name, written === undefined ? undefined : KERNEL_VALUES[unit](written)] as const;
+  });
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined));
 }
 
-function flag(isSet: boolean | undefined): 1 | undefined {
-  return isSet === true ? 1 : undefined;
-}
-
-function bytes(size: string | number | undefined): number | undefined {
-  return size === undefined ? undefined : parseSize(String(size));
-}
-
-function seconds(duration: string | undefined): number | undefined {
-  return duration === undefined ? undefined : (parseDuration(duration) ?? 0) / 1000;
-}
+/** The schema has seen to the types. undefined: a new socket has it already. */
+const KERNEL_VALUES: Readonly<Record<OptionUnit, (written: unknown) => number | string | undefined>> = {
+  text: String,
+  number: Number,
+  bytes: (written) => parseSize(String(written)),
+  seconds: (written) => (parseDuration(String(written)) ?? 0) / 1000,
+  milliseconds: (written) => parseDuration(String(written)),
+  'switched-on': (written) => (written === true ? 1 : undefined),
+  'switched-off': (written) => (written === false ? 0 : undefined),
+};
 
 const NET_RIGHTS: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_NET_RAW'];
 
 /** A device needs no right since Linux 5.7, a foreign address that is bound with `freebind` never did. */
-function reportRights({ transparent, mark, device }: Partial<SocketSettings>, machine: Machine, layers: Layers): void {
-  const isAllowed = NET_RIGHTS.some((capability) => machine.hasCapability(capability));
+function reportRights(values: OptionValues, machine: Machine, layers: Layers): void {
+  if (NET_RIGHTS.some((capability) => machine.hasCapability(capability))) return;
   const remedy = `run as root, or give the capability ${NET_RIGHTS.join(' or ')}`;
-  const refuse = (key: SocketKey): void => {
-    layers.onMachine.report(['socket', key], { message: `stdiod has no right to set "${key}"`, remedy });
-  };
-  if (transparent === true && !isAllowed) refuse('transparent');
-  if (mark !== undefined && !isAllowed) refuse('mark');
+  for (const { name, path, isPrivileged } of SOCKET_OPTIONS) {
+    if (isPrivileged !== true || values[name] === undefined) continue;
+    const message = `stdiod has no right to set "${path.join('.')}"`;
+    layers.onMachine.report(['socket', ...path], { message, remedy });
+  }
+}
+
+function reportDevice({ device }: Partial<SocketSettings>, machine: Machine, layers: Layers): void {
   const interfaces = machine.interfaces();
   if (device === undefined || interfaces.length === 0 || interfaces.includes(device)) return;
   const message = `there is no network interface "${device}"`;

@@ -1,4 +1,7 @@
+import { schemaAt } from '../../../../src/config/keys/schema-at';
+import { socketSchema } from '../../../../src/config/keys/socket-keys';
 import type { SocketOptions } from '../../../../src/service/service';
+import { SOCKET_OPTIONS } from '../../../../src/service/socket-options';
 import { asAlice } from '../pretend-machine';
 import { load, problemsOf, service, withKeys } from '../loading';
 
@@ -31,6 +34,10 @@ test('are given by the kernel’s names and in its units, and only those that ar
       TCP_FASTOPEN: 16,
     },
   });
+});
+
+test('every option of the kernel has a key that sets it', () => {
+  expect(SOCKET_OPTIONS.filter(({ path }) => schemaAt(socketSchema, path) === undefined)).toEqual([]);
 });
 
 test('keepalive is a switch, or a map that switches it on', () => {
