@@ -1,7 +1,7 @@
 /**
  * Every socket option that the configuration can set, read back with getsockopt by a program that was given the socket.
  */
-import { type OptionValues, SOCKET_OPTIONS, type SocketOption } from '../../src/service/socket-options';
+import { type OptionValues, SOCKET_OPTIONS, type SocketOption, resetsOf } from '../../src/service/socket-options';
 import { inFreshProcess } from './fresh-process';
 import { IPV6, ROOT, testWith, tool } from './needs';
 
@@ -135,6 +135,20 @@ testWith(ROOT, PYTHON)(
     expect(await readBack(plain, valuesOf(late))).toEqual(expected(late, 'ipv4'));
   },
 );
+
+async function takenBack(address: string): Promise<void> {
+  const { values, stuck } = resetsOf(valuesOf(NAMES), {});
+  const fresh = await readBack({ ...askListener(NAMES, address), extra: {} });
+  const kept = expected(stuck, address.includes(':') ? 'ipv6' : 'ipv4');
+  expect(await readBack(askListener(NAMES, address), values)).toEqual({ ...fresh, ...kept });
+  expect(Object.keys(values).length + stuck.length).toBe(NAMES.length);
+}
+
+testWith(ROOT, PYTHON)('options that are taken back leave a listener as a new one is, but for those that stick', () =>
+  takenBack('127.0.0.1'),
+);
+
+testWith(ROOT, PYTHON, IPV6)('they leave an IPv6 listener so too', () => takenBack('::'));
 
 testWith(PYTHON, IPV6)('the type of service is the traffic class on an IPv6 socket', async () => {
   for (const type of ['stream', 'datagram'] as const) {

@@ -1,5 +1,5 @@
 import type { SocketAddress } from '../../../src/service/address';
-import { type OptionScope, isInScope } from '../../../src/service/socket-options';
+import { type OptionScope, isInScope, resetsOf } from '../../../src/service/socket-options';
 
 const SCOPES: readonly OptionScope[] = ['any', 'connection', 'internet', 'tcp', 'unix-path'];
 
@@ -14,4 +14,24 @@ test.each<[string, SocketAddress, OptionScope[]]>([
   ['a passed datagram', { family: 'passed', type: 'datagram', name: 'x' }, ['any', 'internet']],
 ])('%s has its options and no others', (_title, address, expected) => {
   expect(SCOPES.filter((scope) => isInScope(address, scope))).toEqual(expected);
+});
+
+describe('what a socket is not to have any more', () => {
+  test('is set to what a new socket has', () => {
+    const before = { IP_TOS: 16, SO_MARK: 7, SO_BINDTODEVICE: 'eth0', TCP_DEFER_ACCEPT: 5 };
+    const values = { SO_BINDTODEVICE: '', SO_MARK: 0, TCP_DEFER_ACCEPT: 0 };
+    expect(resetsOf(before, { IP_TOS: 8 })).toEqual({ values, stuck: [] });
+  });
+
+  test('sticks where the kernel has no value for that', () => {
+    const before = { SO_RCVBUF: 4096, TCP_KEEPIDLE: 60, IPV6_V6ONLY: 0, IP_TOS: 16 };
+    expect(resetsOf(before, {})).toEqual({
+      values: { IP_TOS: 0 },
+      stuck: ['TCP_KEEPIDLE', 'IPV6_V6ONLY', 'SO_RCVBUF'],
+    });
+  });
+
+  test('is nothing when it keeps what it had, with whatever value', () => {
+    expect(resetsOf({ IP_TOS: 16 }, { IP_TOS: 8, SO_MARK: 7 })).toEqual({ values: {}, stuck: [] });
+  });
 });
