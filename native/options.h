@@ -1,4 +1,4 @@
-// Socket options by the kernel's name. Used by socket.cc.
+// Socket options by the kernel's name.
 #pragma once
 
 #include <napi.h>

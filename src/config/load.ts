@@ -1,10 +1,10 @@
 /**
- * From a file to a configuration, or to everything that is wrong with it. Called by `server` at start and at each reload
- * (in a worker thread: the result is plain data), and by the verbs that read a configuration.
+ * From a file to a configuration, or to everything that is wrong with it. The result is plain data: a reload loads in a thread
+ * of its own.
  *
- * The stages: text (`read`), YAML (`document`, `tree`), keys and types (`check`), then for each service names, programs and
- * addresses (`resolve`), then what lies between services (`clash`, `tcpmux`). A stage does not stop at a problem; any problem at all
- * means no configuration.
+ * The stages have a folder each: the file's `text`, its `yaml` as data, its `keys` and their types; then, service by service,
+ * names, programs and addresses (`resolve`), about which the `machine` is asked; last what lies `between` services. All of them
+ * `report`. None stops at a problem; any problem at all means no configuration.
  */
 import type { Configuration } from '../service/service';
 import { check, withoutKeys } from './keys/check';

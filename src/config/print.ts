@@ -1,5 +1,5 @@
 /**
- * The effective configuration as YAML. Called by the verbs `print` and `try`.
+ * The effective configuration as YAML.
  */
 import { stringify } from 'yaml';
 import type { EffectiveConfiguration } from './resolve/effective';

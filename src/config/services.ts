@@ -1,5 +1,5 @@
 /**
- * The services of all files: each with the defaults that lie under it, checked and resolved. Called by `load`.
+ * The services of all files: each with the defaults that lie under it, checked and resolved.
  */
 import { Clashes } from './between/clash';
 import { ServiceNames } from './between/service-names';

@@ -1,6 +1,5 @@
 /**
  * What a socket address is, and how it is written: `127.0.0.1:80`, `[::1]:69/udp`, `unix:/run/x`, `vsock:5`, `fd:web`.
- * Pure data, used by the configuration (which writes it), the listener (which binds it) and the log (which shows it).
  */
 
 export type AddressFamily = 'ipv4' | 'ipv6';

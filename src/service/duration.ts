@@ -1,6 +1,5 @@
 /**
  * How a span of time is written: `500ms`, `30s`, `10m`, `2h`, `1d`.
- * Used by the configuration's schema, which checks the text, and by the loader, which needs the milliseconds.
  */
 
 const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -1,6 +1,6 @@
 /**
  * How a TCP or UDP address is written: `PORT`, `ADDRESS:PORT`, `[V6]:PORT` or `*:PORT`, each with an optional `/tcp`, `/udp`,
- * `/tcp4`, `/tcp6`, `/udp4` or `/udp6`. Pure; called by `listen-text` for what has no other scheme.
+ * `/tcp4`, `/tcp6`, `/udp4` or `/udp6`.
  */
 import { SocketAddress as NodeSocketAddress, isIPv4, isIPv6 } from 'node:net';
 import type { AddressFamily, InternetAddress, ListenAddress } from './address';

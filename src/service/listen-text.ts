@@ -1,7 +1,7 @@
 /**
  * How an entry of `listen` is written, and which sockets it stands for: a TCP or UDP address (`listen-internet`),
  * `unix:/path`, `unix:@name` and the same with `unix-dgram` and `unix-seqpacket`, `vsock:PORT`, `fd:NAME`.
- * Pure: port names, what was passed to us and whether the kernel has IPv6 are given. Called by the configuration.
+ * Pure: port names, what was passed to us and whether the kernel has IPv6 are given.
  */
 import type { ListenAddress, SocketAddress, SocketType } from './address';
 import { type InternetEntry, expandInternet, formatInternet, parseInternet } from './listen-internet';

@@ -1,6 +1,5 @@
 /**
  * Which known word a misspelt one was meant to be: the "did you mean" of every message.
- * Used by the configuration for keys, port names, accounts and fixed words.
  */
 
 /** Longer words are not looked at: nobody misspells them by a letter, and the table grows with their length. */

@@ -1,5 +1,5 @@
 /**
- * How a port is written: a plain number, or a name of /etc/services. Used by the grammars of `listen` and `redirect`.
+ * How a port is written: a plain number, or a name of /etc/services.
  */
 import { Malformed, clip, quote } from './malformed';
 import { nearestWord } from './nearest';

@@ -1,6 +1,6 @@
 /**
  * How the target of `redirect` is written: `HOST:PORT`, `[V6]:PORT`, or `unix:/path`.
- * Pure: a host name stays a name, which is resolved for each connection. Called by the configuration.
+ * Pure: a host name stays a name, which is resolved for each connection.
  */
 import { isIPv4 } from 'node:net';
 import { formatHostPort } from './address';

@@ -1,6 +1,5 @@
 /**
  * How a number of bytes is written: `65536`, `64K`, `10M`, `1G`.
- * Used by the configuration's schema, which checks the text, and by the loader, which needs the bytes.
  */
 
 const BYTES: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };

@@ -1,6 +1,5 @@
 /**
  * How a Unix socket is named: by a path, or by `@name` in the abstract namespace (unix(7)).
- * Used by the grammars of `listen` and `redirect`.
  */
 import { Malformed, type TextFault, quote } from './malformed';
 

@@ -1,6 +1,5 @@
 /**
  * Which words a command line stands for: POSIX shell quoting ('…', "…" and \), and nothing else that a shell does.
- * Used by the configuration for an `exec` that is written as one string.
  *
  * What a shell would act on (a pipe, a redirection, a variable) is reported when it is not quoted: passing it on as a
  * plain character would run something other than what was meant.

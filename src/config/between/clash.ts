@@ -1,5 +1,5 @@
 /**
- * Which entries of `listen` want an address that another one has already. Called by `load` once all services are read.
+ * Which entries of `listen` want an address that another one has already.
  *
  * It decides as the kernel does for two sockets without SO_REUSEPORT: TCP and UDP do not meet; a wildcard takes the port for
  * all addresses of its family; IPv4 and IPv6 do not meet unless `v6only` is false; sockets of two devices do not meet;

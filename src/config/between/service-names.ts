@@ -1,5 +1,5 @@
 /**
- * Whether a service may have its name: the characters, and that no other service of any file has it. Called by `services`.
+ * Whether a service may have its name: the characters, and that no other service of any file has it.
  */
 import { reporterFor } from '../keys/layers';
 import { SERVICE_NAME } from '../keys/schema';

@@ -1,6 +1,5 @@
 /**
  * Whether services that are offered by name can be reached: some enabled service has to be `builtin: tcpmux`.
- * Called by `services` once all are read.
  */
 import type { Resolved } from '../resolve/resolve';
 

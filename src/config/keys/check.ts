@@ -1,6 +1,5 @@
 /**
- * Whether a map of a file is what the schema says, each problem reported at its place. Called by `load` for the top of each
- * file, for `defaults` and for each service.
+ * Whether a map of a file is what the schema says, each problem reported at its place.
  */
 import { z } from 'zod';
 import { type Path, valueAt } from '../report/path';

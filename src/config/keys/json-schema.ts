@@ -1,5 +1,5 @@
 /**
- * The JSON Schema (draft-7) that editors check and complete a configuration with. Called by the verb `schema`.
+ * The JSON Schema (draft-7) that editors check and complete a configuration with.
  */
 import { z } from 'zod';
 import { SERVICE_NEEDS, configurationSchema, serviceSchema } from './schema';

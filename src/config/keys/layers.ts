@@ -1,6 +1,6 @@
 /**
  * A service's keys as they lie over each other: its own, its file's defaults, the main file's defaults.
- * Made by `load` for each service; the stages after it ask it what holds, and where that was written.
+ * The stages of a load ask it what holds and where that was written, and report to it.
  */
 import { dirname } from 'node:path';
 import { type Path, formatPath } from '../report/path';

@@ -1,5 +1,5 @@
 /**
- * What to say about a key that we do not have: which one was meant, or where it belongs. Called by `check`.
+ * What to say about a key that we do not have: which one was meant, or where it belongs.
  */
 import { nearestWord } from '../../service/nearest';
 import type { Problem } from '../report/problems';

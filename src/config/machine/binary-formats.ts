@@ -1,6 +1,6 @@
 /**
  * Whether the kernel was taught to run a file that is neither ELF nor a script (binfmt_misc, proc(5)): Java classes, Windows
- * programs, other machines' code. Called by `program`, through `machine`.
+ * programs, other machines' code.
  */
 
 /** One registered format: a file is of it by its first bytes or by its name. */

@@ -1,6 +1,5 @@
 /**
  * Whether a file can be run by an identity, and if not, why and what to do: execve(2) asked in advance.
- * Called by `command` for each candidate of a command's first word.
  */
 import { isAbsolute } from 'node:path';
 import type { Identity } from '../../service/service';

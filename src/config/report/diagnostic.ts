@@ -1,6 +1,5 @@
 /**
  * What the operator reads when the configuration is wrong: one diagnostic for each problem, shown as a compiler would.
- * Made by `problems`; `server` and `cli` render them.
  */
 
 export interface Diagnostic {

@@ -1,6 +1,5 @@
 /**
  * One configuration file as text, and where in it an offset lies.
- * Made by `read`; the YAML tree and every problem point into it.
  */
 
 export interface Position {

@@ -1,5 +1,5 @@
 /**
- * From `exec` and `argv0` to the program's absolute path and its words, or to what is wrong with them. Called by `resolve`.
+ * From `exec` and `argv0` to the program's absolute path and its words, or to what is wrong with them.
  */
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from '../../service/service';

@@ -1,5 +1,5 @@
 /**
- * What a service's program finds in its environment, but for the facts of its connection. Called by `process`.
+ * What a service's program finds in its environment, but for the facts of its connection.
  */
 import { escapeTemplate, hasPlaceholders, unescapeTemplate } from '../../service/template';
 import type { ServiceSettings } from '../keys/schema';

@@ -1,6 +1,5 @@
 /**
  * Who a service's program runs as: `user`, `group` and `groups` resolved to ids, or the problems with them.
- * Called by `resolve`.
  */
 import type { Identity } from '../../service/service';
 import type { Layers } from '../keys/layers';

@@ -1,5 +1,5 @@
 /**
- * From `listen` to the entries that it means, each checked against this machine. Called by `resolve`.
+ * From `listen` to the entries that it means, each checked against this machine.
  */
 import { dirname, resolve } from 'node:path';
 import type { ListenAddress, SocketAddress } from '../../service/address';

@@ -1,6 +1,5 @@
 /**
  * Whether the placeholders in a service's texts are ones that we know, and ones that its connections can fill in.
- * Called by `process` for each word, value and folder.
  */
 import { type Placeholder, type TemplatePart, parseTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';

@@ -1,5 +1,5 @@
 /**
- * Whether a file's name matches one level of a pattern: `*`, `?`, `[a-z]`, `[!a-z]`. Pure; called by `include`.
+ * Whether a file's name matches one level of a pattern: `*`, `?`, `[a-z]`, `[!a-z]`.
  *
  * Not a regular expression made from the pattern: `*a*a*a*a*x` takes one of those hours. Here a mismatch goes back to the
  * last `*` only, which is enough, so the work is at most the name's length times the pattern's.

@@ -1,5 +1,5 @@
 /**
- * Which files the patterns of `include` name. Called by `load` for the main file.
+ * Which files the patterns of `include` name.
  *
  * A matcher of our own and no package: patterns of one folder level at a time (`*`, `?`, `[a-z]`) are all that a folder of
  * configuration files needs, and a walk through the whole tree (`**`) is what it must not do.

@@ -1,5 +1,5 @@
 /**
- * From a file's name to its text, or to the reason why there is none. Called by `load` for the main file and each include.
+ * From a file's name to its text, or to the reason why there is none.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { type Problem, type Problems } from '../report/problems';

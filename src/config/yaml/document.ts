@@ -1,5 +1,5 @@
 /**
- * From YAML text to the `yaml` library's document, or to the syntax problems that it has. Called by `load` for each file.
+ * From YAML text to the `yaml` library's document, or to the syntax problems that it has.
  *
  * The library is driven one token at a time, because its own entry points have no bounds: four megabytes of "[a,a,…]" cost
  * them two gigabytes, and deep nesting the stack. Here both end as a problem before anything is built.

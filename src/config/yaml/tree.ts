@@ -1,6 +1,5 @@
 /**
  * From a YAML document to plain data that remembers where each key and value stands.
- * Made by `load` for each file; every later stage asks it for places.
  *
  * Maps become objects without a prototype, so that no key of a file ever means more than a key.
  */
