@@ -4,7 +4,7 @@
 // A slot is what one child borrows between clone and exec: a stack, an argument block, a report. With
 // CLONE_VM the kernel zeroes the report's tid when the child execs or dies, and only then may the slot be
 // lent again. With CLONE_FILES the child starts on our own descriptor table, so our copy of the connection
-// stays open until the child says that it has a table of its own. Both are seen by `sweep`, once in every
+// stays open until the child says that it has a table of its own. Both are seen by `sweep`, in every
 // turn of the event loop while a slot is out.
 #include "spawn.h"
 
@@ -30,7 +30,8 @@ namespace {
 
 constexpr size_t kPage = 4096;
 constexpr size_t kSlotSize = 8 * kPage;  // a guard page, the stack, and the report at the top
-constexpr uint64_t kSweepMs = 1;
+constexpr uint64_t kFirstWaitMs = 1;
+constexpr uint64_t kLongestWaitMs = 128;
 
 struct Slot {
   // Shared memory, so that a plain fork can report too.
@@ -58,6 +59,8 @@ struct Spawner {
   bool plain_fork = false;
   uv_check_t check;
   uv_timer_t timer;
+  // The timer's.
+  uint64_t wait_ms = 0;
   bool has_handles = false;
 };
 
@@ -130,11 +133,24 @@ Slot *take_slot() {
 
 // --- The event loop's part ---
 
-void on_timer(uv_timer_t *) {}  // only ends the wait; `on_check` follows in the same turn
+void on_timer(uv_timer_t *);
 
+void wait_at_most(uint64_t ms) {
+  spawner.wait_ms = ms;
+  uv_timer_start(&spawner.timer, on_timer, ms, 0);
+}
+
+// The turns of a busy loop are enough. In a quiet one the timer makes turns, or our copy of a connection
+// would stay open until something else happens, and its client would not see its end. It sweeps by itself:
+// timers run after checks.
 void on_check(uv_check_t *) {
-  if (sweep()) uv_timer_start(&spawner.timer, on_timer, kSweepMs, 0);
+  if (!sweep()) uv_timer_stop(&spawner.timer);
   if (spawner.busy.empty()) uv_check_stop(&spawner.check);
+}
+
+// A child that is stopped in its set-up is waited for with patience.
+void on_timer(uv_timer_t *) {
+  if (sweep()) wait_at_most(std::min(2 * spawner.wait_ms, kLongestWaitMs));
 }
 
 void start_sweeping(Napi::Env env) {
@@ -147,9 +163,7 @@ void start_sweeping(Napi::Env env) {
     spawner.has_handles = true;
   }
   uv_check_start(&spawner.check, on_check);
-  if (!uv_is_active(reinterpret_cast<uv_handle_t *>(&spawner.timer))) {
-    uv_timer_start(&spawner.timer, on_timer, kSweepMs, 0);
-  }
+  wait_at_most(kFirstWaitMs);
 }
 
 // --- Spawning ---

@@ -167,6 +167,28 @@ describe.each(WAYS)('a child made by $way', ({ isFork }) => {
     expect(reply).toBe('still here\n');
   });
 
+  test('is left alone with its connection soon, though nothing else happens: the client sees when it closes it', async () => {
+    const ends = await inFreshProcess(async (kit, isFork) => {
+      const { addon, fs, connection, shell, fifo } = kit;
+      addon.setPlainFork(isFork);
+      const paths = Array.from({ length: 8 }, () => fs.readlinkSync(`/proc/self/fd/${fifo()}`));
+      kit.openReaper();
+      const seen = [];
+      for (const path of paths) {
+        const { client, socket } = await connection();
+        // It lives on, without the connection, until somebody writes to the pipe.
+        addon.spawn(shell(`exec 0<&- 1>&- 2>&-; read line <'${path}'`), { fd: socket.fd, facts: '' });
+        seen.push(await kit.readAll(client));
+        client.destroy();
+      }
+      const living = kit.children().length;
+      for (const path of paths) fs.writeFileSync(path, '\n');
+      await kit.until(() => kit.exits.size === paths.length);
+      return { seen, living };
+    }, isFork);
+    expect(ends).toEqual({ seen: Array(8).fill(''), living: 8 });
+  });
+
   test('leaves our own signals, session, folder and umask as they were', async () => {
     const [before, after] = await inFreshProcess(async ({ addon, fs, outputOf, shell, openReaper }, isFork) => {
       addon.setPlainFork(isFork);
