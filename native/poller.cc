@@ -8,10 +8,13 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
+
 namespace {
 
-// As many as one call tells; the rest follow in the next turn of the loop, and epoll rotates its ready list.
-constexpr int kBatch = 64;
+// One call tells as many as this or as `ready` has room for; the rest follow in the next turn of the loop,
+// and epoll rotates its ready list.
+constexpr size_t kBatch = 64;
 
 struct Poller {
   Napi::Env env;
@@ -22,6 +25,8 @@ struct Poller {
   // onReady(count): the first `count` entries of `ready` are descriptors.
   Napi::FunctionReference on_ready;
   Napi::Reference<Napi::Int32Array> ready;
+  // How many of them.
+  int room;
 };
 
 // An error thrown by JavaScript below a libuv callback has no caller: it goes to the process, which ends
@@ -34,7 +39,7 @@ void on_poll(uv_poll_t *handle, int status, int) {
   auto *poller = static_cast<Poller *>(handle->data);
   epoll_event events[kBatch];
   if (status < 0) return;
-  const int count = epoll_wait(poller->set, events, kBatch, 0);
+  const int count = epoll_wait(poller->set, events, poller->room, 0);
   if (count <= 0) return;
   Napi::HandleScope scope(poller->env);
   Napi::Int32Array ready = poller->ready.Value();
@@ -74,16 +79,27 @@ void ClosePoller(const Napi::CallbackInfo &info) {
   poller->set = -1;
 }
 
-// openPoller(ready: Int32Array(64), onReady) → {watch, unwatch, close}. The poller itself lives as long as
-// the process.
+// 0: it is no array of the right kind, or an empty one.
+int room_of(const Napi::Value &ready) {
+  if (!ready.IsTypedArray() || ready.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) return 0;
+  return static_cast<int>(std::min(kBatch, ready.As<Napi::Int32Array>().ElementLength()));
+}
+
+// openPoller(ready: Int32Array, onReady) → {watch, unwatch, close}. The poller itself lives as long as the
+// process.
 Napi::Value OpenPoller(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
+  const int room = room_of(info[0]);
+  if (room == 0) {
+    Napi::TypeError::New(env, "ready has no room for descriptors").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
   const int set = epoll_create1(EPOLL_CLOEXEC);
   if (set < 0) {
     throw_system_error(env, errno, "epoll_create1");
     return env.Undefined();
   }
-  auto *poller = new Poller{env, set, {}, Napi::AsyncContext(env, "stdiod:poller"), {}, {}};
+  auto *poller = new Poller{env, set, {}, Napi::AsyncContext(env, "stdiod:poller"), {}, {}, room};
   poller->ready = Napi::Reference<Napi::Int32Array>::New(info[0].As<Napi::Int32Array>(), 1);
   poller->on_ready = Napi::Persistent(info[1].As<Napi::Function>());
   poller->handle.data = poller;

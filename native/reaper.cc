@@ -148,8 +148,16 @@ void OpenReaper(const Napi::CallbackInfo &info) {
   if (sigaction(SIGCHLD, &action, nullptr) < 0) throw_system_error(env, errno, "sigaction");
 }
 
+bool is_for_records(const Napi::Value &value) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_float64_array;
+}
+
 // reap(records: Float64Array, everyone) → how many were collected; as many as fit: call again.
 Napi::Value Reap(const Napi::CallbackInfo &info) {
+  if (!is_for_records(info[0])) {
+    Napi::TypeError::New(info.Env(), "records is no Float64Array").ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
   auto records = info[0].As<Napi::Float64Array>();
   const size_t capacity = records.ElementLength() / kFields;
   const bool everyone = info[1].As<Napi::Boolean>();
@@ -162,4 +170,5 @@ Napi::Value Reap(const Napi::CallbackInfo &info) {
 void init_reaper(Napi::Env env, Napi::Object exports) {
   exports.Set("openReaper", Napi::Function::New(env, OpenReaper));
   exports.Set("reap", Napi::Function::New(env, Reap));
+  exports.Set("reapFields", static_cast<double>(kFields));
 }

@@ -136,11 +136,6 @@ export interface Start {
   readonly directory?: string;
 }
 
-/** The numbers of one record that `reap` writes. */
-export const REAP_FIELDS = 7;
-/** The most descriptors that one call of a poller tells. */
-export const POLLER_BATCH = 64;
-
 export interface Addon {
   /** socket(2), bind(2), listen(2), fcntl(2): close-on-exec, non-blocking, numbered from 1024 where the limit allows. */
   openListener(address: NativeAddress, options: ListenerOptions): { fd: Fd; port: number };
@@ -154,7 +149,7 @@ export interface Addon {
   close(fd: Fd): void;
   /** Closes a connection so that its client sees an end and no reset, whatever it has sent already. */
   refuse(connection: Fd): void;
-  /** epoll(7); `onReady(count)` tells how many places of `ready` are filled. */
+  /** epoll(7); `onReady(count)` tells how many places of `ready` are filled: as many as it has, or 64. */
   openPoller(ready: Int32Array, onReady: (count: number) => void): Poller;
   /** @throws TypeError for a step that no child could do, or not without harm to us */
   preparePlan(options: PlanOptions): NativePlan;
@@ -166,11 +161,13 @@ export interface Addon {
   /** sigaction(2) for SIGCHLD; `onExit` is called once after one or more children died. */
   openReaper(onExit: () => void): void;
   /**
-   * wait4(2) without waiting. Fills records of REAP_FIELDS numbers: pid, exit status (-1: a signal), signal, CPU seconds,
-   * peak RSS in KiB, failed step, its errno. Looks at those whose SIGCHLD named them and at those who were spawned last; `everyone`:
+   * wait4(2) without waiting. Fills as many records as there is room for; the numbers of each: pid, exit status (-1: a signal), signal,
+   * CPU seconds, peak RSS in KiB, failed step, its errno. Looks at those whose SIGCHLD named them and at those who were spawned last; `everyone`:
    * at all, which costs time for each live child.
    */
   reap(records: Float64Array, everyone: boolean): number;
+  /** How many numbers a record has. */
+  readonly reapFields: number;
   /** socketpair(2) with SO_PASSCRED: children that are given the writer as fd 2 say things to us. Both are non-blocking. */
   openReports(): { reader: Fd; writer: Fd };
   /** recvmsg(2) of one message; null: there is none. */
@@ -209,6 +206,10 @@ export interface Addon {
 }
 
 export const addon = load();
+
+export const REAP_FIELDS = addon.reapFields;
+/** As many as the addon tells in one call. */
+export const POLLER_BATCH = 64;
 
 function load(): Addon {
   const path = process.env['STDIOD_ADDON'] ?? join(packageRoot(), 'build/Release/stdiod.node');

@@ -48,6 +48,35 @@ test('tells nothing of a listener that is not watched any more, and of it again 
   expect(seen).toBe(0);
 });
 
+test('tells no more at once than there is room for, and writes nothing beyond', async () => {
+  const seen = await inFreshProcess(async ({ addon, listen, connect, until }) => {
+    const memory = new Int32Array(8).fill(-7);
+    const ready = memory.subarray(3, 5);
+    const [told, counts] = [new Set<number>(), new Set<number>()];
+    const poller = addon.openPoller(ready, (count) => {
+      counts.add(count);
+      for (const each of ready.subarray(0, count)) told.add(each);
+    });
+    const listeners = Array.from({ length: 5 }, () => listen());
+    for (const { port } of listeners) await connect(port);
+    for (const { fd } of listeners) poller.watch(fd);
+    await until(() => listeners.every(({ fd }) => told.has(fd)));
+    return { counts: [...counts], around: [...memory.subarray(0, 3), ...memory.subarray(5)] };
+  });
+  expect(seen).toEqual({ counts: [2], around: Array(6).fill(-7) });
+});
+
+test.each(['new Int32Array(0)', 'new Uint8Array(64)', '[]', 'undefined'])(
+  'does not begin without room to tell: %s',
+  async (ready) => {
+    const failure = await inFreshProcess(({ addon, failureOf }, ready) => {
+      const array = eval(ready) as Int32Array;
+      return failureOf(() => addon.openPoller(array, () => undefined));
+    }, ready);
+    expect(failure).toMatchObject({ message: 'ready has no room for descriptors' });
+  },
+);
+
 test('tells of every one of more listeners than fit into one call', async () => {
   const [told, most] = await inFreshProcess(async ({ addon, listen, connect, until }) => {
     const ready = new Int32Array(64);

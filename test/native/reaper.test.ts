@@ -112,6 +112,32 @@ test('a call with room for few records collects few, and the next call the rest'
   expect(counts).toEqual([2, 2, 1, 0]);
 });
 
+test('an array without room for a whole record gets none, and nothing is written beyond it', async () => {
+  const seen = await inFreshProcess(async ({ addon, plan, nullConnection, until, isZombie, failureOf }) => {
+    addon.openReaper(() => undefined);
+    const pids = [1, 2].map(() => addon.spawn(plan(['/bin/true']), { fd: nullConnection(), facts: '' }));
+    await until(() => pids.every(isZombie));
+    const memory = new Float64Array(30).fill(-7);
+    const counts = [6, 13].map((length) => addon.reap(memory.subarray(10, 10 + length), true));
+    const failure = failureOf(() => addon.reap(new Uint8Array(800) as unknown as Float64Array, true));
+    return { counts, around: [...memory.subarray(0, 10), ...memory.subarray(17)], failure };
+  });
+  expect(seen).toMatchObject({ counts: [0, 1], around: Array(23).fill(-7) });
+  expect(seen.failure).toMatchObject({ message: 'records is no Float64Array' });
+});
+
+test('a record has as many numbers as the addon says', async () => {
+  const lengths = await inFreshProcess(async ({ addon, plan, nullConnection, until, isZombie }) => {
+    addon.openReaper(() => undefined);
+    const pid = addon.spawn(plan(['/no/such/program']), { fd: nullConnection(), facts: '' });
+    await until(() => isZombie(pid));
+    const memory = new Float64Array(30).fill(-7);
+    addon.reap(memory, true);
+    return { said: addon.reapFields, written: memory.indexOf(-7) };
+  });
+  expect(lengths.written).toBe(lengths.said);
+});
+
 test('more exits than the ring of announcements holds are all collected', async () => {
   const count = await inFreshProcess(async ({ addon, plan, nullConnection, until, isZombie, reap }) => {
     addon.openReaper(() => undefined);
