@@ -25,6 +25,7 @@
         'native/address.cc',
         'native/error.cc',
         'native/handover.cc',
+        'native/line.cc',
         'native/options.cc',
         'native/output.cc',
         'native/plan.cc',

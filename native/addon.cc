@@ -4,6 +4,7 @@
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   init_accounts(env, exports);
   init_handover(env, exports);
+  init_line(env, exports);
   init_output(env, exports);
   init_plan(env, exports);
   init_poller(env, exports);

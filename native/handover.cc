@@ -212,32 +212,6 @@ Napi::Value WhoListens(const Napi::CallbackInfo &info) {
   return Napi::Number::New(info.Env(), error == EAGAIN || error == EPROTOTYPE ? 0 : error);
 }
 
-// readLine(connection, limit) → {text, isEnd}: what has come of a line, never a byte beyond its end; isEnd:
-// the line is complete. Null: nothing has come; text "" without isEnd: the client has left.
-Napi::Value ReadLine(const Napi::CallbackInfo &info) {
-  Napi::Env env = info.Env();
-  const int fd = info[0].ToNumber().Int32Value();
-  char buffer[1024];
-  const size_t limit = std::min<size_t>(sizeof buffer, info[1].ToNumber().Uint32Value());
-  ssize_t length = recv(fd, buffer, limit, MSG_PEEK | MSG_DONTWAIT);
-  if (length < 0 && (errno == EAGAIN || errno == EINTR)) return env.Null();
-  const char *newline =
-      length <= 0 ? nullptr : static_cast<char *>(memchr(buffer, '\n', static_cast<size_t>(length)));
-  if (newline != nullptr) length = newline - buffer + 1;
-  if (length > 0) length = recv(fd, buffer, static_cast<size_t>(length), MSG_DONTWAIT);
-  Napi::Object result = Napi::Object::New(env);
-  result.Set("text", Napi::String::New(env, buffer, static_cast<size_t>(std::max<ssize_t>(length, 0))));
-  result.Set("isEnd", newline != nullptr);
-  return result;
-}
-
-// sendNow(connection, text): as much as fits at once, which for a new connection is all; the client may be
-// gone.
-void SendNow(const Napi::CallbackInfo &info) {
-  const std::string text = info[1].ToString();
-  send(info[0].ToNumber().Int32Value(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 }  // namespace
 
 void init_handover(Napi::Env env, Napi::Object exports) {
@@ -249,6 +223,4 @@ void init_handover(Napi::Env env, Napi::Object exports) {
   exports.Set("dropHead", Napi::Function::New(env, DropHead));
   exports.Set("takePassed", Napi::Function::New(env, TakePassed));
   exports.Set("whoListens", Napi::Function::New(env, WhoListens));
-  exports.Set("readLine", Napi::Function::New(env, ReadLine));
-  exports.Set("sendNow", Napi::Function::New(env, SendNow));
 }

@@ -1,0 +1,45 @@
+// What the daemon itself may read of a connection and write to it before a program has it: one line and one
+// answer, without ever waiting. For tcpmux, whose clients name the service that they want.
+#include "addon.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <string>
+
+namespace {
+
+// readLine(connection, limit) → {text, isEnd}: what has come of a line, never a byte beyond its end; isEnd:
+// the line is complete. Null: nothing has come; text "" without isEnd: the client has left.
+Napi::Value ReadLine(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const int fd = info[0].ToNumber().Int32Value();
+  char buffer[1024];
+  const size_t limit = std::min<size_t>(sizeof buffer, info[1].ToNumber().Uint32Value());
+  ssize_t length = recv(fd, buffer, limit, MSG_PEEK | MSG_DONTWAIT);
+  if (length < 0 && (errno == EAGAIN || errno == EINTR)) return env.Null();
+  const char *newline =
+      length <= 0 ? nullptr : static_cast<char *>(memchr(buffer, '\n', static_cast<size_t>(length)));
+  if (newline != nullptr) length = newline - buffer + 1;
+  if (length > 0) length = recv(fd, buffer, static_cast<size_t>(length), MSG_DONTWAIT);
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("text", Napi::String::New(env, buffer, static_cast<size_t>(std::max<ssize_t>(length, 0))));
+  result.Set("isEnd", newline != nullptr);
+  return result;
+}
+
+// sendNow(connection, text): as much as fits at once, which for a new connection is all; the client may be
+// gone.
+void SendNow(const Napi::CallbackInfo &info) {
+  const std::string text = info[1].ToString();
+  send(info[0].ToNumber().Int32Value(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+}  // namespace
+
+void init_line(Napi::Env env, Napi::Object exports) {
+  exports.Set("readLine", Napi::Function::New(env, ReadLine));
+  exports.Set("sendNow", Napi::Function::New(env, SendNow));
+}
