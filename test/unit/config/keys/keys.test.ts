@@ -165,17 +165,6 @@ test.each([
   expect(problemsOf(withKeys(line)).join('\n')).toContain(expected);
 });
 
-test.each(['a b', '-a', '.a', 'ä', '', 'a/b', '"a\\nb"'])('refuses %j as the name of a service', (name) => {
-  const key = name.startsWith('"') ? name : JSON.stringify(name);
-  expect(problemsOf(`services: {${key}: {listen: 7, exec: cat}}`).join()).toContain('is not a name for a service');
-});
-
-test('refuses two services whose names differ only in case, and shows both', () => {
-  expect(problemsOf('services:\n  Web: {listen: 1, exec: cat}\n  web: {listen: 2, exec: cat}\n')).toEqual([
-    '3:3 services: there already is a service "Web" (services.yaml:2:3) (rename one of them)',
-  ]);
-});
-
 test('keeps services in the order of the file, whatever their names', () => {
   const text = 'services:\n  z: {listen: 1, exec: cat}\n  "7": {listen: 2, exec: cat}\n  080: {listen: 3, exec: cat}\n';
   expect(load(text).configuration.services.map(({ name }) => name)).toEqual(['z', '7', '080']);

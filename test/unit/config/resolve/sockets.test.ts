@@ -26,10 +26,6 @@ function socketsOf(keys: string, changes: Partial<Machine> = {}): string[] {
   return service(withKeys(keys), changes, file).listen.flatMap(({ sockets }) => sockets.map(formatAddress));
 }
 
-function two(first: string, second: string): string {
-  return `services:\n  a: {${first}, exec: cat}\n  b: {${second}, exec: cat}\n`;
-}
-
 test('takes UDP ports by number and by their UDP names', () => {
   expect(socketsOf('listen: [tftp/udp4, 0/udp, "127.0.0.1:echo/udp"]')).toEqual([
     '0.0.0.0:69/udp',
@@ -94,44 +90,5 @@ describe('a passed socket', () => {
     expect(problemsOf(withKeys('listen: fd:5\nredirect: host:80'), passing).join()).toContain(
       '"redirect" (services.yaml:4:5) takes TCP and Unix streams only',
     );
-  });
-});
-
-describe('between services', () => {
-  test.each([
-    ['listen: 69/udp', 'listen: 69/udp', '0.0.0.0:69/udp'],
-    ['listen: 69/udp', 'listen: "127.0.0.1:69/udp"', '127.0.0.1:69/udp'],
-    ['listen: unix:/run/x', 'listen: unix:/run/../run/x', 'unix:/run/x'],
-    ['listen: unix:/run/x', 'listen: unix-dgram:/run/x', 'unix-dgram:/run/x'],
-    ['listen: "unix:@x"', 'listen: "unix:@x"', 'unix:@x'],
-    ['listen: vsock:5', 'listen: vsock:5', 'vsock:5'],
-    ['listen: fd:web', 'listen: fd:web', 'fd:web'],
-    ['listen: fd:web', 'listen: fd:3', 'fd:3'],
-    ['listen: 80/tcp6, socket: {v6only: false}', 'listen: 80/tcp4', '0.0.0.0:80'],
-    ['listen: "127.0.0.1:80"', 'listen: "[::]:80", socket: {v6only: false}', '[::]:80'],
-    ['listen: 80, socket: {device: lo}', 'listen: 80', '0.0.0.0:80'],
-    ['listen: 80', 'listen: "127.0.0.1:80", socket: {device: lo}', '127.0.0.1:80'],
-    ['listen: 80, socket: {device: lo}', 'listen: 80, socket: {device: lo}', '0.0.0.0:80'],
-  ])('%s and %s want one address', (first, second, address) => {
-    const problems = problemsOf(two(first, second), passing);
-    expect(problems).toHaveLength(1);
-    expect(problems[0]).toContain(`${address} is already taken by services.a.listen (services.yaml:2:15)`);
-  });
-
-  test.each([
-    ['listen: 7', 'listen: 7/udp'],
-    ['listen: 0/udp', 'listen: 0/udp'],
-    ['listen: "unix:@x"', 'listen: "unix-seqpacket:@x"'],
-    ['listen: unix:/run/x', 'listen: unix:/run/y'],
-    ['listen: vsock:5', 'listen: 5'],
-    ['listen: 80/tcp6, socket: {v6only: false}', 'listen: 81/tcp4'],
-    ['listen: 80/tcp6, socket: {v6only: false}', 'listen: 80/udp4'],
-  ])('%s and %s stand side by side', (first, second) => {
-    expect(problemsOf(two(first, second))).toEqual([]);
-  });
-
-  test('sockets of two devices do not meet', () => {
-    const text = two('listen: 80, socket: {device: eth0}', 'listen: 80, socket: {device: eth1}');
-    expect(problemsOf(text).filter((line) => line.includes('already taken'))).toEqual([]);
   });
 });
