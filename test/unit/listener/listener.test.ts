@@ -173,6 +173,15 @@ test('a passed socket that is opened again before its old listener is closed is 
   expect(told).toEqual(['the new owner']);
 });
 
+test('to close the old listener of a passed socket does not unwatch the new one', () => {
+  const old = serveOn(80);
+  listeners.hold(old, 'paused');
+  jest.spyOn(sockets, 'open').mockReturnValueOnce(old.socket);
+  const fresh = serveOn(80);
+  listeners.close(old);
+  expect(isWatched(fresh)).toBe(true);
+});
+
 test('a closed listener is closed once, watched no more, and nothing brings it back', () => {
   const close = jest.spyOn(sockets, 'close');
   const listener = serveOn(80);
