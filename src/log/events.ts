@@ -26,18 +26,7 @@ export type LogEvent =
       children: number;
       limit: number;
     }
-  | {
-      event: 'forwarding';
-      service: string;
-      connection: string;
-      peer: string;
-      target: string;
-      children: number;
-      limit: number;
-    }
   | { event: 'refused'; service: string; peer: string; reason: PauseReason | RefusalReason; limit: number }
-  | { event: 'refused'; service: string; peer: string; reason: 'target'; target: string; error: string }
-  | Closed
   | { event: 'dropped'; service: string; connection: string; peer: string; step: string; error: string }
   /** A datagram that was thrown away on purpose. */
   | { event: 'dropped'; service: string; address: string; peer: string; reason: 'unread' }
@@ -87,18 +76,6 @@ export interface Reaped {
   limit: number;
 }
 
-/** The end of a connection that was forwarded. Bytes from and to the client; duration in seconds. */
-export interface Closed {
-  event: 'closed';
-  service: string;
-  connection: string;
-  peer: string;
-  target: string;
-  in: number;
-  out: number;
-  duration: number;
-}
-
 /** Why a tcpmux client got no service: see server/handlers/tcpmux.ts. */
 export type RefusalReason = 'no-service' | 'help' | 'silent' | 'too-long' | 'left' | 'stopping' | 'memory';
 
@@ -113,8 +90,6 @@ const EVENTS: Record<LogEvent['event'], true> = {
   listening: true,
   accepted: true,
   started: true,
-  forwarding: true,
-  closed: true,
   unused: true,
   refused: true,
   dropped: true,

@@ -29,7 +29,7 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     gid: process.getegid?.() ?? 0,
     hasIpv6: existsSync('/proc/net/if_inet6'),
     environment: process.env,
-    builtinProgram: join(packageRoot(), 'dist/services/builtin'),
+    ownProgram: (name) => join(packageRoot(), 'dist/services', name),
     hasCapability,
     mayBindPort: (port) => port === 0 || hasCapability('CAP_NET_BIND_SERVICE') || port >= firstUnprivileged,
     user: (nameOrId) => addon.findUser(nameOrId),

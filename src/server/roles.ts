@@ -11,7 +11,6 @@ import type { Tcpmux } from './handlers/tcpmux';
 import type { Endings, Served } from './hosted/endings';
 import type { Hosted } from './hosted/hosted';
 import { Lender, type LenderParts } from './lend/lender';
-import type { Redirects } from './redirects';
 
 type Roles = Pick<Hosted, 'intake' | 'handler'>;
 type Makers = { readonly [Kind in Run['kind']]: (service: Service, run: Extract<Run, { kind: Kind }>) => Roles };
@@ -19,7 +18,6 @@ type Makers = { readonly [Kind in Run['kind']]: (service: Service, run: Extract<
 export interface RoleParts {
   readonly acceptor: Acceptor;
   readonly tcpmux: Tcpmux;
-  readonly redirects: Redirects;
   readonly lending: LenderParts;
   readonly children: Children<Served>;
   readonly endings: Endings;
@@ -31,7 +29,6 @@ export class RoleMaker {
   readonly #parts: RoleParts;
   readonly #makers: Makers = {
     exec: (service, { command }) => this.#program(service, preparePlan(service, command, this.#parts.sinks)),
-    redirect: (_, { target }) => ({ intake: this.#parts.acceptor, handler: this.#parts.redirects.to(target) }),
     tcpmux: () => ({ intake: this.#parts.acceptor, handler: this.#parts.tcpmux }),
   };
 

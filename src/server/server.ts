@@ -31,7 +31,6 @@ import type { Hosted, HostedListener } from './hosted/hosted';
 import { Replacer } from './hosted/replace';
 import { ListenKeys, type ListenFailure } from './roster/open-listeners';
 import { RetiredListeners } from './roster/retired';
-import { Redirects } from './redirects';
 import { RoleMaker } from './roles';
 import { Roster, type Applied } from './roster/roster';
 import { OncePerTurn } from './turn';
@@ -87,10 +86,9 @@ export class Server {
       onFreed,
       serve: (connection) => acceptor.serve(connection),
     });
-    const redirects = new Redirects({ emit, slots, onFreed });
     const waits = new WeakMap<HostedListener, number>();
     const lending = { emit, slots, children, endings, listeners, pauses, replacer, retired, nextId, waits };
-    const roles = new RoleMaker({ acceptor, tcpmux, redirects, lending, children, endings, emit, sinks });
+    const roles = new RoleMaker({ acceptor, tcpmux, lending, children, endings, emit, sinks });
     const keys = new ListenKeys((name) => passed.numberOf(name));
     this.#emit = emit;
     this.#slots = slots;
@@ -105,7 +103,7 @@ export class Server {
       retired,
       children,
       terminator,
-      holders: [kept, tcpmux, redirects],
+      holders: [kept, tcpmux],
     });
   }
 

@@ -1,5 +1,5 @@
 /**
- * How the target of `redirect` is written: `HOST:PORT`, `[V6]:PORT`, or `unix:/path`.
+ * How the target of `redirect` is written: `HOST:PORT`, `[V6]:PORT`, `unix:/path`, or `unix:@name`.
  * Pure: a host name stays a name, which is resolved for each connection.
  */
 import { isIPv4 } from 'node:net';
@@ -7,8 +7,10 @@ import { formatHostPort } from './address';
 import { parseIpv6, splitBracketed, tooManyColons } from './listen-internet';
 import { Malformed, type TextFault, orFault, quote } from './malformed';
 import { type PortNamesOf, parsePort } from './port-text';
-import type { RedirectTarget } from './service';
 import { parseUnixName } from './unix-text';
+
+/** A path, or `@name`. */
+export type RedirectTarget = { readonly host: string; readonly port: number } | { readonly path: string };
 
 /** A path stays as it is written, relative or not. */
 export function parseRedirect(text: string, namesOf: PortNamesOf): RedirectTarget | TextFault {
@@ -21,9 +23,6 @@ export function formatRedirect(target: RedirectTarget): string {
 }
 
 function parseTarget(text: string, namesOf: PortNamesOf): RedirectTarget {
-  // Node's own sockets, which forward, cannot name the abstract namespace.
-  if (text.startsWith('unix:@'))
-    throw new Malformed('redirect does not reach abstract names', 'give the target a path');
   if (text.startsWith('unix:')) return { path: parseUnixName(text.slice('unix:'.length), 'unix') };
   refuseForeign(text);
   const { hostText, portText } = text.startsWith('[') ? splitBracketed(text) : splitHost(text);

@@ -37,14 +37,8 @@ export interface Service {
   readonly stopGraceMs: number;
 }
 
-/** What becomes of a connection. Built-ins other than tcpmux are commands of our own. */
-export type Handler =
-  | { readonly kind: 'exec'; readonly command: Command }
-  | { readonly kind: 'redirect'; readonly target: RedirectTarget }
-  | { readonly kind: 'tcpmux' };
-
-/** Where `redirect` forwards to; a host name is resolved for each connection. */
-export type RedirectTarget = { readonly host: string; readonly port: number } | { readonly path: string };
+/** What becomes of a connection. `redirect` and built-ins other than tcpmux are commands of our own. */
+export type Handler = { readonly kind: 'exec'; readonly command: Command } | { readonly kind: 'tcpmux' };
 
 export interface Command {
   /** Absolute path of the program. */

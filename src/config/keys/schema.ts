@@ -35,7 +35,7 @@ const runKeys = {
   builtin: z.enum(BUILTINS).optional().describe('In place of `exec`: one of the small services that come with stdiod.'),
   redirect: nonEmpty
     .optional()
-    .describe('In place of `exec`: forward each connection to `HOST:PORT`, `[V6]:PORT` or `unix:PATH`.'),
+    .describe('In place of `exec`: forward each connection to `HOST:PORT`, `[V6]:PORT`, `unix:PATH` or `unix:@NAME`.'),
 };
 
 const builtinKeys = {

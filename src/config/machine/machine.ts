@@ -15,8 +15,8 @@ export interface Machine {
   readonly hasIpv6: boolean;
   /** stdiod's own environment, for `pass_env` and for looking up bare command names. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Absolute path of the program that serves the built-ins but tcpmux. */
-  readonly builtinProgram: string;
+  /** Absolute path of a program that comes with stdiod. */
+  ownProgram(name: OwnProgram): string;
   /** Whether stdiod's own threads have it in their effective set (capabilities(7)). */
   hasCapability(capability: Capability): boolean;
   /** Whether stdiod has the right to bind this port (net.ipv4.ip_unprivileged_port_start, CAP_NET_BIND_SERVICE). */
@@ -45,6 +45,9 @@ export interface Machine {
   /** What the kernel runs beside ELF programs and scripts. */
   binaryFormats(): readonly BinaryFormat[];
 }
+
+/** `builtin` serves the built-ins but tcpmux. */
+export type OwnProgram = 'builtin' | 'redirect';
 
 export type Capability = 'CAP_CHOWN' | 'CAP_NET_ADMIN' | 'CAP_NET_BIND_SERVICE' | 'CAP_NET_RAW';
 

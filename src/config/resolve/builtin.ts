@@ -9,9 +9,10 @@ import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import { explainAbsent, explainClosed, firstClosedFolder } from '../machine/access';
 import type { Machine } from '../machine/machine';
-import { type Runner, whyNotRunnable } from '../machine/program';
+import type { Runner } from '../machine/program';
 import type { Problem } from '../report/problems';
 import { shellQuoted } from '../report/shell-quoted';
+import { locateOwn } from './own-program';
 
 export function builtinCommand(
   settings: ServiceSettings,
@@ -20,9 +21,7 @@ export function builtinCommand(
   machine: Machine,
   layers: Layers,
 ): Command {
-  const path = machine.builtinProgram;
-  const problem = whyNotRunnable(path, runner, machine);
-  if (problem !== null) layers.onMachine.report(['builtin'], explainProgram(problem));
+  const path = locateOwn('builtin', 'builtin', runner, machine, layers);
   const quotes = settings.builtin === 'qotd' ? quotesFile(settings, runner, machine, layers) : undefined;
   const flags = [
     ...(isDatagram ? ['--datagram'] : []),
@@ -69,13 +68,6 @@ function formatPorts(sorted: readonly number[]): string {
     else ranges.push({ first: port, last: port });
   }
   return ranges.map(({ first, last }) => (first === last ? String(first) : `${first}-${last}`)).join(',');
-}
-
-function explainProgram({ message, remedy }: Problem): Problem {
-  return {
-    message: `the program of the built-ins: ${message}`,
-    remedy: remedy === 'correct the path' ? 'install stdiod again, with all of its files' : remedy,
-  };
 }
 
 function quotesFile(settings: ServiceSettings, runner: Runner, machine: Machine, layers: Layers): string | undefined {

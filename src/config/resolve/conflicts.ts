@@ -139,11 +139,11 @@ function reportMissingQuotes(layers: Layers): void {
 }
 
 function reportRedirect({ wait }: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): void {
-  exclude(layers, PROCESS_KEYS, ['redirect'], 'no process is started');
+  exclude(layers, ['argv0'], ['redirect'], 'what runs is a program of ours');
+  exclude(layers, ['stderr'], ['redirect'], 'what it has to say goes to the log');
   exclude(layers, BUILTIN_KEYS, ['redirect'], 'only a built-in has it');
   if (wait === true) exclude(layers, ['wait'], ['redirect'], 'each connection is forwarded by itself');
-  const isForwarded = ({ family, type }: SocketAddress): boolean => type === 'stream' && family !== 'vsock';
-  refuseEntries(entries, (socket) => !isForwarded(socket), 'redirect', 'TCP and Unix streams', layers);
+  refuseEntries(entries, (socket) => socket.type !== 'stream', 'redirect', 'streams', layers);
 }
 
 /** Reports those of the keys that the service itself says. */

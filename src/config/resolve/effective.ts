@@ -4,7 +4,6 @@
  */
 import { resolve } from 'node:path';
 import { formatListen } from '../../service/listen-text';
-import { formatRedirect } from '../../service/redirect-text';
 import type { Command, Service } from '../../service/service';
 import { escapeTemplate, unescapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
@@ -68,7 +67,7 @@ export function describeService(service: Service, settings: ServiceSettings, fin
     ...describeRun(service, settings, findings),
     wait: service.wait,
     ...(service.tcpmux === null ? {} : { tcpmux: service.tcpmux === 'plus' ? 'plus' : true }),
-    ...(shape.run === 'redirect' || shape.run === 'tcpmux' ? {} : describeProcess(service, settings)),
+    ...(shape.run === 'tcpmux' ? {} : describeProcess(service, settings)),
     ...(service.wait ? {} : { max_connections: service.maxConnections, when_full: service.whenFull }),
     ...(entries.length === 0 ? {} : { socket }),
     stop_grace: settings.stop_grace,
@@ -76,13 +75,18 @@ export function describeService(service: Service, settings: ServiceSettings, fin
 }
 
 function describeRun({ handler }: Service, settings: ServiceSettings, { shape, layers }: Findings): EffectiveRun {
-  if (handler.kind === 'redirect') return { redirect: formatRedirect(handler.target) };
   if (handler.kind === 'tcpmux') return { builtin: 'tcpmux' };
+  if (shape.run === 'redirect') return describeRedirect(handler.command);
   return shape.run === 'builtin' ? describeBuiltin(settings, shape, layers) : describeCommand(handler.command);
 }
 
 function describeCommand({ path, argv: [argv0 = path, ...words] }: Command): EffectiveRun {
   return { exec: [escapeTemplate(path), ...words], argv0: unescapeTemplate(argv0) };
+}
+
+/** Its only word is the target in full. */
+function describeRedirect({ argv: [, target = ''] }: Command): EffectiveRun {
+  return { redirect: unescapeTemplate(target) };
 }
 
 function describeBuiltin({ builtin, amplify, quotes }: ServiceSettings, shape: Shape, layers: Layers): EffectiveRun {

@@ -15,6 +15,7 @@ import { firstWordPath, locateProgram, makeCommand, readWords } from './command'
 import type { Shape } from './conflicts';
 import { makeEnvironment, searchPathOf } from './environment';
 import { resolvePerson } from './identity';
+import { redirectCommand } from './redirect';
 import { type Refuse, checkTemplate, refusePeer } from './templates';
 
 export type ProcessPart = Pick<Service, 'handler' | 'identity' | 'directory' | 'umask' | 'environment' | 'stderr'>;
@@ -39,7 +40,8 @@ export function resolveProcess(written: ServiceSettings, shape: Shape, machine: 
     directory: resolveDirectory(settings.directory, identity, refuse, machine, layers),
     umask: Number.parseInt(settings.umask, 8),
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
-    stderr: settings.stderr ?? 'null',
+    // Its words are for the operator: to its client every byte is the target's.
+    stderr: shape.run === 'redirect' ? 'report' : (settings.stderr ?? 'null'),
   };
 }
 
@@ -65,7 +67,8 @@ function resolveCommand(
 ): Command {
   const runner = { identity, searchPath: searchPathOf(settings, machine) };
   if (shape.run === 'builtin') return builtinCommand(settings, shape.isDatagram, runner, machine, layers);
-  const { exec } = settings;
+  const { exec, redirect } = settings;
+  if (shape.run === 'redirect') return redirectCommand(redirect ?? '', runner, machine, layers) ?? NO_COMMAND;
   const words = exec === undefined ? undefined : readWords(exec, refusePeer(shape, layers), layers);
   if (exec === undefined || words?.[0] === undefined) return NO_COMMAND;
   const word = unescapeTemplate(words[0]);

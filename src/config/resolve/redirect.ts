@@ -1,26 +1,43 @@
 /**
- * From `redirect` to the target that each connection is forwarded to. Called by `resolve`.
+ * From `redirect` to the command of our own that forwards each connection (services/redirect.c).
  */
 import type { ListenAddress, SocketAddress } from '../../service/address';
-import { parseRedirect } from '../../service/redirect-text';
-import type { RedirectTarget } from '../../service/service';
+import { type RedirectTarget, formatRedirect, parseRedirect } from '../../service/redirect-text';
+import type { Command } from '../../service/service';
+import { escapeTemplate } from '../../service/template';
 import { whyTooLong } from '../../service/unix-text';
 import type { Layers } from '../keys/layers';
 import type { Machine } from '../machine/machine';
+import type { Runner } from '../machine/program';
 import type { Problem } from '../report/problems';
 import { absoluteUnixPath } from './listen';
+import { locateOwn } from './own-program';
 
-/** undefined: the problem is reported. */
-export function resolveRedirect(
+/** undefined: the target is wrong, which is reported. */
+export function redirectCommand(
+  written: string,
+  runner: Runner,
+  machine: Machine,
+  layers: Layers,
+): Command | undefined {
+  const path = locateOwn('redirect', 'redirect', runner, machine, layers);
+  const target = readTarget(written, machine, layers);
+  if (!('message' in target)) return { path, argv: ['redirect', escapeTemplate(formatRedirect(target))] };
+  layers.report(['redirect'], target);
+  return undefined;
+}
+
+/** Each connection would make the next one, for ever. */
+export function reportCircular(
   written: string,
   listen: readonly ListenAddress[],
   machine: Machine,
   layers: Layers,
-): RedirectTarget | undefined {
+): void {
   const target = readTarget(written, machine, layers);
-  const problem = 'message' in target ? target : whyCircular(target, listen);
-  if (problem !== null) layers.report(['redirect'], problem);
-  return 'message' in target ? undefined : target;
+  if ('message' in target || !isOwn(target, listen)) return;
+  const problem = { message: 'the service would forward each connection to itself', remedy: 'name another target' };
+  layers.report(['redirect'], problem);
 }
 
 function readTarget(written: string, machine: Machine, layers: Layers): RedirectTarget | Problem {
@@ -30,11 +47,8 @@ function readTarget(written: string, machine: Machine, layers: Layers): Redirect
   return whyTooLong(path) ?? { path };
 }
 
-/** Each connection would make the next one, for ever. */
-function whyCircular(target: RedirectTarget, listen: readonly ListenAddress[]): Problem | null {
-  const isCircular = listen.some(({ sockets }) => sockets.some((socket) => isSame(socket, target)));
-  if (!isCircular) return null;
-  return { message: 'the service would forward each connection to itself', remedy: 'name another target' };
+function isOwn(target: RedirectTarget, listen: readonly ListenAddress[]): boolean {
+  return listen.some(({ sockets }) => sockets.some((socket) => isSame(socket, target)));
 }
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;

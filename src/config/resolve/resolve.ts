@@ -13,8 +13,8 @@ import type { Machine } from '../machine/machine';
 import { type Shape, reportConflicts, shapeOf } from './conflicts';
 import { type EffectiveService, describeService } from './effective';
 import { type WrittenEntry, readListen, whyNotBindable } from './listen';
-import { NO_COMMAND, NO_PROCESS, type ProcessPart, resolveProcess } from './process';
-import { resolveRedirect } from './redirect';
+import { NO_PROCESS, type ProcessPart, resolveProcess } from './process';
+import { reportCircular } from './redirect';
 import { resolveSocket } from './socket-settings';
 
 export interface Resolved {
@@ -33,11 +33,12 @@ export function resolveService(settings: ServiceSettings, written: Layers, machi
   const shape = shapeOf(settings, entries, layers);
   reportConflicts(settings, entries, shape, layers);
   const listen = entries.flatMap(({ addresses }) => addresses);
+  if (settings.redirect !== undefined) reportCircular(settings.redirect, listen, machine, layers);
   const socket = resolveSocket(settings, entries, machine, layers);
   const service = {
     ...plainSettings(settings),
     ...countSettings(settings, shape, listen),
-    ...resolveHandler(settings, shape, listen, machine, layers),
+    ...resolveHandler(settings, shape, machine, layers),
     name: layers.name,
     listen,
     wait: shape.isWaiting,
@@ -78,17 +79,7 @@ function countSettings(
   return { maxConnections: Math.max(1, sockets), whenFull: 'wait' };
 }
 
-function resolveHandler(
-  settings: ServiceSettings,
-  shape: Shape,
-  listen: readonly ListenAddress[],
-  machine: Machine,
-  layers: Layers,
-): ProcessPart {
+function resolveHandler(settings: ServiceSettings, shape: Shape, machine: Machine, layers: Layers): ProcessPart {
   if (shape.run === 'tcpmux') return { ...NO_PROCESS, handler: { kind: 'tcpmux' } };
-  if (shape.run !== 'redirect') return resolveProcess(settings, shape, machine, layers);
-  const { redirect } = settings;
-  const target = redirect === undefined ? undefined : resolveRedirect(redirect, listen, machine, layers);
-  if (target === undefined) return { ...NO_PROCESS, handler: { kind: 'exec', command: NO_COMMAND } };
-  return { ...NO_PROCESS, handler: { kind: 'redirect', target } };
+  return resolveProcess(settings, shape, machine, layers);
 }

@@ -52,7 +52,7 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
     head: readHead,
     realPath,
     binaryFormats: () => [],
-    builtinProgram: '/bin/cat',
+    ownProgram: () => '/bin/cat',
     ...changes,
   };
 }

@@ -47,7 +47,8 @@ services:
   both: {listen: 2, tcpmux: true, exec: cat}
   forward: {listen: 80, redirect: "www.example.org:http"}
   forward6: {listen: 81, redirect: "[::1]:8080"}
-  forwardunix: {listen: 82, redirect: unix:/tmp/z}
+  forwardunix: {listen: 82, redirect: unix:/tmp/50%, user: alice, directory: /tmp, env: {A: b}}
+  forwardabstract: {listen: "vsock:5001", redirect: "unix:@z"}
   offdgram: {listen: fd:nosuch, exec: cat, enabled: false}
 `;
 

@@ -129,12 +129,8 @@ const LINES: readonly (readonly [LogEvent, string])[] = [
     'started   service=tftp connection=c1 address=0.0.0.0:69/udp pid=4711 children=1/1000',
   ],
   [
-    { event: 'forwarding', ...CLIENT, target: '10.1.1.1:80', ...SLOTS },
-    'forwarding service=web connection=c1b0 peer=10.0.0.7:51040 target=10.1.1.1:80 children=1/1000',
-  ],
-  [
-    { event: 'closed', ...CLIENT, target: '10.1.1.1:80', in: 512, out: 90112, duration: 0.8 },
-    'closed    service=web connection=c1b0 peer=10.0.0.7:51040 target=10.1.1.1:80 in=512 out=90112 duration=0.800',
+    { event: 'said', service: 'web', connection: 'c1b0', pid: 4711, line: 'redirect: connect a:1: Connection refused' },
+    'said      service=web connection=c1b0 pid=4711 line="redirect: connect a:1: Connection refused"',
   ],
   [
     { event: 'dropped', service: 'tftp', address: '0.0.0.0:69/udp', peer: '10.0.0.7:1069', reason: 'unread' },
@@ -143,10 +139,6 @@ const LINES: readonly (readonly [LogEvent, string])[] = [
   [
     { event: 'dropped', ...CLIENT, step: 'execve', error: 'ENOENT' },
     'dropped   service=web connection=c1b0 peer=10.0.0.7:51040 step=execve error=ENOENT',
-  ],
-  [
-    { event: 'refused', service: 'web', peer: 'unix:pid:1,uid:0,gid:0', reason: 'target', target: 'a:1', error: 'EIO' },
-    'refused   service=web peer=unix:pid:1,uid:0,gid:0 reason=target target=a:1 error=EIO',
   ],
   [
     { event: 'refused', service: 'mux', peer: '10.0.0.7:51040', reason: 'no-service', limit: 10 },

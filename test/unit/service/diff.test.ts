@@ -38,7 +38,7 @@ test('any field that differs makes a service changed, and both sides are told', 
 const SOCKET = sampleSocketOptions();
 
 test.each<[string, Partial<Service>]>([
-  ['what runs', { handler: { kind: 'redirect', target: { host: 'db', port: 5432 } } }],
+  ['what runs', { handler: { kind: 'tcpmux' } }],
   ['a word of the command', { handler: { kind: 'exec', command: { path: '/bin/cat', argv: ['cat', '%{fd}'] } } }],
   ['wait', { wait: true }],
   ['tcpmux', { tcpmux: 'plus' }],

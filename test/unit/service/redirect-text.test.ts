@@ -1,5 +1,4 @@
-import { formatRedirect, parseRedirect } from '../../../src/service/redirect-text';
-import type { RedirectTarget } from '../../../src/service/service';
+import { formatRedirect, parseRedirect, type RedirectTarget } from '../../../src/service/redirect-text';
 
 function namesOf(): Map<string, number> {
   return new Map([['http', 80]]);
@@ -21,6 +20,7 @@ test.each([
   ['[fe80::1%eth0]:80', { host: 'fe80::1%eth0', port: 80 }],
   ['unix:/run/x', { path: '/run/x' }],
   ['unix:x', { path: 'x' }],
+  ['unix:@x', { path: '@x' }],
 ])('%s is a target', (text, expected) => {
   expect(target(text)).toEqual(expected);
   expect(target(formatRedirect(target(text)))).toEqual(expected);
@@ -43,6 +43,7 @@ test.each([
   ['256.0.0.1:80', '"256.0.0.1" is neither an IP address nor a host name', 'write HOST:PORT'],
   ['a..b:80', '"a..b" is neither an IP address nor a host name', 'write HOST:PORT'],
   ['-a:80', '"-a" is neither an IP address nor a host name', 'write HOST:PORT'],
+  ['unix:@', '"unix:@" names no socket', 'write unix:/run/NAME or unix:@NAME'],
   ['unix:', '"unix:" names no socket', 'write unix:/run/NAME or unix:@NAME'],
 ])('refuses %j with the remedy', (text, message, remedy) => {
   expect(parseRedirect(text, namesOf)).toEqual({ message, remedy });

@@ -1,6 +1,7 @@
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Machine } from '../../../../src/config/machine/machine';
 import { commandOf, load, onlyKeys, problemsOf, service, withKeys } from '../loading';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'stdiod-50%-')));
@@ -81,8 +82,8 @@ describe('a built-in', () => {
   });
 
   test('says so when its program is not there', () => {
-    expect(problemsOf(withKeys('builtin: echo'), { builtinProgram: '/no/such' })).toEqual([
-      '3:14 services.a.builtin: the program of the built-ins: /no/such does not exist' +
+    expect(problemsOf(withKeys('builtin: echo'), { ownProgram: (name) => `/no/${name}` })).toEqual([
+      "3:14 services.a.builtin: stdiod's own program: /no/builtin does not exist" +
         ' (install stdiod again, with all of its files)',
     ]);
   });
@@ -155,45 +156,50 @@ describe('tcpmux', () => {
 });
 
 describe('redirect', () => {
-  test('is a handler without a process, whatever defaults say of processes', () => {
+  test('is a command of our own, which says things to us and not to the client', () => {
+    const own: Partial<Machine> = { ownProgram: (name) => (name === 'redirect' ? '/bin/cat' : '/no/such') };
+    const loaded = service(withKeys('redirect: db.example.org:http\nuser: alice'), own);
+    expect(commandOf(loaded)).toEqual({ path: '/bin/cat', argv: ['redirect', 'db.example.org:80'] });
+    expect(loaded).toMatchObject({ wait: false, stderr: 'report', identity: { user: 'alice' }, maxConnections: 1000 });
+  });
+
+  test('runs as defaults say, but for where its words go', () => {
     const defaults = 'defaults: {user: alice, umask: "077", env: {A: x}, stderr: null, directory: /tmp}\n';
-    expect(service(`${defaults}${withKeys('redirect: db.example.org:http')}`)).toMatchObject({
-      handler: { kind: 'redirect', target: { host: 'db.example.org', port: 80 } },
-      identity: null,
-      environment: {},
-      directory: '/',
-      umask: 0o022,
-      stderr: 'socket',
-      maxConnections: 1000,
+    expect(service(`${defaults}${withKeys('redirect: host:80')}`)).toMatchObject({
+      identity: { user: 'alice' },
+      environment: expect.objectContaining({ A: 'x' }) as object,
+      directory: '/tmp',
+      umask: 0o77,
+      stderr: 'report',
     });
   });
 
+  test('says so when its program is not there', () => {
+    expect(problemsOf(withKeys('redirect: host:80'), { ownProgram: (name) => `/no/${name}` })).toEqual([
+      "3:15 services.a.redirect: stdiod's own program: /no/redirect does not exist" +
+        ' (install stdiod again, with all of its files)',
+    ]);
+  });
+
   test('to a Unix socket starts from the folder of the file', () => {
-    const { handler } = service(withKeys('redirect: unix:run/x'), {}, file);
-    expect(handler).toEqual({ kind: 'redirect', target: { path: `${folder}/run/x` } });
+    const escaped = folder.replaceAll('%', '%%');
+    expect(argvOf('redirect: unix:run/x')).toEqual(['redirect', `unix:${escaped}/run/x`]);
+    expect(argvOf('redirect: "unix:@x"')).toEqual(['redirect', 'unix:@x']);
     expect(problemsOf(withKeys(`redirect: unix:/${'x'.repeat(107)}`)).join()).toContain('has 108 bytes');
   });
 
-  test.each(['user: alice', 'group: games', 'groups: []', 'directory: /', 'umask: "0"', 'env: {}', 'pass_env: []'])(
-    'starts no process: %s',
-    (line) => {
-      const key = line.replace(/:.*/, '');
-      expect(problemsOf(withKeys(`redirect: host:80\n${line}`))).toEqual([
-        `4:5 services.a.${key}: "${key}" has no meaning with "redirect" (services.yaml:3:5): no process is started` +
-          ` (remove "${key}")`,
-      ]);
-    },
-  );
+  test.each(['7007', 'unix:/run/x', 'vsock:5000'])('takes streams of every kind: %s', (listen) => {
+    expect(problemsOf(withKeys(`redirect: host:80\nlisten: ${listen}`))).toEqual([]);
+  });
 
   test.each([
     ['argv0: x', '"argv0" has no meaning with "redirect"'],
-    ['stderr: null', '"stderr" has no meaning with "redirect"'],
+    ['stderr: null', '"stderr" has no meaning with "redirect" (services.yaml:3:5): what it has to say goes to the log'],
     ['amplify: true', '"amplify" has no meaning with "redirect"'],
     ['quotes: x', '"quotes" has no meaning with "redirect"'],
     ['wait: true', '"wait" has no meaning with "redirect" (services.yaml:3:5): each connection is forwarded by itself'],
-    ['listen: 7/udp', '4:13 services.a.listen: "redirect" (services.yaml:3:5) takes TCP and Unix streams only'],
-    ['listen: vsock:5000', 'takes TCP and Unix streams only'],
-    ['listen: "unix-seqpacket:@x"', 'takes TCP and Unix streams only'],
+    ['listen: 7/udp', '4:13 services.a.listen: "redirect" (services.yaml:3:5) takes streams only'],
+    ['listen: "unix-seqpacket:@x"', 'takes streams only'],
   ])('refuses %s', (line, expected) => {
     expect(problemsOf(withKeys(`redirect: host:80\n${line}`)).join('\n')).toContain(expected);
   });
@@ -203,6 +209,7 @@ describe('redirect', () => {
     ['127.0.0.2:7007', '7007'],
     ['"[::1]:7007"', '"[::1]:7007"'],
     ['unix:/tmp/x', 'unix:/tmp/x'],
+    ['"unix:@x"', '"unix:@x"'],
   ])('to %s does not lead back to %s', (target, listen) => {
     expect(problemsOf(withKeys(`redirect: ${target}\nlisten: ${listen}`)).join()).toContain('to itself');
   });

@@ -88,7 +88,7 @@ describe('a passed socket', () => {
   test('has to be of the type that the service needs', () => {
     expect(problemsOf(withKeys('listen: fd:log\nwait: false'), passing).join()).toContain('has no connection');
     expect(problemsOf(withKeys('listen: fd:5\nredirect: host:80'), passing).join()).toContain(
-      '"redirect" (services.yaml:4:5) takes TCP and Unix streams only',
+      '"redirect" (services.yaml:4:5) takes streams only',
     );
   });
 });
