@@ -8,6 +8,7 @@ import { asSystemError } from '../native/system-error';
 import type { SocketAddress } from '../service/address';
 import type { LocalEnd, Peer } from '../service/peer';
 import type { SocketOptions } from '../service/service';
+import type { SocketOption } from '../service/socket-options';
 import { classifyAcceptError, type AcceptFault } from './accept-errors';
 import type { Sockets } from './sockets';
 import type { ListeningSocket } from './socket';
@@ -85,9 +86,12 @@ export class Listeners<Owner> {
     if (listener.holds === 0 && listener.phase !== 'closed') this.#watch(listener);
   }
 
-  /** Gives it other options while it serves. @throws SystemError of setsockopt, listen, chmod or chown */
-  change({ socket }: Listener<Owner>, options: SocketOptions): void {
-    this.#sockets.change(socket, options);
+  /**
+   * Gives it other options while it serves. @returns those of before that cannot be taken back.
+   * @throws SystemError of setsockopt, listen, chmod or chown
+   */
+  change({ socket }: Listener<Owner>, options: SocketOptions): readonly SocketOption[] {
+    return this.#sockets.change(socket, options);
   }
 
   /** @param options those that it is to have apart from that. @throws SystemError of setsockopt */

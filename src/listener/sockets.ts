@@ -5,6 +5,7 @@ import { addon } from '../native/addon';
 import { asSystemError } from '../native/system-error';
 import type { SocketAddress } from '../service/address';
 import type { SocketOptions } from '../service/service';
+import { resetsOf, type SocketOption } from '../service/socket-options';
 import { optionsFor } from './options';
 import type { PassedSockets } from './passed';
 import type { ListeningSocket, Origin } from './socket';
@@ -71,11 +72,14 @@ export class Sockets {
     VERBS[socket.origin.kind].welcome(socket);
   }
 
-  /** @throws SystemError; some of the options may have been set */
-  change(socket: ListeningSocket, options: SocketOptions): void {
-    addon.setListenerOptions(socket.fd, optionsFor(socket.address, options));
+  /** @returns what the kernel has no way to take back. @throws SystemError; some of the options may have been set */
+  change(socket: ListeningSocket, options: SocketOptions): readonly SocketOption[] {
+    const { values, stuck } = resetsOf(socket.options.extra, options.extra);
+    const changed = { ...options, extra: { ...values, ...options.extra } };
+    addon.setListenerOptions(socket.fd, optionsFor(socket.address, changed));
     VERBS[socket.origin.kind].change(socket, options);
     socket.options = options;
+    return stuck;
   }
 
   /** Whether another socket of ours may be bound beside it for a moment; afterwards it is as `options` say. */

@@ -97,14 +97,22 @@ describe('a listener', () => {
     expect(listeners(daemon.pid).get(port)).toBe(before);
   });
 
-  test('keeps an option that a reload takes away, and says so', async () => {
+  test('loses an option that a reload takes away', async () => {
     const tell = tells('IPPROTO_IP.IP_TOS', 'IPPROTO_TCP.TCP_USER_TIMEOUT', 'SOL_SOCKET.SO_KEEPALIVE');
     const daemon = await startDaemon(serve(tell, 'tos: 16, user_timeout: 9s, keepalive: true'));
     const port = daemon.port();
     expect(await exchange(port, '')).toBe('16 9000 1\n');
     await daemon.reload(serve(tell, ''));
-    expect(await exchange(port, '')).toBe('16 9000 0\n');
-    expect((await daemon.waitFor('failed')).error).toBe('IP_TOS, TCP_USER_TIMEOUT cannot be taken back');
+    expect(await exchange(port, '')).toBe('0 0 0\n');
+    expect(daemon.all('failed')).toEqual([]);
+  });
+
+  test('keeps an option for which the kernel has no way back, and says so', async () => {
+    const tell = tells('IPPROTO_TCP.TCP_KEEPIDLE');
+    const daemon = await startDaemon(serve(tell, 'keepalive: {idle: 50s}'));
+    await daemon.reload(serve(tell, ''));
+    expect((await daemon.waitFor('failed')).error).toBe('TCP_KEEPIDLE cannot be taken back');
+    expect(await exchange(daemon.port(), '')).toBe('50\n');
   });
 });
 

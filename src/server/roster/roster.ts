@@ -9,7 +9,7 @@ import type { Emit } from '../../log/events';
 import { asSystemError, describeSystemError } from '../../native/system-error';
 import { formatAddress } from '../../service/address';
 import { diffServices, type ServiceDiff } from '../../service/diff';
-import type { Configuration, Service, SocketOptions } from '../../service/service';
+import type { Configuration, Service } from '../../service/service';
 import type { Pauses } from '../accept/pauses';
 import type { Hosted, HostedListener } from '../hosted/hosted';
 import type { Replacer } from '../hosted/replace';
@@ -173,18 +173,16 @@ export class Roster {
 
   /** The socket has served with its options so far and goes on so where the kernel refuses a change. */
   #setOptions(listener: HostedListener, { name, socket }: Service): void {
-    const before: SocketOptions = listener.socket.options;
-    const unset = Object.keys(before.extra).filter((option) => !(option in socket.extra));
     try {
-      this.#parts.listeners.change(listener, socket);
-      if (unset.length > 0) this.#tellKept(listener, name, unset);
+      const stuck = this.#parts.listeners.change(listener, socket);
+      if (stuck.length > 0) this.#tellKept(listener, name, stuck);
     } catch (error) {
       const text = describeSystemError(asSystemError(error));
       this.#tellFailed(listener, name, text, 'options kept');
     }
   }
 
-  /** The kernel has no call that takes an option back. */
+  /** The kernel has no way to take these back. */
   #tellKept(listener: HostedListener, service: string, names: readonly string[]): void {
     this.#tellFailed(listener, service, `${names.join(', ')} cannot be taken back`, 'kept until stdiod starts anew');
   }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { PassedSockets } from '../../../src/listener/passed';
 import type { ListeningSocket } from '../../../src/listener/socket';
 import { Sockets } from '../../../src/listener/sockets';
+import { setPathAccess } from '../../../src/listener/unix-path';
 import { addon } from '../../../src/native/addon';
 import type { SocketAddress, UnixAddress } from '../../../src/service/address';
 import type { SocketOptions } from '../../../src/service/service';
@@ -128,26 +129,61 @@ test('the socket has its mode from the configuration, or as the umask has it', (
   expect([path, join(folder, 'private'), join(folder, 'public')].map(modeOf)).toEqual([0o750, 0o600, 0o666]);
 });
 
-test('nobody finds the socket before it has its mode and owner', () => {
-  const steps: string[] = [];
-  const seen = (name: string): void => {
-    steps.push(`${name}: ${fs.readdirSync(folder).includes('socket') ? 'there' : 'not there'}`);
-  };
+test('nobody can connect before the socket has its mode and owner', () => {
   const calls = jest.requireActual<typeof fs>('node:fs');
-  const { lchownSync, renameSync } = calls;
-  jest.spyOn(calls, 'lchownSync').mockImplementation((file, uid, gid) => {
-    expect(modeOf(String(file))).toBe(0o666);
-    seen('chown');
-    lchownSync(file, uid, gid);
+  const { chownSync } = calls;
+  const seen: number[] = [];
+  jest.spyOn(calls, 'chownSync').mockImplementation((file, uid, gid) => {
+    seen.push(addon.whoListens(at(path)), modeOf(path));
+    chownSync(file, uid, gid);
   });
+  open(at(path), { mode: 0o666, group: fs.lstatSync(folder).gid });
+  expect(seen).toEqual([constants.errno.ECONNREFUSED, 0o666]);
+  expect(addon.whoListens(at(path))).toBe(0);
+});
+
+test('what is changed is the file that was compared, whatever stands at the path a moment later', () => {
+  const socket = open(at(path), { mode: 0o600 });
+  const precious = join(folder, 'precious');
+  fs.writeFileSync(precious, '', { mode: 0o600 });
+  const calls = jest.requireActual<typeof fs>('node:fs');
+  const { fstatSync } = calls;
+  jest.spyOn(calls, 'fstatSync').mockImplementation((fd: number) => {
+    const there = fstatSync(fd);
+    fs.renameSync(path, join(folder, 'moved'));
+    fs.symlinkSync(precious, path);
+    return there;
+  });
+  setPathAccess(socket, sampleSocketOptions({ mode: 0o666 }));
+  expect([modeOf(precious), modeOf(join(folder, 'moved'))]).toEqual([0o600, 0o666]);
+});
+
+test('a link at the path is not followed', () => {
+  const socket = open(at(path), { mode: 0o600 });
+  const precious = join(folder, 'precious');
+  fs.writeFileSync(precious, '', { mode: 0o600 });
+  fs.unlinkSync(path);
+  fs.symlinkSync(precious, path);
+  expect(() => {
+    setPathAccess(socket, sampleSocketOptions({ mode: 0o666 }));
+  }).not.toThrow();
+  expect(modeOf(precious)).toBe(0o600);
+});
+
+test('a socket that turns out to be somebody’s when it is moved aside goes back', () => {
+  makeStale('stream');
+  const calls = jest.requireActual<typeof fs>('node:fs');
+  const { renameSync } = calls;
+  let theirs = 0;
   jest.spyOn(calls, 'renameSync').mockImplementation((from, to) => {
-    seen('rename');
+    fs.unlinkSync(path);
+    bound.push(sockets.open(at(path), sampleSocketOptions()));
+    theirs = fs.lstatSync(path).ino;
     renameSync(from, to);
   });
-  const { gid } = fs.lstatSync(folder);
-  open(at(path), { mode: 0o666, group: gid });
-  expect(steps).toEqual(['chown: not there', 'rename: not there']);
-  expect(modeOf(path)).toBe(0o666);
+  expect(() => open(at(path))).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }) as Error);
+  expect([fs.lstatSync(path).ino, fs.readdirSync(folder)]).toEqual([theirs, ['socket']]);
+  expect(addon.whoListens(at(path))).toBe(0);
 });
 
 const testAsRoot = process.getuid?.() === 0 ? test : test.skip;
@@ -162,20 +198,14 @@ testAsRoot('the socket has the owner and the group of the configuration, each by
   ]);
 });
 
-test.each(['lchownSync', 'renameSync'] as const)(
-  'when %s fails there is neither a socket nor a descriptor left, and what was there stays',
-  (call) => {
-    const stale = makeStale('stream');
-    const before = openFds();
-    jest.spyOn(jest.requireActual<typeof fs>('node:fs'), call).mockImplementation(() => {
-      throw Object.assign(new Error('refused'), { code: 'EPERM', syscall: call });
-    });
-    expect(() => open(at(path), { group: fs.lstatSync(folder).gid })).toThrow('refused');
-    jest.restoreAllMocks();
-    expect(fs.readdirSync(folder)).toEqual(['socket']);
-    expect([fs.lstatSync(path).ino, openFds()]).toEqual([stale, before]);
-  },
-);
+test('when its owner cannot be set there is neither a socket nor a descriptor left', () => {
+  const before = openFds();
+  jest.spyOn(jest.requireActual<typeof fs>('node:fs'), 'chownSync').mockImplementation(() => {
+    throw Object.assign(new Error('refused'), { code: 'EPERM', syscall: 'chown' });
+  });
+  expect(() => open(at(path), { group: fs.lstatSync(folder).gid })).toThrow('refused');
+  expect([fs.readdirSync(folder), openFds()]).toEqual([[], before]);
+});
 
 test('at the end the path is removed', () => {
   close(open(at(path)));

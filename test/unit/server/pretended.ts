@@ -14,6 +14,7 @@ import type { Served } from '../../../src/server/hosted/endings';
 import type { Connection, Hosted, HostedListener } from '../../../src/server/hosted/hosted';
 import { formatAddress, type SocketAddress } from '../../../src/service/address';
 import type { Service, SocketOptions } from '../../../src/service/service';
+import { resetsOf, type SocketOption } from '../../../src/service/socket-options';
 import { sampleService } from '../service/sample';
 
 export const SAMPLE_PLAN: Plan = { native: {} as NativePlan, varying: null, isReporting: false };
@@ -115,9 +116,11 @@ export class PretendSockets {
     this.heldOff.delete(fd);
   }
 
-  change(socket: ListeningSocket, options: SocketOptions): void {
+  change(socket: ListeningSocket, options: SocketOptions): readonly SocketOption[] {
     if (this.refusal !== null) throw this.refusal;
+    const { stuck } = resetsOf(socket.options.extra, options.extra);
     socket.options = options;
+    return stuck;
   }
 
   sharePort(socket: ListeningSocket, options: SocketOptions, isShared: boolean): void {
