@@ -29,11 +29,23 @@ interface OptionRow extends KeyRow {
   readonly isPrivileged?: boolean;
 }
 
-/** `keepalive.idle` is a key in the map that `keepalive` may be. */
+/** In the order in which they are set. `keepalive.idle` is a key in the map that `keepalive` may be. */
 export const SOCKET_KEYS = {
   backlog: { scope: 'connection' },
   nodelay: { scope: 'tcp' },
   keepalive: { scope: 'tcp' },
+  // To leave a device takes CAP_NET_RAW, to be bound to one does not.
+  device: { scope: 'internet', name: 'SO_BINDTODEVICE', unit: 'text', off: '' },
+  reuse_port: { scope: 'internet', name: 'SO_REUSEPORT', unit: 'switched-on', off: 0 },
+  mark: { scope: 'internet', name: 'SO_MARK', unit: 'number', off: 0, isPrivileged: true },
+  // What was set ends the kernel's own tuning.
+  receive_buffer: { scope: 'any', name: 'SO_RCVBUF', unit: 'bytes', off: null },
+  send_buffer: { scope: 'any', name: 'SO_SNDBUF', unit: 'bytes', off: null },
+  freebind: { scope: 'internet', name: 'IP_FREEBIND', unit: 'switched-on', off: 0 },
+  transparent: { scope: 'internet', name: 'IP_TRANSPARENT', unit: 'switched-on', off: 0, isPrivileged: true },
+  tos: { scope: 'internet', name: 'IP_TOS', unit: 'number', off: 0 },
+  // Refused once the socket is bound.
+  v6only: { scope: 'internet', name: 'IPV6_V6ONLY', unit: 'switched-off', off: null },
   // A new socket has what a sysctl says, and 0 is refused.
   'keepalive.idle': { scope: 'tcp', name: 'TCP_KEEPIDLE', unit: 'seconds', off: null },
   'keepalive.interval': { scope: 'tcp', name: 'TCP_KEEPINTVL', unit: 'seconds', off: null },
@@ -41,18 +53,6 @@ export const SOCKET_KEYS = {
   user_timeout: { scope: 'tcp', name: 'TCP_USER_TIMEOUT', unit: 'milliseconds', off: 0 },
   defer_accept: { scope: 'tcp', name: 'TCP_DEFER_ACCEPT', unit: 'seconds', off: 0 },
   fastopen: { scope: 'tcp', name: 'TCP_FASTOPEN', unit: 'number', off: 0 },
-  // To leave a device takes CAP_NET_RAW, to be bound to one does not.
-  device: { scope: 'internet', name: 'SO_BINDTODEVICE', unit: 'text', off: '' },
-  freebind: { scope: 'internet', name: 'IP_FREEBIND', unit: 'switched-on', off: 0 },
-  transparent: { scope: 'internet', name: 'IP_TRANSPARENT', unit: 'switched-on', off: 0, isPrivileged: true },
-  reuse_port: { scope: 'internet', name: 'SO_REUSEPORT', unit: 'switched-on', off: 0 },
-  mark: { scope: 'internet', name: 'SO_MARK', unit: 'number', off: 0, isPrivileged: true },
-  tos: { scope: 'internet', name: 'IP_TOS', unit: 'number', off: 0 },
-  // Refused once the socket is bound.
-  v6only: { scope: 'internet', name: 'IPV6_V6ONLY', unit: 'switched-off', off: null },
-  // What was set ends the kernel's own tuning.
-  receive_buffer: { scope: 'any', name: 'SO_RCVBUF', unit: 'bytes', off: null },
-  send_buffer: { scope: 'any', name: 'SO_SNDBUF', unit: 'bytes', off: null },
   mode: { scope: 'unix-path' },
   owner: { scope: 'unix-path' },
   group: { scope: 'unix-path' },

@@ -126,7 +126,7 @@ const KERNEL_VALUES: Readonly<Record<OptionUnit, (written: unknown) => number | 
 
 const NET_RIGHTS: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_NET_RAW'];
 
-/** A device needs no right since Linux 5.7, a foreign address that is bound with `freebind` never did. */
+/** A device needs no right since Linux 5.7, a foreign address that is bound in advance never did. */
 function reportRights(values: OptionValues, machine: Machine, layers: Layers): void {
   if (NET_RIGHTS.some((capability) => machine.hasCapability(capability))) return;
   const remedy = `run as root, or give the capability ${NET_RIGHTS.join(' or ')}`;

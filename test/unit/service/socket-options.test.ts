@@ -27,7 +27,7 @@ describe('what a socket is not to have any more', () => {
     const before = { SO_RCVBUF: 4096, TCP_KEEPIDLE: 60, IPV6_V6ONLY: 0, IP_TOS: 16 };
     expect(resetsOf(before, {})).toEqual({
       values: { IP_TOS: 0 },
-      stuck: ['TCP_KEEPIDLE', 'IPV6_V6ONLY', 'SO_RCVBUF'],
+      stuck: ['SO_RCVBUF', 'IPV6_V6ONLY', 'TCP_KEEPIDLE'],
     });
   });
 
