@@ -83,6 +83,8 @@ constexpr int kSignalled = 128;
 constexpr int kFailed = 127;
 constexpr unsigned kGroupBatch = 64;
 constexpr long kDiscard = 1 << 30;
+constexpr size_t kScratch = 4096;
+constexpr int kMostReads = 256;
 
 // --- What every child does: 0, or a negative errno. ---
 
@@ -239,11 +241,15 @@ ChildOp start_program(const ChildTask *task, long *error) {
 }
 
 // To close a socket with unread bytes resets the connection. The client of a program that could not be
-// started is to see an end, not a reset: so the bytes that have come are thrown away first (MSG_TRUNC copies
-// none of them).
+// started is to see an end, not a reset: so the bytes that have come are thrown away first, as `refuse` in
+// socket.cc does.
 void end_connection(int fd) {
+  char scratch[kScratch];
   call(SYS_shutdown, fd, SHUT_WR);
-  call(SYS_recvfrom, fd, 0, kDiscard, MSG_TRUNC | MSG_DONTWAIT);
+  if (call(SYS_recvfrom, fd, 0, kDiscard, MSG_TRUNC | MSG_DONTWAIT) >= 0) return;
+  for (int reads = 0; reads < kMostReads; ++reads) {
+    if (call(SYS_recvfrom, fd, address(scratch), sizeof scratch, MSG_DONTWAIT) <= 0) return;
+  }
 }
 
 }  // namespace

@@ -21,6 +21,9 @@ namespace {
 
 constexpr int kFirstConnection = 3;
 constexpr size_t kDiscard = size_t{1} << 30;
+// A Unix socket holds 416 KiB at the most unless root has allowed more.
+constexpr size_t kScratch = 65536;
+constexpr int kMostReads = 16;
 
 int set_flag(int fd, int level, int option, bool on) {
   const int value = on ? 1 : 0;
@@ -191,11 +194,21 @@ Napi::Value HasWaiting(const Napi::CallbackInfo &info) {
   return Napi::Boolean::New(info.Env(), poll(&entry, 1, 0) > 0);
 }
 
+// To close a socket with unread bytes resets the connection. TCP throws away any number of them in one call;
+// of other families they have to be read, with an end, for a client may go on sending.
+void discard(int fd) {
+  char scratch[kScratch];
+  if (recv(fd, nullptr, kDiscard, MSG_TRUNC | MSG_DONTWAIT) >= 0) return;
+  for (int reads = 0; reads < kMostReads; ++reads) {
+    if (recv(fd, scratch, sizeof scratch, MSG_DONTWAIT) <= 0) return;
+  }
+}
+
 // refuse(connection): closes it so that the client sees an end and no reset, whatever it has sent already.
 void Refuse(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   shutdown(fd, SHUT_WR);
-  recv(fd, nullptr, kDiscard, MSG_TRUNC | MSG_DONTWAIT);
+  discard(fd);
   close(fd);
 }
 

@@ -85,6 +85,16 @@ async function connection(): Promise<{ client: net.Socket; socket: AcceptedSocke
   return { client, socket };
 }
 
+/** The same by way of a Unix socket. */
+async function unixConnection(): Promise<{ client: net.Socket; socket: AcceptedSocket }> {
+  const path = `${temporaryFolder()}/socket`;
+  const { fd } = bind({ family: 'unix', type: 'stream', path });
+  const client = net.connect({ path, allowHalfOpen: true });
+  const socket = await accept(fd);
+  addon.close(fd);
+  return { client, socket };
+}
+
 /** All that a client receives until the end; rejects when the connection is reset. */
 async function readAll(client: net.Socket): Promise<string> {
   let received = '';
@@ -352,6 +362,7 @@ export const kit = {
   connect,
   accept,
   connection,
+  unixConnection,
   readAll,
   plan,
   shell,

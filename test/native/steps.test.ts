@@ -53,6 +53,19 @@ test('execve fails: a file that is no program', async () => {
   expect(exit).toMatchObject({ step: 'execve', error: ENOEXEC });
 });
 
+test('the client of a Unix socket sees a clean end too', async () => {
+  const received = await inFreshProcess(async ({ addon, plan, readAll, ...kit }) => {
+    kit.openReaper();
+    const { client, socket } = await kit.unixConnection();
+    client.write('x'.repeat(100_000));
+    await kit.until(() => addon.hasWaiting(socket.fd));
+    const end = readAll(client);
+    addon.spawn(plan(['/no/such/program']), { fd: socket.fd, facts: '' });
+    return end;
+  });
+  expect(received).toBe('');
+});
+
 test('chdir fails: a folder that does not exist', async () => {
   expect(await fail({ directory: '/no/such/folder' })).toEqual({ ...END, step: 'chdir', error: ENOENT });
 });
