@@ -90,9 +90,15 @@ function listContenders(programs: Programs): Contender[] {
     name: `${subject}-nobody`,
     launch: (site) => launchStdiod(site.folder, `${subject}-nobody`, hello(site)),
   };
+  const { against } = options;
+  const before: Contender = {
+    name: `${subject}-before`,
+    launch: (site) => launchStdiod(site.folder, `${subject}-before`, hello(site), sameUser(), undefined, against),
+  };
   return [
     { name: reference, launch: (site) => launchLoop(programs, hello(site)) },
     { name: subject, launch: (site) => launchStdiod(site.folder, subject, hello(site), sameUser()) },
+    ...(against === undefined ? [] : [before]),
     ...(runsAsRoot ? [asNobody] : []),
     ...peers.map((peer) => {
       const found = findPeer(peer);

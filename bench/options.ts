@@ -7,6 +7,8 @@ export interface Options<Name extends string> {
   readonly numbers: Readonly<Record<Name, number>>;
   /** Names given with --only; empty: all. */
   readonly only: readonly string[];
+  /** Another built checkout to measure beside this one; undefined: none. */
+  readonly against: string | undefined;
   readonly json: boolean;
 }
 
@@ -20,18 +22,20 @@ export function parseOptions<Name extends string>(defaults: Readonly<Record<Name
       only: String(values['only'] ?? '')
         .split(',')
         .filter(Boolean),
+      against: values['against'] === undefined ? undefined : String(values['against']),
       json: values['json'] === true,
     };
   } catch (error) {
     const flags = names.map((name) => `[--${name} N]`).join(' ');
-    console.error(`${(error as Error).message}\nusage: ${flags} [--only NAME,…] [--json]`);
+    console.error(`${(error as Error).message}\nusage: ${flags} [--only NAME,…] [--against CHECKOUT] [--json]`);
     process.exit(2);
   }
 }
 
 function readFlags(names: readonly string[]): Record<string, string | boolean | undefined> {
   const counts = names.map((name) => [name, { type: 'string' }] as const);
-  const options = { ...Object.fromEntries(counts), only: { type: 'string' }, json: { type: 'boolean' } } as const;
+  const words = { only: { type: 'string' }, against: { type: 'string' }, json: { type: 'boolean' } } as const;
+  const options = { ...Object.fromEntries(counts), ...words } as const;
   return parseArgs({ options, strict: true }).values;
 }
 

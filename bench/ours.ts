@@ -13,7 +13,7 @@ export interface Served {
 
 export const runsAsRoot = process.getuid?.() === 0;
 
-const stdiod = path.join(__dirname, '..', 'src', 'main.js');
+const ownCheckout = path.join(__dirname, '..', '..');
 
 export function launchLoop(programs: Programs, services: readonly Served[]): Launch {
   return { argv: [programs.loop, ...services.flatMap((service) => [String(service.port), service.program])] };
@@ -21,7 +21,7 @@ export function launchLoop(programs: Programs, services: readonly Served[]): Lau
 
 /**
  * Logs each connection, as JSON lines to a file. `user`: nothing leaves it to stdiod's default.
- * `idle`: more addresses to listen on, where nobody calls.
+ * `idle`: more addresses to listen on, where nobody calls. `checkout`: whose build runs.
  */
 export function launchStdiod(
   folder: string,
@@ -29,13 +29,14 @@ export function launchStdiod(
   services: readonly Served[],
   user?: string,
   idle?: string,
+  checkout = ownCheckout,
 ): Launch {
   const file = path.join(folder, `${name}.yaml`);
   const described = Object.fromEntries(services.map((each) => describe(each, user)));
   const more = idle === undefined ? {} : { idle: { listen: idle, exec: ['true'] } };
   // JSON is YAML.
   writeFileSync(file, JSON.stringify({ services: { ...described, ...more } }));
-  return { argv: [process.execPath, stdiod, 'run', '-c', file] };
+  return { argv: [process.execPath, path.join(checkout, 'dist/src/main.js'), 'run', '-c', file] };
 }
 
 /** As root the peers run a service as root when they are told so; stdiod must be told so too to do the same work. */
