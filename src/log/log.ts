@@ -47,7 +47,7 @@ export class Log {
   /** Writes what the output takes now; the rest is tried again soon. Also the last thing before exit. */
   flush(): void {
     this.#drain();
-    if (this.#queue.length === 0) this.#tellLost();
+    if (this.#queue.length === 0) this.#logLost();
     if (this.#queue.length > 0) this.#retryLater();
   }
 
@@ -58,7 +58,7 @@ export class Log {
     this.#queue = bytes.subarray(this.#output.write(bytes));
   }
 
-  #tellLost(): void {
+  #logLost(): void {
     if (this.#lost === 0) return;
     const event: LogEvent = { event: 'lost', count: this.#lost };
     this.#lost = 0;

@@ -111,7 +111,7 @@ export class Server {
   apply(configuration: Configuration): readonly ListenFailure[] {
     const applied = this.#roster.apply(configuration);
     if (!applied.ok) return applied.failures;
-    this.#tellListening(applied);
+    this.#logListening(applied);
     return [];
   }
 
@@ -119,7 +119,7 @@ export class Server {
   reload(configuration: Configuration): readonly ListenFailure[] {
     const applied = this.#roster.apply(configuration);
     if (!applied.ok) return applied.failures;
-    this.#tellListening(applied);
+    this.#logListening(applied);
     const { added, changed, removed, kept } = applied.diff;
     this.#emit({
       event: 'reloaded',
@@ -175,7 +175,7 @@ export class Server {
     if (this.#pauses.isWaiting || this.#drain.isRunning) this.#settle.request();
   }
 
-  #tellListening({ fresh }: Applied & { ok: true }): void {
+  #logListening({ fresh }: Applied & { ok: true }): void {
     for (const { address, owner } of fresh) {
       const { name, socket } = owner.service;
       const backlog = address.type === 'datagram' ? undefined : socket.backlog;

@@ -69,12 +69,12 @@ export class Endings {
     const { hosted, connection, peer, slot } = child.owner;
     const { name: service } = hosted.service;
     this.#slots.release(slot);
-    if (exit.failure === null) this.#tellReaped(child, exit);
+    if (exit.failure === null) this.#logReaped(child, exit);
     else this.#emit({ event: 'dropped', service, connection, peer, ...exit.failure });
     this.#onFreed();
   }
 
-  #tellReaped({ pid, startedMs, owner, endReason }: Child<Served>, exit: Exit): void {
+  #logReaped({ pid, startedMs, owner, endReason }: Child<Served>, exit: Exit): void {
     const { service, gate } = owner.hosted;
     this.#emit({
       event: 'reaped',

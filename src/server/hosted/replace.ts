@@ -35,7 +35,7 @@ export class Replacer {
     this.#listeners.close(listener);
     this.#onClosed(listener);
     if (isWanted && isOurs) this.#reopen(listener);
-    else if (isWanted) this.#tellFailed(listener, SPOILT, 'not served until stdiod starts anew');
+    else if (isWanted) this.#logFailed(listener, SPOILT, 'not served until stdiod starts anew');
   }
 
   #isRepaired(listener: HostedListener): boolean {
@@ -57,11 +57,11 @@ export class Replacer {
       owner.listeners = owner.listeners.with(at, fresh);
       this.#listeners.letGo(fresh, 'new');
     } catch (error) {
-      this.#tellFailed(closed, describeSystemError(asSystemError(error)), 'not served until the next reload');
+      this.#logFailed(closed, describeSystemError(asSystemError(error)), 'not served until the next reload');
     }
   }
 
-  #tellFailed({ owner, address }: HostedListener, error: string, action: string): void {
+  #logFailed({ owner, address }: HostedListener, error: string, action: string): void {
     const [service, where] = [owner.service.name, formatAddress(address)];
     this.#emit({ event: 'failed', verb: 'listen', address: where, service, error, action });
   }

@@ -175,19 +175,19 @@ export class Roster {
   #setOptions(listener: HostedListener, { name, socket }: Service): void {
     try {
       const stuck = this.#parts.listeners.change(listener, socket);
-      if (stuck.length > 0) this.#tellKept(listener, name, stuck);
+      if (stuck.length > 0) this.#logStuck(listener, name, stuck);
     } catch (error) {
       const text = describeSystemError(asSystemError(error));
-      this.#tellFailed(listener, name, text, 'options kept');
+      this.#logFailed(listener, name, text, 'options kept');
     }
   }
 
   /** The kernel has no way to take these back. */
-  #tellKept(listener: HostedListener, service: string, names: readonly string[]): void {
-    this.#tellFailed(listener, service, `${names.join(', ')} cannot be taken back`, 'kept until stdiod starts anew');
+  #logStuck(listener: HostedListener, service: string, names: readonly string[]): void {
+    this.#logFailed(listener, service, `${names.join(', ')} cannot be taken back`, 'kept until stdiod starts anew');
   }
 
-  #tellFailed({ address }: HostedListener, service: string, error: string, action: string): void {
+  #logFailed({ address }: HostedListener, service: string, error: string, action: string): void {
     this.#parts.emit({
       event: 'failed',
       verb: 'setsockopt',
