@@ -151,6 +151,27 @@ test('among many children one walk over all follows the announced ones, however 
   jest.useRealTimers();
 });
 
+test('the next walk waits for fifty times what looking took, and not for what was done about those who were found', () => {
+  jest.useFakeTimers({ doNotFake: ['performance'] });
+  let nowMs = 0;
+  const clock = jest.spyOn(performance, 'now').mockImplementation(() => nowMs);
+  for (let pid = 1; pid <= 100; pid += 1) spawn(pid, START, { onExit: () => (nowMs += 10_000) });
+  const walksAfter = (waitMs: number): number => {
+    wake();
+    kernel.reap.mockClear();
+    jest.advanceTimersByTime(waitMs);
+    return kernel.reap.mock.calls.filter(([, everyone]) => everyone).length;
+  };
+  expect(walksAfter(19)).toBe(0);
+  dead.push([50, 0, 0, 0, 0, 0, 0]);
+  expect(walksAfter(1)).toBe(1);
+  kernel.reap.mockImplementationOnce(() => 0).mockImplementationOnce(() => (nowMs += 1) * 0);
+  expect(walksAfter(20)).toBe(1);
+  expect([walksAfter(49), walksAfter(1)]).toEqual([0, 1]);
+  clock.mockRestore();
+  jest.useRealTimers();
+});
+
 test('before the server leaves, everybody who has died is collected, however many still live', () => {
   jest.useFakeTimers();
   for (let pid = 1; pid <= 100; pid += 1) spawn(pid);
