@@ -1,12 +1,10 @@
 /**
- * The children that we started and have not reaped: spawn puts them in, an exit takes them out. `server` calls both sides.
+ * The book of the children that we started and have not reaped: spawn enters them, the reaper (reaper.ts) takes them out.
  *
  * Races that end here: a child that dies before its pid is recorded is not reaped before, because spawn and reap run on
- * one thread; a pid is not reused before we reap it, so a signal never hits a stranger. A pid that we do not know is an orphan that
- * we inherited (as PID 1): it is reaped, and that is all.
+ * one thread; a pid is not reused before we reap it, so a signal never hits a stranger.
  */
-import { addon, REAP_FIELDS, type Pid, type Start } from '../native/addon';
-import { errnoName, signalName } from '../native/system-error';
+import { addon, type Pid, type Start } from '../native/addon';
 import { PidTable } from './pid-table';
 import type { Plan } from './plan';
 import type { Reports, Traffic } from './reports';
@@ -44,31 +42,12 @@ export interface Exit {
   readonly traffic?: Traffic | undefined;
 }
 
-const BATCH = 64;
-/** Up to here a walk over all children costs about as much as one look-up (1 µs; native/reaper.cc has the figures). */
-const CHEAP_WALK = 64;
-/** With more, those whose SIGCHLD was merged into another's are found by a walk this long after it … */
-const WALK_MS = 20;
-/** … or later, so that looking in vain takes no more than a fiftieth of the time. */
-const WALK_SHARE = 50;
-const KIB = 1024;
-
 export class Children<Owner> {
   readonly #byPid = new PidTable<Child<Owner>>();
-  readonly #records = new Float64Array(BATCH * REAP_FIELDS);
-  readonly #onBatch: () => void;
-  readonly #reports: Pick<Reports<Child<Owner>>, 'add' | 'settle'>;
-  readonly #peakRss = new PeakRss();
-  #walkTimer: NodeJS.Timeout | null = null;
-  #walkMs = WALK_MS;
+  readonly #reports: Pick<Reports<Child<Owner>>, 'add'>;
 
-  /** @param onBatch called after every group of exits */
-  constructor(onBatch: () => void, reports: Pick<Reports<Child<Owner>>, 'add' | 'settle'>) {
-    this.#onBatch = onBatch;
+  constructor(reports: Pick<Reports<Child<Owner>>, 'add'>) {
     this.#reports = reports;
-    addon.openReaper(() => {
-      this.reap();
-    });
   }
 
   get count(): number {
@@ -88,21 +67,11 @@ export class Children<Owner> {
     return child;
   }
 
-  /** Collects those that died. */
-  reap(): void {
-    if (this.count <= CHEAP_WALK) {
-      this.#collect(true);
-    } else {
-      this.#collect(false);
-      this.#walkTimer ??= setTimeout(() => {
-        this.#walk();
-      }, this.#walkMs);
-    }
-  }
-
-  /** Every one that has died, whatever the walk costs: for a server that is about to leave. */
-  reapAll(): void {
-    this.#collect(true);
+  /** The one with this pid was reaped; undefined: it is none that we started. */
+  take(pid: number): Child<Owner> | undefined {
+    const child = this.#byPid.get(pid);
+    if (child !== undefined) this.#byPid.remove(pid);
+    return child;
   }
 
   has(child: Child<Owner>): boolean {
@@ -114,62 +83,6 @@ export class Children<Owner> {
     if (!this.has(child)) return;
     if (!trySignal(-Number(child.pid), name)) trySignal(child.pid, name);
   }
-
-  #walk(): void {
-    this.#walkTimer = null;
-    this.#walkMs = Math.max(WALK_MS, WALK_SHARE * this.#collect(true));
-  }
-
-  /** @returns what one look for a dead child took, without the work on those that were found: milliseconds */
-  #collect(everyone: boolean): number {
-    let [total, count, lookMs] = [0, 0, 0];
-    do {
-      const startMs = performance.now();
-      count = addon.reap(this.#records, everyone);
-      lookMs = (performance.now() - startMs) / (count + 1);
-      for (let index = 0; index < count; index += 1) this.#forget(index * REAP_FIELDS);
-      total += count;
-    } while (count === BATCH);
-    if (total > 0) this.#onBatch();
-    return lookMs;
-  }
-
-  #forget(offset: number): void {
-    const pid = this.#records[offset] ?? 0;
-    const child = this.#byPid.get(pid);
-    if (child === undefined) return;
-    this.#byPid.remove(pid);
-    child.errand.onExit(child, readExit(this.#records, offset, this.#peakRss, this.#reports.settle(pid)));
-  }
-}
-
-/**
- * The kernel's figure for a child starts at our own peak, because until exec the child lives in our memory
- * (setmax_mm_hiwater_rss in exec_mmap). What is larger is the child's own; of what is not, nothing is known.
- */
-class PeakRss {
-  /** Ours when it was last asked for; it only grows. */
-  #own = 0;
-
-  ofChild(bytes: number): number | null {
-    if (bytes <= this.#own) return null;
-    this.#own = process.resourceUsage().maxRSS * KIB;
-    return bytes > this.#own ? bytes : null;
-  }
-}
-
-function readExit(records: Float64Array, offset: number, peakRss: PeakRss, traffic: Traffic | undefined): Exit {
-  // By index: a view per exit would cost more than all the rest of this function.
-  const at = (field: number): number => records[offset + field] ?? 0;
-  const [status, signal, step] = [at(1), at(2), at(5)];
-  return {
-    status: status < 0 ? null : status,
-    signal: signal === 0 ? null : signalName(signal),
-    cpuSeconds: at(3),
-    rssBytes: peakRss.ofChild(at(4) * KIB),
-    failure: step === 0 ? null : { step: addon.stepNames[step] ?? 'unknown', error: errnoName(at(6)) },
-    traffic,
-  };
 }
 
 function trySignal(target: number, name: NodeJS.Signals): boolean {

@@ -5,7 +5,8 @@
  * A message is a line for the operator, or the account of the connection: a NUL, then the bytes from and to the client. Who
  * sends that does so before it exits, so the socket is emptied before an exit is told.
  */
-import { addon, POLLER_BATCH, type Fd } from '../native/addon';
+import { addon, type Fd } from '../native/addon';
+import type { PollSet } from '../native/poll-set';
 import { PidTable } from './pid-table';
 
 /** Bytes of one connection. */
@@ -37,15 +38,18 @@ export class Reports<Speaker> {
   readonly #onLine: OnLine<Speaker>;
   readonly #byPid = new PidTable<Entry<Speaker>>();
 
-  /** @throws SystemError of socketpair, epoll_create1 or epoll_ctl */
-  constructor(onLine: OnLine<Speaker>) {
+  /** @throws SystemError of socketpair or epoll_ctl */
+  constructor(pollSet: Pick<PollSet, 'watch'>, onLine: OnLine<Speaker>) {
     this.#onLine = onLine;
     const { reader, writer } = addon.openReports();
     [this.#reader, this.writer] = [reader, writer];
-    const poller = addon.openPoller(new Int32Array(POLLER_BATCH), () => {
-      this.#read(BATCH);
+    pollSet.watch(reader, {
+      onReadable: () => {
+        this.#read(BATCH);
+      },
+      // What cannot be read now is read when its child ends.
+      onFault: () => undefined,
     });
-    poller.watch(reader);
   }
 
   /** From now on the child is heard. */

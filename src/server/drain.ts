@@ -3,6 +3,7 @@
  * passes between the signal and SIGTERM, and again between SIGTERM and SIGKILL.
  */
 import type { Children } from '../child/children';
+import type { Reaper } from '../child/reaper';
 import type { Terminator } from '../child/terminate';
 import type { Emit } from '../log/events';
 import type { Served } from './hosted/endings';
@@ -20,7 +21,8 @@ export interface DrainParts {
   readonly emit: Emit;
   readonly roster: Pick<Roster, 'close' | 'leaving'> & Iterable<Hosted>;
   readonly retired: Pick<RetiredListeners, 'count' | 'closeAll'> & Iterable<{ readonly owner: Hosted }>;
-  readonly children: Pick<Children<Served>, 'count' | 'reapAll' | typeof Symbol.iterator>;
+  readonly children: Pick<Children<Served>, 'count' | typeof Symbol.iterator>;
+  readonly reaper: Pick<Reaper<Served>, 'reapAll'>;
   readonly terminator: Pick<Terminator<Served>, 'begin' | 'end'>;
   /** Those who hold connections without a child. */
   readonly holders: readonly Holder[];
@@ -107,8 +109,8 @@ export class Drain {
 
   #giveUpAfter(delayMs: number): void {
     this.#after(delayMs, () => {
-      const { children } = this.#parts;
-      children.reapAll();
+      const { children, reaper } = this.#parts;
+      reaper.reapAll();
       this.#settle?.(children.count === 0);
     });
   }

@@ -11,6 +11,7 @@
 import { openSync } from 'node:fs';
 import { Slots } from '../admission/slots';
 import { Children, type Child } from '../child/children';
+import { Reaper } from '../child/reaper';
 import { Reports } from '../child/reports';
 import { Terminator } from '../child/terminate';
 import { Listeners } from '../listener/listener';
@@ -57,7 +58,8 @@ export class Server {
     if (process.env['STDIOD_SPAWN'] === 'fork') addon.setPlainFork(true);
     // Opened before any connection, so that their numbers are low: a child copies the descriptor table up to them.
     const nullFd = openSync('/dev/null', 'r+');
-    const reports = new Reports<Child<Served>>((child, line) => {
+    const pollSet = new PollSet();
+    const reports = new Reports<Child<Served>>(pollSet, (child, line) => {
       this.#onSaid(child, line);
     });
     const sinks = { nullFd, reportFd: reports.writer };
@@ -65,9 +67,9 @@ export class Server {
       this.#onFreed();
     };
     const nextId = countIds();
-    const pollSet = new PollSet();
     const slots = new Slots(maxConnections);
-    const children = new Children<Served>(onFreed, reports);
+    const children = new Children<Served>(reports);
+    const reaper = new Reaper<Served>(children, reports);
     const endings = new Endings(slots, emit, onFreed);
     const listeners = new Listeners<Hosted>(new Sockets(passed), pollSet, this);
     const kept = new Kept(endings);
@@ -102,6 +104,7 @@ export class Server {
       roster: this.#roster,
       retired,
       children,
+      reaper,
       terminator,
       holders: [kept, tcpmux],
     });

@@ -2,7 +2,7 @@
  * A program for each connection: the addon clones, the child takes over the socket, and the descriptor is no longer ours. What
  * every child of the service does is prepared once, in the plan.
  */
-import type { Child, Children, Errand, Exit } from '../../child/children';
+import type { Children } from '../../child/children';
 import { connectionFacts, connectionValues } from '../../child/facts';
 import { fillPlan, type Plan } from '../../child/plan';
 import { classifySpawnError } from '../../child/spawn-errors';
@@ -12,16 +12,16 @@ import { formatPeer } from '../../service/peer';
 import type { Endings, Served } from '../hosted/endings';
 import type { Connection, Handler, Shortage } from '../hosted/hosted';
 
-export class Programs implements Handler, Errand<Served> {
+export class Programs implements Handler {
   readonly #plan: Plan;
   readonly #children: Pick<Children<Served>, 'spawn'>;
-  readonly #endings: Pick<Endings, 'drop' | 'reaped'>;
+  readonly #endings: Pick<Endings, 'drop' | 'onExit'>;
   readonly #emit: Emit;
 
   constructor(
     plan: Plan,
     children: Pick<Children<Served>, 'spawn'>,
-    endings: Pick<Endings, 'drop' | 'reaped'>,
+    endings: Pick<Endings, 'drop' | 'onExit'>,
     emit: Emit,
   ) {
     this.#plan = plan;
@@ -44,17 +44,18 @@ export class Programs implements Handler, Errand<Served> {
     }
   }
 
-  onExit(child: Child<Served>, exit: Exit): void {
-    this.#endings.reaped(child, exit);
-  }
-
   #spawn({ id, fd, hosted, peer: from, local, slot }: Connection): void {
     const { service, gate } = hosted;
     const names = { service: service.name, connection: id };
     const facts = connectionFacts(from, local, names);
     const filled = fillPlan(this.#plan, facts, () => connectionValues(from, local, names));
     const peer = formatPeer(from);
-    const { pid } = this.#children.spawn(this.#plan, { fd, ...filled }, { hosted, connection: id, peer, slot }, this);
+    const { pid } = this.#children.spawn(
+      this.#plan,
+      { fd, ...filled },
+      { hosted, connection: id, peer, slot },
+      this.#endings,
+    );
     const { inUse: children, limit } = gate;
     this.#emit({ event: 'accepted', service: service.name, connection: id, peer, pid, children, limit });
   }

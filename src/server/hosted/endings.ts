@@ -3,7 +3,7 @@
  * those know who wait for room.
  */
 import type { Gate, Slot, Slots } from '../../admission/slots';
-import type { Child, Exit } from '../../child/children';
+import type { Child, Errand, Exit } from '../../child/children';
 import type { Emit, RefusalReason } from '../../log/events';
 import { addon, type Fd } from '../../native/addon';
 import { formatPeer, type Peer } from '../../service/peer';
@@ -27,7 +27,7 @@ interface Stranger {
   readonly peer: Peer;
 }
 
-export class Endings {
+export class Endings implements Errand<Served> {
   readonly #slots: Slots;
   readonly #emit: Emit;
   readonly #onFreed: () => void;
@@ -65,7 +65,7 @@ export class Endings {
   }
 
   /** The child is collected; of one that never ran its program we know why. */
-  reaped(child: Child<Served>, exit: Exit): void {
+  onExit(child: Child<Served>, exit: Exit): void {
     const { hosted, connection, peer, slot } = child.owner;
     const { name: service } = hosted.service;
     this.#slots.release(slot);

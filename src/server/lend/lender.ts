@@ -30,7 +30,7 @@ export interface LenderParts {
   readonly emit: Emit;
   readonly slots: Pick<Slots, 'takeBeyond' | 'putBack'>;
   readonly children: Pick<Children<Served>, 'spawn'>;
-  readonly endings: Pick<Endings, 'reaped'>;
+  readonly endings: Pick<Endings, 'onExit'>;
   readonly listeners: Pick<Listeners<Hosted>, 'hold' | 'letGo' | 'holdFor'>;
   readonly pauses: Pick<Pauses, 'pause'>;
   readonly replacer: Pick<Replacer, 'replace'>;
@@ -115,7 +115,7 @@ export class Lender implements Intake {
   }
 
   #onExit(listener: HostedListener, before: Queue, child: Child<Served>, exit: Exit): void {
-    this.#parts.endings.reaped(child, exit);
+    this.#parts.endings.onExit(child, exit);
     this.#takeBack(listener, before, exit);
     this.#parts.listeners.letGo(listener, 'lent');
   }

@@ -2,6 +2,7 @@
  * The book of live children, on a pretended addon that has whatever exits a test wants.
  */
 import { Children, type Child, type Errand, type Exit } from '../../../src/child/children';
+import { Reaper } from '../../../src/child/reaper';
 import type { Plan } from '../../../src/child/plan';
 import type { Traffic } from '../../../src/child/reports';
 import { addon, type Fd, type NativePlan, type Pid } from '../../../src/native/addon';
@@ -34,15 +35,16 @@ const kernel = jest.mocked(addon);
 const add = jest.fn();
 const settle = jest.fn<Traffic | undefined, [number]>();
 let exits: [Child<string>, Exit][];
-let batches: number;
 let children: Children<string>;
+let reaper: Reaper<string>;
 
 const errand: Errand<string> = { onExit: (child, exit) => exits.push([child, exit]) };
 
 beforeEach(() => {
-  [exits, batches] = [[], 0];
+  exits = [];
   dead.length = 0;
-  children = new Children(() => (batches += 1), { add, settle });
+  children = new Children({ add });
+  reaper = new Reaper(children, { settle });
 });
 
 function spawn(pid: number, start = START, forErrand = errand): Child<string> {
@@ -129,13 +131,13 @@ test('an orphan that we inherited is collected without a word', () => {
   expect(children.count).toBe(1);
 });
 
-test('exits that come together are told one by one and end in one batch', () => {
+test('exits that come together are told one by one', () => {
   const pids = Array.from({ length: 200 }, (_, index) => index + 1);
   for (const pid of pids) spawn(pid);
   jest.useFakeTimers();
   die(...pids.map((pid): Record7 => [pid, 0, 0, 0, 0, 0, 0]));
   expect(exits.map(([{ pid }]) => pid)).toEqual(pids);
-  expect([children.count, batches]).toEqual([0, 1]);
+  expect(children.count).toBe(0);
   jest.useRealTimers();
 });
 
@@ -177,9 +179,9 @@ test('before the server leaves, everybody who has died is collected, however man
   for (let pid = 1; pid <= 100; pid += 1) spawn(pid);
   dead.push([50, 0, 0, 0, 0, 0, 0]);
   kernel.reap.mockClear();
-  children.reapAll();
+  reaper.reapAll();
   expect(kernel.reap.mock.calls.map(([, everyone]) => everyone)).toEqual([true]);
-  expect([children.count, batches, jest.getTimerCount()]).toEqual([99, 1, 0]);
+  expect([children.count, exits.length, jest.getTimerCount()]).toEqual([99, 1, 0]);
   jest.useRealTimers();
 });
 

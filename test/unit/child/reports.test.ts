@@ -2,19 +2,15 @@
  * What children say, on a pretended socket that holds whatever a test wants said.
  */
 import { Reports } from '../../../src/child/reports';
-import type { Report } from '../../../src/native/addon';
+import type { Fd, Report } from '../../../src/native/addon';
+import type { Watcher } from '../../../src/native/poll-set';
 
 const said: Report[] = [];
 let wake: () => void = () => undefined;
 
 jest.mock('../../../src/native/addon', () => ({
-  POLLER_BATCH: 64,
   addon: {
     openReports: () => ({ reader: 1024, writer: 17 }),
-    openPoller: (_ready: Int32Array, onReady: () => void) => {
-      wake = onReady;
-      return { watch: () => undefined };
-    },
     readReport: () => said.shift() ?? null,
   },
 }));
@@ -25,7 +21,12 @@ let reports: Reports<string>;
 beforeEach(() => {
   said.length = 0;
   lines = [];
-  reports = new Reports((speaker, line) => lines.push([speaker, line]));
+  const pollSet = {
+    watch: (_: Fd, { onReadable }: Watcher): void => {
+      wake = onReadable;
+    },
+  };
+  reports = new Reports(pollSet, (speaker, line) => lines.push([speaker, line]));
 });
 
 function say(pid: number, ...texts: string[]): void {

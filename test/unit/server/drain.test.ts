@@ -60,9 +60,6 @@ function drainOf(): Drain {
     get count(): number {
       return alive.size;
     },
-    reapAll: (): void => {
-      for (const child of dead) alive.delete(child);
-    },
     has: (child: Child<Served>): boolean => alive.has(child),
     signal: ({ owner }: Child<Served>, signal: string): void =>
       void signals.push(`${signal} ${owner.hosted.service.name}`),
@@ -73,6 +70,11 @@ function drainOf(): Drain {
   });
   return new Drain({
     ...{ emit: server.emit, children, terminator, holders },
+    reaper: {
+      reapAll: (): void => {
+        for (const child of dead) alive.delete(child);
+      },
+    },
     roster: {
       // Every listener has clients in its queue.
       close: (): void => void retired.held.push(...hosted),

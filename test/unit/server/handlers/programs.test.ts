@@ -21,7 +21,7 @@ beforeEach(() => {
   hosted = hostedService({ name: 'echo', maxConnections: 5 });
   const endings = {
     drop: ({ id }: Connection, step: string, error: string): void => void dropped.push(`${id} ${step} ${error}`),
-    reaped: (...words: unknown[]): void => void reaped.push(words),
+    onExit: (...words: unknown[]): void => void reaped.push(words),
   };
   programs = new Programs(SAMPLE_PLAN, children, endings, server.emit);
 });

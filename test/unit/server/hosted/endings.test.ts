@@ -34,15 +34,7 @@ function connect(): Connection {
 
 function childOf({ id, slot }: Connection, fields: Partial<Child<Served>> = {}): Child<Served> {
   const owner = { hosted, connection: id, peer: '10.0.0.5:7', slot };
-  return { pid: 4711 as Pid, owner, startedMs: Math.round(performance.now()), errand: endingsErrand(), ...fields };
-}
-
-function endingsErrand(): Child<Served>['errand'] {
-  return {
-    onExit: (child, exit): void => {
-      endings.reaped(child, exit);
-    },
-  };
+  return { pid: 4711 as Pid, owner, startedMs: Math.round(performance.now()), errand: endings, ...fields };
 }
 
 /** In use at both gates, and whether room is there for those who ask. */
@@ -86,7 +78,7 @@ test('a connection that is dropped says at which step and why, and gives its slo
 
 test('a child that is reaped gives its slot back, and counts no more where its end is told', () => {
   const child = childOf(connect());
-  endings.reaped(child, EXIT);
+  endings.onExit(child, EXIT);
   expect(server.told).toEqual([
     {
       ...{ event: 'reaped', service: 'echo', connection: 'c7', pid: 4711, exit: 0, signal: undefined },
@@ -99,19 +91,19 @@ test('a child that is reaped gives its slot back, and counts no more where its e
 test('how long it ran is told in seconds to the millisecond', () => {
   const child = childOf(connect());
   jest.advanceTimersByTime(1234);
-  endings.reaped(child, EXIT);
+  endings.onExit(child, EXIT);
   expect(server.told).toMatchObject([{ duration: 1.234 }]);
 });
 
 test('a child that we ended says why', () => {
   const child = childOf(connect(), { endReason: 'stop' });
-  endings.reaped(child, { ...EXIT, status: null, signal: 'SIGTERM' });
+  endings.onExit(child, { ...EXIT, status: null, signal: 'SIGTERM' });
   expect(server.told).toMatchObject([{ event: 'reaped', exit: undefined, signal: 'SIGTERM', reason: 'stop' }]);
 });
 
 test('a child that never ran its program is a connection dropped, and not one reaped', () => {
   const failure = { step: 'execve', error: 'ENOENT' };
-  endings.reaped(childOf(connect()), { ...EXIT, status: 127, failure });
+  endings.onExit(childOf(connect()), { ...EXIT, status: 127, failure });
   const names = { service: 'echo', connection: 'c7', peer: '10.0.0.5:7' };
   expect(server.told).toEqual([{ event: 'dropped', ...names, ...failure }]);
   expect([slotsInUse(), freed]).toEqual([[0, 0, 2], 1]);
