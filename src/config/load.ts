@@ -7,6 +7,7 @@
  * `report`. None stops at a problem; any problem at all means no configuration.
  */
 import type { Configuration } from '../service/service';
+import { tellOwnPorts } from './between/own-ports';
 import { check, withoutKeys } from './keys/check';
 import { reporterFor } from './keys/layers';
 import { frameSchema, includedFrameSchema } from './keys/schema';
@@ -16,7 +17,6 @@ import type { Diagnostic } from './report/diagnostic';
 import { formatPath } from './report/path';
 import { Problems } from './report/problems';
 import { Source } from './report/source';
-import { tellOwnPorts } from './resolve/builtin';
 import type { EffectiveConfiguration } from './resolve/effective';
 import type { Resolved } from './resolve/resolve';
 import { readServices } from './services';

@@ -1,9 +1,9 @@
 /**
- * From `builtin` and its keys to the command of our own that serves it (services/builtin.c). Called by `process`.
+ * From `builtin` and its keys to the command of our own that serves it (services/builtin.c).
  * tcpmux is none of them: the server itself reads the name and starts the service that it names.
  */
 import { resolve } from 'node:path';
-import type { Command, Service } from '../../service/service';
+import type { Command } from '../../service/service';
 import { escapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
@@ -29,45 +29,6 @@ export function builtinCommand(
     ...(quotes === undefined ? [] : ['--file', escapeTemplate(quotes)]),
   ];
   return { path, argv: ['builtin', ...flags, settings.builtin ?? ''] };
-}
-
-/** A service, and whether it is a built-in that answers datagrams. */
-interface Told {
-  readonly service: Service;
-  readonly isDatagramBuiltin: boolean;
-}
-
-/**
- * A datagram may carry a forged sender: two services that answer each other would never stop. So each built-in that answers
- * datagrams is told all UDP ports of the configuration, and answers none of them.
- */
-export function tellOwnPorts(all: readonly Told[]): readonly Service[] {
-  const ports = formatPorts(ownPorts(all.map(({ service }) => service)));
-  return all.map(({ service, isDatagramBuiltin }) => {
-    if (!isDatagramBuiltin || ports === '' || service.handler.kind !== 'exec') return service;
-    const { path, argv } = service.handler.command;
-    const [name = '', ...rest] = argv;
-    return { ...service, handler: { kind: 'exec', command: { path, argv: [name, '--ports', ports, ...rest] } } };
-  });
-}
-
-/** Those that are known before the sockets are bound, sorted. */
-function ownPorts(services: readonly Service[]): number[] {
-  const enabled = services.filter((service) => service.enabled);
-  const sockets = enabled.flatMap(({ listen }) => listen.flatMap((address) => address.sockets));
-  const ports = sockets.flatMap((socket) => ('address' in socket && socket.type === 'datagram' ? [socket.port] : []));
-  return [...new Set(ports)].filter((port) => port !== 0).sort((a, b) => a - b);
-}
-
-/** `7,19,10000-10099`. */
-function formatPorts(sorted: readonly number[]): string {
-  const ranges: { first: number; last: number }[] = [];
-  for (const port of sorted) {
-    const current = ranges.at(-1);
-    if (current?.last === port - 1) current.last = port;
-    else ranges.push({ first: port, last: port });
-  }
-  return ranges.map(({ first, last }) => (first === last ? String(first) : `${first}-${last}`)).join(',');
 }
 
 function quotesFile(settings: ServiceSettings, runner: Runner, machine: Machine, layers: Layers): string | undefined {
