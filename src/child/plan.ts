@@ -3,7 +3,7 @@
  * placeholders is filled in for each child.
  */
 import { addon, type NativePlan, type PlanOptions, type Start, type Step } from '../native/addon';
-import type { Command, Identity, Service } from '../service/service';
+import type { Exec, Identity, Process } from '../service/service';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
 import { FACT_NAMES } from './facts';
 
@@ -43,28 +43,28 @@ const [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [47, 4];
 const OPEN_FILES = 1024;
 const STDERR_IS_CONNECTION = -1;
 
-/** @param command what the service runs */
-export function preparePlan(service: Service, command: Command, sinks: Sinks): Plan {
-  const native = addon.preparePlan(planOf(service, command, sinks));
-  return { native, varying: varyingOf(service, command), isReporting: service.stderr === 'report' };
+/** @param isWait the children get the listening or datagram socket */
+export function preparePlan(run: Exec, isWait: boolean, sinks: Sinks): Plan {
+  const native = addon.preparePlan(planOf(run, isWait, sinks));
+  return { native, varying: varyingOf(run), isReporting: run.process.stderr === 'report' };
 }
 
-export function planOf(service: Service, command: Command, sinks: Sinks): PlanOptions {
+export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks): PlanOptions {
   return {
     path: command.path,
     argv: command.argv.map(unescapeTemplate),
-    environment: variablesOf(service)
+    environment: variablesOf(process)
       .filter(([, value]) => !hasPlaceholders(value))
       .map(([name, value]) => `${name}=${unescapeTemplate(value)}`),
-    directory: unescapeTemplate(service.directory),
-    steps: stepsOf(service),
-    stderrFd: stderrOf(service, sinks),
-    isWait: service.wait,
+    directory: unescapeTemplate(process.directory),
+    steps: stepsOf(process),
+    stderrFd: stderrOf(process, sinks),
+    isWait,
   };
 }
 
 /** What a child does to itself before it is the program, in this order. */
-export function stepsOf({ umask, identity }: Pick<Service, 'umask' | 'identity'>): Step[] {
+export function stepsOf({ umask, identity }: Pick<Process, 'umask' | 'identity'>): Step[] {
   return [
     { op: 'setsid' },
     { op: 'prlimit', args: [RLIMIT_NOFILE, OPEN_FILES] },
@@ -87,7 +87,7 @@ function become({ uid, gid, groups }: Identity): Step[] {
   ];
 }
 
-function stderrOf({ stderr }: Service, { nullFd, reportFd }: Sinks): number {
+function stderrOf({ stderr }: Process, { nullFd, reportFd }: Sinks): number {
   if (stderr === 'socket') return STDERR_IS_CONNECTION;
   return stderr === 'null' ? nullFd : reportFd;
 }
@@ -104,14 +104,15 @@ export function fillPlan(plan: Plan, facts: string, values: () => PlaceholderVal
   };
 }
 
-function varyingOf(service: Service, { argv }: Command): Varying | null {
-  const variables = variablesOf(service).filter(([, value]) => hasPlaceholders(value));
-  const isAlike = variables.length === 0 && ![...argv, service.directory].some(hasPlaceholders);
-  return isAlike ? null : { argv, directory: service.directory, variables };
+function varyingOf({ command: { argv }, process }: Exec): Varying | null {
+  const { directory } = process;
+  const variables = variablesOf(process).filter(([, value]) => hasPlaceholders(value));
+  const isAlike = variables.length === 0 && ![...argv, directory].some(hasPlaceholders);
+  return isAlike ? null : { argv, directory, variables };
 }
 
 /** A fact of the connection outranks a variable of the same name; two entries of one name would be read differently by each program. */
-function variablesOf({ environment }: Service): [name: string, value: string][] {
+function variablesOf({ environment }: Process): [name: string, value: string][] {
   return Object.entries(environment).filter(([name]) => !FACT_NAMES.has(name));
 }
 

@@ -4,7 +4,7 @@
 import type { Children } from '../child/children';
 import { preparePlan, type Plan, type Sinks } from '../child/plan';
 import type { Emit } from '../log/events';
-import type { Handler as Run, Service } from '../service/service';
+import type { Run, Service } from '../service/service';
 import type { Acceptor } from './accept/acceptor';
 import { Programs } from './handlers/programs';
 import type { Tcpmux } from './handlers/tcpmux';
@@ -28,7 +28,7 @@ export interface RoleParts {
 export class RoleMaker {
   readonly #parts: RoleParts;
   readonly #makers: Makers = {
-    exec: (service, { command }) => this.#program(service, preparePlan(service, command, this.#parts.sinks)),
+    exec: (service, run) => this.#program(service, preparePlan(run, service.wait, this.#parts.sinks)),
     tcpmux: () => ({ intake: this.#parts.acceptor, handler: this.#parts.tcpmux }),
   };
 
@@ -37,8 +37,8 @@ export class RoleMaker {
   }
 
   of(service: Service): Roles {
-    const make = this.#makers[service.handler.kind] as (service: Service, run: Run) => Roles;
-    return make(service, service.handler);
+    const make = this.#makers[service.run.kind] as (service: Service, run: Run) => Roles;
+    return make(service, service.run);
   }
 
   #program(service: Service, plan: Plan): Roles {

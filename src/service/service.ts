@@ -11,7 +11,7 @@ export interface Service {
   readonly description: string | null;
   readonly enabled: boolean;
   readonly listen: readonly ListenAddress[];
-  readonly handler: Handler;
+  readonly run: Run;
   /**
    * The child gets the listening (or datagram) socket itself, and stdiod leaves that alone until the child exits.
    * Always true with datagram sockets.
@@ -19,16 +19,6 @@ export interface Service {
   readonly wait: boolean;
   /** Offered by name through the `tcpmux` built-in (RFC 1078); `plus`: the daemon sends the `+` reply for the program. */
   readonly tcpmux: 'plain' | 'plus' | null;
-  /** Who the child runs as; null: as stdiod itself does, with nothing to change. */
-  readonly identity: Identity | null;
-  /** Absolute path of the child's working directory, as a template. */
-  readonly directory: string;
-  /** 0 to 0o777. */
-  readonly umask: number;
-  /** The child's whole environment but for the facts of its connection; values are templates. */
-  readonly environment: Readonly<Record<string, string>>;
-  /** Where the child's fd 2 leads; `report`: to us, for programs of our own that say things and keep an account. */
-  readonly stderr: 'socket' | 'null' | 'report';
   /** Most children of this service at once, 1 or more. */
   readonly maxConnections: number;
   readonly whenFull: WhenFull;
@@ -38,13 +28,33 @@ export interface Service {
 }
 
 /** What becomes of a connection. `redirect` and built-ins other than tcpmux are commands of our own. */
-export type Handler = { readonly kind: 'exec'; readonly command: Command } | { readonly kind: 'tcpmux' };
+export type Run = Exec | { readonly kind: 'tcpmux' };
+
+export interface Exec {
+  readonly kind: 'exec';
+  readonly command: Command;
+  readonly process: Process;
+}
 
 export interface Command {
   /** Absolute path of the program. */
   readonly path: string;
   /** The words that the program sees, as templates (template.ts); the first is its own name. Never empty. */
   readonly argv: readonly string[];
+}
+
+/** What a child is before it runs its command, and what it finds. */
+export interface Process {
+  /** null: as stdiod itself, with nothing to change. */
+  readonly identity: Identity | null;
+  /** Absolute path of the working directory, as a template. */
+  readonly directory: string;
+  /** 0 to 0o777. */
+  readonly umask: number;
+  /** All of it but for the facts of the connection; values are templates. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Where fd 2 leads; `report`: to us, for programs of our own that say things and keep an account. */
+  readonly stderr: 'socket' | 'null' | 'report';
 }
 
 export interface Identity {

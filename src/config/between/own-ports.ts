@@ -2,21 +2,21 @@
  * A datagram may carry a forged sender: two services that answer each other would never stop. So each built-in that answers
  * datagrams is told all UDP ports of the configuration, and answers none of them.
  */
-import type { Handler, Service } from '../../service/service';
+import type { Run, Service } from '../../service/service';
 import type { Resolved } from '../resolve/resolve';
 
 export function tellOwnPorts(all: readonly Resolved[]): readonly Service[] {
   const ports = formatPorts(ownPorts(all.map(({ service }) => service)));
   return all.map(({ service, isDatagramBuiltin }) => {
-    return isDatagramBuiltin && ports !== '' ? { ...service, handler: withPorts(service.handler, ports) } : service;
+    return isDatagramBuiltin && ports !== '' ? { ...service, run: withPorts(service.run, ports) } : service;
   });
 }
 
-function withPorts(handler: Handler, ports: string): Handler {
-  if (handler.kind !== 'exec') return handler;
-  const { path, argv } = handler.command;
+function withPorts(run: Run, ports: string): Run {
+  if (run.kind !== 'exec') return run;
+  const { path, argv } = run.command;
   const [name = '', ...rest] = argv;
-  return { ...handler, command: { path, argv: [name, '--ports', ports, ...rest] } };
+  return { ...run, command: { path, argv: [name, '--ports', ports, ...rest] } };
 }
 
 /** Those that are known before the sockets are bound, sorted. */

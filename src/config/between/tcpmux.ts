@@ -5,7 +5,7 @@ import type { Resolved } from '../resolve/resolve';
 
 export function reportUnreachable(all: readonly Resolved[]): void {
   const enabled = all.filter(({ service }) => service.enabled);
-  if (enabled.some(({ service }) => service.handler.kind === 'tcpmux')) return;
+  if (enabled.some(({ service }) => service.run.kind === 'tcpmux')) return;
   for (const { service, layers } of enabled) {
     if (service.tcpmux === null) continue;
     const message = 'no service has "builtin: tcpmux", through which this one could be asked for by name';

@@ -1,5 +1,5 @@
 /**
- * Which keys of a service contradict each other, and which of those that it needs are missing. Called by `resolve`.
+ * Which keys of a service contradict each other, and which of those that it needs are missing.
  *
  * Each conflict is shown with both places. A key that only `defaults` has is not meant for every service: it is silently not
  * used by those that have no use for it.

@@ -1,10 +1,10 @@
 /**
  * The effective configuration: what `print` shows. Defaults are filled in, paths and accounts resolved; to load it again
- * gives the same configuration. Made by `resolve` beside the service itself.
+ * gives the same configuration.
  */
 import { resolve } from 'node:path';
 import { formatListen } from '../../service/listen-text';
-import type { Command, Service } from '../../service/service';
+import type { Command, Identity, Process, Service } from '../../service/service';
 import { escapeTemplate, unescapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
 import type { BuiltinName, FrameSettings, ServiceSettings, SocketSettings } from '../keys/schema';
@@ -59,7 +59,7 @@ interface Findings {
 }
 
 export function describeService(service: Service, settings: ServiceSettings, findings: Findings): EffectiveService {
-  const { entries, shape, socket } = findings;
+  const { entries, socket } = findings;
   return {
     ...(service.description === null ? {} : { description: service.description }),
     enabled: service.enabled,
@@ -67,17 +67,17 @@ export function describeService(service: Service, settings: ServiceSettings, fin
     ...describeRun(service, settings, findings),
     wait: service.wait,
     ...(service.tcpmux === null ? {} : { tcpmux: service.tcpmux === 'plus' ? 'plus' : true }),
-    ...(shape.run === 'tcpmux' ? {} : describeProcess(service, settings)),
+    ...(service.run.kind === 'exec' ? describeProcess(service.run.process, settings) : {}),
     ...(service.wait ? {} : { max_connections: service.maxConnections, when_full: service.whenFull }),
     ...(entries.length === 0 ? {} : { socket }),
     stop_grace: settings.stop_grace,
   };
 }
 
-function describeRun({ handler }: Service, settings: ServiceSettings, { shape, layers }: Findings): EffectiveRun {
-  if (handler.kind === 'tcpmux') return { builtin: 'tcpmux' };
-  if (shape.run === 'redirect') return describeRedirect(handler.command);
-  return shape.run === 'builtin' ? describeBuiltin(settings, shape, layers) : describeCommand(handler.command);
+function describeRun({ run }: Service, settings: ServiceSettings, { shape, layers }: Findings): EffectiveRun {
+  if (run.kind === 'tcpmux') return { builtin: 'tcpmux' };
+  if (shape.run === 'redirect') return describeRedirect(run.command);
+  return shape.run === 'builtin' ? describeBuiltin(settings, shape, layers) : describeCommand(run.command);
 }
 
 function describeCommand({ path, argv: [argv0 = path, ...words] }: Command): EffectiveRun {
@@ -97,19 +97,19 @@ function describeBuiltin({ builtin, amplify, quotes }: ServiceSettings, shape: S
   };
 }
 
-function describeProcess(service: Service, settings: ServiceSettings): EffectiveProcess {
+function describeProcess({ identity, directory, umask, stderr }: Process, settings: ServiceSettings): EffectiveProcess {
   return {
-    ...describeIdentity(service, settings),
-    directory: service.directory,
-    umask: `0${service.umask.toString(8).padStart(3, '0')}`,
+    ...describeIdentity(identity, settings),
+    directory,
+    umask: `0${umask.toString(8).padStart(3, '0')}`,
     env: { ...settings.env },
     pass_env: [...settings.pass_env],
-    ...(service.stderr === 'report' ? {} : { stderr: service.stderr }),
+    ...(stderr === 'report' ? {} : { stderr }),
   };
 }
 
 /** Ids and not names for the groups: several names may share an id. */
-function describeIdentity({ identity }: Service, settings: ServiceSettings): EffectiveProcess {
+function describeIdentity(identity: Identity | null, settings: ServiceSettings): EffectiveProcess {
   if (identity !== null) return { user: identity.user, group: identity.gid, groups: [...identity.groups] };
   const { user, group, groups } = settings;
   return {

@@ -1,9 +1,9 @@
 /**
  * From a service's settings to the process that each connection (or, with `wait`, the socket) is given: who it runs as, where,
- * with what environment, and which command. Called by `resolve` for services that start one.
+ * with what environment, and which command.
  */
 import { resolve as resolvePath } from 'node:path';
-import type { Command, Identity, Service } from '../../service/service';
+import type { Command, Exec, Identity } from '../../service/service';
 import { escapeTemplate, hasPlaceholders, unescapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
@@ -18,38 +18,27 @@ import { resolvePerson } from './identity';
 import { redirectCommand } from './redirect';
 import { type Refuse, checkTemplate, refusePeer } from './templates';
 
-export type ProcessPart = Pick<Service, 'handler' | 'identity' | 'directory' | 'umask' | 'environment' | 'stderr'>;
-
-/** Of a service without a process of its own. */
-export const NO_PROCESS: Omit<ProcessPart, 'handler'> = {
-  identity: null,
-  directory: '/',
-  umask: 0o022,
-  environment: {},
-  stderr: 'socket',
-};
-
-export function resolveProcess(written: ServiceSettings, shape: Shape, machine: Machine, layers: Layers): ProcessPart {
+export function resolveExec(written: ServiceSettings, shape: Shape, machine: Machine, layers: Layers): Exec {
   const refuse = refusePeer(shape, layers);
   const settings = { ...written, env: soundVariables(written.env, refuse, layers) };
   const person = resolvePerson(settings, machine, layers);
   const identity = person?.identity ?? null;
-  return {
-    handler: { kind: 'exec', command: resolveCommand(settings, shape, identity, machine, layers) },
+  const process = {
     identity,
     directory: resolveDirectory(settings.directory, identity, refuse, machine, layers),
     umask: Number.parseInt(settings.umask, 8),
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     // Its words are for the operator: to its client every byte is the target's.
     stderr: shape.run === 'redirect' ? 'report' : (settings.stderr ?? 'null'),
-  };
+  } as const;
+  return { kind: 'exec', command: resolveCommand(settings, shape, identity, machine, layers), process };
 }
 
 /** Whom a disabled service's environment names when its user does not exist. */
 const NOBODY: Account = { name: 'nobody', uid: 65534, gid: 65534, home: '/', shell: '/bin/sh' };
 
 /** What stands in for a command that is wrong: the configuration with it is never used. */
-export const NO_COMMAND: Command = { path: '/', argv: ['/'] };
+const NO_COMMAND: Command = { path: '/', argv: ['/'] };
 
 function soundVariables(env: ServiceSettings['env'], refuse: Refuse, layers: Layers): ServiceSettings['env'] {
   const entries = Object.entries(env).filter(([name, text]) => {

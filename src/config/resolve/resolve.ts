@@ -1,6 +1,6 @@
 /**
  * From a service's settings to the service: names become ids, words a program, paths absolute, durations milliseconds.
- * Called by `load` for each service; what is wrong is reported, and the rest looked at all the same.
+ * What is wrong is reported, and the rest looked at all the same.
  *
  * Of a disabled service only the text is checked: its program may not be installed, its user not created yet.
  */
@@ -13,7 +13,7 @@ import type { Machine } from '../machine/machine';
 import { type Shape, reportConflicts, shapeOf } from './conflicts';
 import { type EffectiveService, describeService } from './effective';
 import { type WrittenEntry, readListen, whyNotBindable } from './listen';
-import { NO_PROCESS, type ProcessPart, resolveProcess } from './process';
+import { resolveExec } from './process';
 import { reportCircular } from './redirect';
 import { resolveSocket } from './socket-settings';
 
@@ -38,9 +38,9 @@ export function resolveService(settings: ServiceSettings, written: Layers, machi
   const service = {
     ...plainSettings(settings),
     ...countSettings(settings, shape, listen),
-    ...resolveHandler(settings, shape, machine, layers),
     name: layers.name,
     listen,
+    run: shape.run === 'tcpmux' ? TCPMUX : resolveExec(settings, shape, machine, layers),
     wait: shape.isWaiting,
     socket: socket.options,
   };
@@ -48,6 +48,8 @@ export function resolveService(settings: ServiceSettings, written: Layers, machi
   const isDatagramBuiltin = shape.run === 'builtin' && shape.isDatagram;
   return { service, effective, entries, layers, isDatagramBuiltin };
 }
+
+const TCPMUX = { kind: 'tcpmux' } as const;
 
 function reportUnbindable(entries: readonly WrittenEntry[], machine: Machine, layers: Layers): void {
   for (const { entry, path } of entries) {
@@ -77,9 +79,4 @@ function countSettings(
   if (!isWaiting) return { maxConnections: settings.max_connections, whenFull: settings.when_full };
   const sockets = listen.reduce((count, address) => count + address.sockets.length, 0);
   return { maxConnections: Math.max(1, sockets), whenFull: 'wait' };
-}
-
-function resolveHandler(settings: ServiceSettings, shape: Shape, machine: Machine, layers: Layers): ProcessPart {
-  if (shape.run === 'tcpmux') return { ...NO_PROCESS, handler: { kind: 'tcpmux' } };
-  return resolveProcess(settings, shape, machine, layers);
 }

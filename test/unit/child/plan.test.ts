@@ -4,9 +4,9 @@
 import { FACT_NAMES } from '../../../src/child/facts';
 import { fillPlan, planOf, preparePlan, type Plan } from '../../../src/child/plan';
 import type { PlanOptions } from '../../../src/native/addon';
-import type { Service } from '../../../src/service/service';
+import type { Process } from '../../../src/service/service';
 import type { PlaceholderValues } from '../../../src/service/template';
-import { sampleService } from '../service/sample';
+import { sampleExec } from '../service/sample';
 
 const SINKS = { nullFd: 17, reportFd: 18 };
 const COMMAND = { path: '/bin/cat', argv: ['cat'] };
@@ -21,13 +21,13 @@ const VALUES: PlaceholderValues = {
   fd: '0',
 };
 
-function optionsOf(fields: Partial<Service>, command = COMMAND): PlanOptions {
-  return planOf(sampleService(fields), command, SINKS);
+function optionsOf(fields: Partial<Process>, command = COMMAND): PlanOptions {
+  return planOf(sampleExec(fields, command), false, SINKS);
 }
 
-function planFor(fields: Partial<Service>, ...argv: string[]): Plan {
+function planFor(fields: Partial<Process>, ...argv: string[]): Plan {
   const command = { ...COMMAND, argv: ['cat', ...argv] };
-  return preparePlan(sampleService({ environment: {}, ...fields }), command, SINKS);
+  return preparePlan(sampleExec({ environment: {}, ...fields }, command), false, SINKS);
 }
 
 test('a plan says what the service says', () => {
@@ -67,7 +67,7 @@ test('a child that becomes somebody gives up groups, then gid, then uid, is aske
 });
 
 test('the plan of a wait service keeps the socket here', () => {
-  expect(optionsOf({ wait: true }).isWait).toBe(true);
+  expect(planOf(sampleExec(), true, SINKS).isWait).toBe(true);
 });
 
 test('stderr is the connection, /dev/null, or the report socket', () => {
@@ -101,7 +101,7 @@ test('without placeholders all children are alike, and nobody asks for the value
   expect(values).not.toHaveBeenCalled();
 });
 
-test.each<[string, Partial<Service>, string[]]>([
+test.each<[string, Partial<Process>, string[]]>([
   ['a word', {}, ['%{peer.port}']],
   ['a value', { environment: { A: '%{fd}' } }, []],
   ['the folder', { directory: '/srv/%{service}' }, []],
@@ -121,7 +121,7 @@ test('fills every word, the folder and the values that vary, with the facts firs
 
 test('what is told once in the plan is not told again with the facts', () => {
   const environment = { FIXED: '1', VARYING: '%{fd}' };
-  const service = sampleService({ environment });
-  expect(planOf(service, COMMAND, SINKS).environment).toEqual(['FIXED=1']);
-  expect(fillPlan(preparePlan(service, COMMAND, SINKS), '', () => VALUES).facts).toBe('VARYING=0\0');
+  const run = sampleExec({ environment });
+  expect(planOf(run, false, SINKS).environment).toEqual(['FIXED=1']);
+  expect(fillPlan(preparePlan(run, false, SINKS), '', () => VALUES).facts).toBe('VARYING=0\0');
 });

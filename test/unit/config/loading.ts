@@ -5,7 +5,7 @@ import type { Diagnostic } from '../../../src/config/report/diagnostic';
 import type { EffectiveConfiguration } from '../../../src/config/resolve/effective';
 import type { Machine } from '../../../src/config/machine/machine';
 import { loadConfigurationText } from '../../../src/config/load';
-import type { Command, Configuration, Service } from '../../../src/service/service';
+import type { Command, Configuration, Exec, Process, Service } from '../../../src/service/service';
 import { pretendMachine } from './pretend-machine';
 
 export function load(
@@ -24,9 +24,17 @@ export function service(text: string, changes: Partial<Machine> = {}, file = 'se
   return first;
 }
 
-export function commandOf({ handler }: Service): Command {
-  if (handler.kind !== 'exec') throw new Error('the service runs no command');
-  return handler.command;
+export function commandOf(service: Service): Command {
+  return execOf(service).command;
+}
+
+export function processOf(service: Service): Process {
+  return execOf(service).process;
+}
+
+function execOf({ run }: Service): Exec {
+  if (run.kind !== 'exec') throw new Error('the service runs no command');
+  return run;
 }
 
 /** A service called `a` with these keys over `listen: 7007` and `exec: cat`. */

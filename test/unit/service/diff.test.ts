@@ -1,6 +1,6 @@
 import { diffServices } from '../../../src/service/diff';
 import type { Service } from '../../../src/service/service';
-import { sampleService, sampleSocketOptions } from './sample';
+import { sampleExec, sampleService, sampleSocketOptions } from './sample';
 
 function names(before: readonly Service[], after: readonly Service[]): Record<string, string[]> {
   const { added, changed, removed, kept } = diffServices(before, after);
@@ -30,7 +30,7 @@ test('what was loaded twice is kept: services are compared by what they say', ()
 });
 
 test('any field that differs makes a service changed, and both sides are told', () => {
-  const other = sampleService({ name: 'a', environment: { PATH: '/bin', NEW: '' } });
+  const other = sampleService({ name: 'a', run: sampleExec({ environment: { PATH: '/bin', NEW: '' } }) });
   expect(names([a, b], [other, b])).toEqual({ ...NOTHING, changed: ['a'], kept: ['b'] });
   expect(diffServices([a], [other]).changed).toEqual([{ before: a, after: other }]);
 });
@@ -38,8 +38,8 @@ test('any field that differs makes a service changed, and both sides are told', 
 const SOCKET = sampleSocketOptions();
 
 test.each<[string, Partial<Service>]>([
-  ['what runs', { handler: { kind: 'tcpmux' } }],
-  ['a word of the command', { handler: { kind: 'exec', command: { path: '/bin/cat', argv: ['cat', '%{fd}'] } } }],
+  ['what runs', { run: { kind: 'tcpmux' } }],
+  ['a word of the command', { run: sampleExec({}, { path: '/bin/cat', argv: ['cat', '%{fd}'] }) }],
   ['wait', { wait: true }],
   ['tcpmux', { tcpmux: 'plus' }],
   ['the type of a socket', { listen: [{ sockets: [{ family: 'unix', type: 'datagram', path: '@a' }] }] }],
@@ -57,5 +57,5 @@ test('to disable is to remove, to enable is to add, and what stays disabled is n
   const off = { ...a, enabled: false };
   expect(names([a], [off])).toEqual({ ...NOTHING, removed: ['a'] });
   expect(names([off], [a])).toEqual({ ...NOTHING, added: ['a'] });
-  expect(names([off], [{ ...off, umask: 0 }])).toEqual(NOTHING);
+  expect(names([off], [{ ...off, run: sampleExec({ umask: 0 }) }])).toEqual(NOTHING);
 });

@@ -1,5 +1,5 @@
 /** A service for tests that care about one or two of its fields. */
-import type { Service, SocketOptions } from '../../../src/service/service';
+import type { Command, Exec, Process, Service, SocketOptions } from '../../../src/service/service';
 
 export function sampleService(fields: Partial<Service> = {}): Service {
   return {
@@ -7,20 +7,29 @@ export function sampleService(fields: Partial<Service> = {}): Service {
     description: null,
     enabled: true,
     listen: [{ sockets: [{ family: 'ipv4', type: 'stream', address: '127.0.0.1', port: 7 }] }],
-    handler: { kind: 'exec', command: { path: '/bin/cat', argv: ['cat'] } },
+    run: sampleExec(),
     wait: false,
     tcpmux: null,
-    identity: null,
-    directory: '/',
-    umask: 0o22,
-    environment: { PATH: '/bin' },
-    stderr: 'socket',
     maxConnections: 1000,
     whenFull: 'wait',
     socket: sampleSocketOptions(),
     stopGraceMs: 5000,
     ...fields,
   };
+}
+
+const CAT: Command = { path: '/bin/cat', argv: ['cat'] };
+
+export function sampleExec(fields: Partial<Process> = {}, command = CAT): Exec {
+  const process: Process = {
+    identity: null,
+    directory: '/',
+    umask: 0o22,
+    environment: { PATH: '/bin' },
+    stderr: 'socket',
+    ...fields,
+  };
+  return { kind: 'exec', command, process };
 }
 
 export function sampleSocketOptions(fields: Partial<SocketOptions> = {}): SocketOptions {

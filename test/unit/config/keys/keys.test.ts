@@ -1,4 +1,4 @@
-import { load, problemsOf, service, withKeys } from '../loading';
+import { load, problemsOf, processOf, service, withKeys } from '../loading';
 
 test('fills in every default', () => {
   const { configuration } = load('services:\n  shout:\n    listen: 7007\n    exec: tr a-z A-Z\n');
@@ -7,9 +7,7 @@ test('fills in every default', () => {
     name: 'shout',
     description: null,
     enabled: true,
-    directory: '/',
-    umask: 0o022,
-    stderr: 'socket',
+    run: { kind: 'exec', process: { directory: '/', umask: 0o022, stderr: 'socket' } },
     maxConnections: 1000,
     whenFull: 'wait',
     socket: { backlog: 4096, nodelay: false, keepalive: false },
@@ -30,9 +28,7 @@ test('reads every key', () => {
   ];
   expect(service(withKeys(keys.join('\n')))).toMatchObject({
     description: 'a cat',
-    handler: { kind: 'exec', command: { argv: ['kitty'] } },
-    umask: 0o077,
-    stderr: 'null',
+    run: { kind: 'exec', command: { argv: ['kitty'] }, process: { umask: 0o077, stderr: 'null' } },
     maxConnections: 7,
     whenFull: 'refuse',
     socket: { backlog: 1, nodelay: true, keepalive: true },
@@ -41,7 +37,7 @@ test('reads every key', () => {
 });
 
 test('takes the word null as well as YAML’s for stderr', () => {
-  expect(service(withKeys('stderr: "null"')).stderr).toBe('null');
+  expect(processOf(service(withKeys('stderr: "null"'))).stderr).toBe('null');
 });
 
 test('reports every problem in one run, by line', () => {

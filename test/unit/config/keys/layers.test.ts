@@ -1,19 +1,18 @@
-import { problemsOf, service, withKeys } from '../loading';
+import { problemsOf, processOf, service, withKeys } from '../loading';
 
 describe('defaults', () => {
   test('lie under every service', () => {
     const text = `defaults: {max_connections: 5, umask: "077"}\n${withKeys('max_connections: 6')}`;
-    expect(service(text)).toMatchObject({ maxConnections: 6, umask: 0o077 });
+    expect(service(text)).toMatchObject({ maxConnections: 6, run: { process: { umask: 0o077 } } });
   });
 
   test('are laid under key by key for env and socket, and replaced for lists', () => {
     const defaults = 'defaults: {env: {A: "1", B: "1"}, socket: {backlog: 1, nodelay: true}, pass_env: [TZ]}\n';
-    const { environment, socket } = service(
-      `${defaults}${withKeys('env: {B: "2"}\nsocket: {backlog: 2}\npass_env: []')}`,
-    );
+    const loaded = service(`${defaults}${withKeys('env: {B: "2"}\nsocket: {backlog: 2}\npass_env: []')}`);
+    const { environment } = processOf(loaded);
     expect(environment).toMatchObject({ A: '1', B: '2' });
     expect(environment['TZ']).toBeUndefined();
-    expect(socket).toMatchObject({ backlog: 2, nodelay: true, keepalive: false });
+    expect(loaded.socket).toMatchObject({ backlog: 2, nodelay: true, keepalive: false });
   });
 
   test('are reported once, however many services have them', () => {

@@ -1,7 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { commandOf, problemsOf, service, withKeys } from '../loading';
+import { commandOf, problemsOf, processOf, service, withKeys } from '../loading';
 
 /** Everybody may enter it: the tests speak of what stands in it. */
 const folder = mkdtempSync(join(tmpdir(), 'stdiod-command-'));
@@ -179,7 +179,7 @@ test('asks nothing of a disabled service’s program, user and folder, but still
 
 describe('directory', () => {
   test('starts from the file, and has to be a folder that the user may enter', () => {
-    expect(service(withKeys('directory: bin'), {}, file).directory).toBe(join(folder, 'bin'));
+    expect(processOf(service(withKeys('directory: bin'), {}, file)).directory).toBe(join(folder, 'bin'));
     expect(problemsOf(withKeys('directory: bin/script'), {}, file).join()).toContain('bin/script is not a folder');
     expect(problemsOf(withKeys('directory: nosuch'), {}, file).join()).toContain(`${folder}/nosuch does not exist`);
     mkdirSync(join(folder, 'locked'), { mode: 0o700 });

@@ -2,7 +2,7 @@ import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Machine } from '../../../../src/config/machine/machine';
-import { commandOf, load, onlyKeys, problemsOf, service, withKeys } from '../loading';
+import { commandOf, load, onlyKeys, problemsOf, processOf, service, withKeys } from '../loading';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'stdiod-50%-')));
 writeFileSync(join(folder, 'quotes'), 'one\n');
@@ -44,7 +44,7 @@ describe('what runs', () => {
 describe('a built-in', () => {
   test('is a command of our own', () => {
     const loaded = service(withKeys('builtin: echo\nuser: alice'));
-    expect(loaded).toMatchObject({ wait: false, identity: { user: 'alice' } });
+    expect(loaded).toMatchObject({ wait: false, run: { process: { identity: { user: 'alice' } } } });
     expect(commandOf(loaded)).toEqual({ path: '/bin/cat', argv: ['builtin', 'echo'] });
   });
 
@@ -108,10 +108,10 @@ describe('a built-in', () => {
 describe('tcpmux', () => {
   const mux = '  mux: {listen: 1, builtin: tcpmux}\n';
 
-  test('is a handler without a process, and offers services that need no address', () => {
+  test('is no process, and offers services that need no address', () => {
     const [a, multiplexer] = load(`${onlyKeys('tcpmux: true\nexec: cat')}${mux}`).configuration.services;
-    expect(a).toMatchObject({ tcpmux: 'plain', listen: [], handler: { kind: 'exec' } });
-    expect(multiplexer).toMatchObject({ handler: { kind: 'tcpmux' }, identity: null, environment: {}, tcpmux: null });
+    expect(a).toMatchObject({ tcpmux: 'plain', listen: [], run: { kind: 'exec' } });
+    expect(multiplexer).toMatchObject({ run: { kind: 'tcpmux' }, tcpmux: null });
     expect(service(`${withKeys('tcpmux: plus')}${mux}`)).toMatchObject({ tcpmux: 'plus', listen: [{}] });
     expect(service(withKeys('tcpmux: false')).tcpmux).toBeNull();
   });
@@ -160,12 +160,13 @@ describe('redirect', () => {
     const own: Partial<Machine> = { ownProgram: (name) => (name === 'redirect' ? '/bin/cat' : '/no/such') };
     const loaded = service(withKeys('redirect: db.example.org:http\nuser: alice'), own);
     expect(commandOf(loaded)).toEqual({ path: '/bin/cat', argv: ['redirect', 'db.example.org:80'] });
-    expect(loaded).toMatchObject({ wait: false, stderr: 'report', identity: { user: 'alice' }, maxConnections: 1000 });
+    expect(loaded).toMatchObject({ wait: false, maxConnections: 1000 });
+    expect(processOf(loaded)).toMatchObject({ stderr: 'report', identity: { user: 'alice' } });
   });
 
   test('runs as defaults say, but for where its words go', () => {
     const defaults = 'defaults: {user: alice, umask: "077", env: {A: x}, stderr: null, directory: /tmp}\n';
-    expect(service(`${defaults}${withKeys('redirect: host:80')}`)).toMatchObject({
+    expect(processOf(service(`${defaults}${withKeys('redirect: host:80')}`))).toMatchObject({
       identity: { user: 'alice' },
       environment: expect.objectContaining({ A: 'x' }) as object,
       directory: '/tmp',

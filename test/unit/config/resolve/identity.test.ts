@@ -1,5 +1,5 @@
 import { asAlice } from '../pretend-machine';
-import { problemsOf, service, withKeys } from '../loading';
+import { problemsOf, processOf, service, withKeys } from '../loading';
 
 test.each([
   ['', { user: 'nobody', uid: 65534, gid: 65534, groups: [65534] }],
@@ -12,13 +12,13 @@ test.each([
   ['user: alice\ngroup: games\ngroups: []', { user: 'alice', uid: 1000, gid: 60, groups: [] }],
   ['user: 4242\ngroup: 4243', { user: '4242', uid: 4242, gid: 4243, groups: [] }],
 ])('as root, %j runs the program as its user', (keys, identity) => {
-  expect(service(withKeys(keys)).identity).toEqual(identity);
+  expect(processOf(service(withKeys(keys))).identity).toEqual(identity);
 });
 
 test.each(['', 'user: alice', 'user: 1000', 'group: alice', 'user: alice\ngroup: 1000'])(
   'without root, %j is stdiod’s own identity',
   (keys) => {
-    expect(service(withKeys(keys), asAlice).identity).toBeNull();
+    expect(processOf(service(withKeys(keys), asAlice)).identity).toBeNull();
   },
 );
 
@@ -52,7 +52,7 @@ describe('the environment', () => {
   const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
   test('is clean: PATH, LANG and what the user is', () => {
-    expect(service(withKeys('user: alice')).environment).toEqual({
+    expect(processOf(service(withKeys('user: alice'))).environment).toEqual({
       PATH,
       LANG: 'C.UTF-8',
       HOME: '/home/alice',
@@ -63,11 +63,12 @@ describe('the environment', () => {
   });
 
   test('is that of stdiod’s own user without root', () => {
-    expect(service(withKeys(''), asAlice).environment).toMatchObject({ HOME: '/home/alice', USER: 'alice' });
+    expect(processOf(service(withKeys(''), asAlice)).environment).toMatchObject({ HOME: '/home/alice', USER: 'alice' });
   });
 
   test('lets the named variables through, passes by missing ones, and env has the last word', () => {
-    const { environment } = service(withKeys('pass_env: [TZ, PATH, NOT_SET, toString]\nenv: {TZ: CET, LANG: C}'));
+    const keys = 'pass_env: [TZ, PATH, NOT_SET, toString]\nenv: {TZ: CET, LANG: C}';
+    const { environment } = processOf(service(withKeys(keys)));
     expect(environment).toMatchObject({ TZ: 'CET', LANG: 'C', PATH: '/usr/bin:/bin' });
     expect(Object.keys(environment)).not.toContain('NOT_SET');
     expect(Object.keys(environment)).not.toContain('toString');

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { commandOf, problemsOf, service, withKeys } from '../loading';
+import { commandOf, problemsOf, processOf, service, withKeys } from '../loading';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'stdiod-100%-')));
 chmodSync(folder, 0o755);
@@ -14,8 +14,8 @@ test('stand in words after the first, in values of env and in directory', () => 
   const keys = 'exec: echo %{peer.address}:%{peer.port} 100%%\nenv: {WHO: "%{connection}"}\ndirectory: /srv/%{service}';
   const loaded = service(withKeys(keys));
   expect(commandOf(loaded).argv).toEqual(['echo', '%{peer.address}:%{peer.port}', '100%%']);
-  expect(loaded.environment).toMatchObject({ WHO: '%{connection}' });
-  expect(loaded.directory).toBe('/srv/%{service}');
+  expect(processOf(loaded).environment).toMatchObject({ WHO: '%{connection}' });
+  expect(processOf(loaded).directory).toBe('/srv/%{service}');
 });
 
 test.each([
@@ -55,8 +55,8 @@ test('are checked in a disabled service too', () => {
 test('a folder without them has to be there, and its own percent sign is written twice', () => {
   const file = join(folder, 'services.yaml');
   const escaped = folder.replaceAll('%', '%%');
-  expect(service(withKeys('directory: in%%side'), {}, file).directory).toBe(`${escaped}/in%%side`);
-  expect(service(withKeys('directory: "%{service}"'), {}, file).directory).toBe(`${escaped}/%{service}`);
+  expect(processOf(service(withKeys('directory: in%%side'), {}, file)).directory).toBe(`${escaped}/in%%side`);
+  expect(processOf(service(withKeys('directory: "%{service}"'), {}, file)).directory).toBe(`${escaped}/%{service}`);
   expect(problemsOf(withKeys('directory: no%%where'), {}, file).join()).toContain(`${folder}/no%where does not exist`);
 });
 
@@ -64,7 +64,7 @@ test('are not looked for in argv0, in accounts and in variables that are passed 
   const changes = { environment: { PATH: '/usr/bin:/bin', RATE: '5%{fd}' } };
   const loaded = service(withKeys('argv0: "-%s"\npass_env: [RATE]'), changes);
   expect(commandOf(loaded).argv).toEqual(['-%%s']);
-  expect(loaded.environment).toMatchObject({ RATE: '5%%{fd}' });
+  expect(processOf(loaded).environment).toMatchObject({ RATE: '5%%{fd}' });
 });
 
 test('in PATH leave the program to be found in stdiod’s own', () => {

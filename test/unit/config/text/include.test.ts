@@ -70,8 +70,8 @@ describe('include', () => {
   test('lays an included file’s defaults over the main file’s, for its own services alone', () => {
     const main = `include: a.yaml\ndefaults: {max_connections: 5, env: {A: "1", B: "1"}}\n${one('m', 1)}`;
     const [m, a] = servicesOf({ 'main.yaml': main, 'a.yaml': `defaults: {env: {B: "2"}}\n${one('a', 2)}` });
-    expect(m).toMatchObject({ maxConnections: 5, environment: { A: '1', B: '1' } });
-    expect(a).toMatchObject({ maxConnections: 5, environment: { A: '1', B: '2' } });
+    expect(m).toMatchObject({ maxConnections: 5, run: { process: { environment: { A: '1', B: '1' } } } });
+    expect(a).toMatchObject({ maxConnections: 5, run: { process: { environment: { A: '1', B: '2' } } } });
   });
 
   test('starts relative paths from the file that names them', () => {
@@ -80,7 +80,7 @@ describe('include', () => {
       'data/x': '',
       'conf.d/a.yaml': one('a', 2),
     });
-    expect(a?.directory).toBe(join(folder, 'data'));
+    expect(a).toMatchObject({ run: { process: { directory: join(folder, 'data') } } });
   });
 
   test('a pattern may match nothing, a plain name may not', () => {

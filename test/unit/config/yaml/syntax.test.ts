@@ -1,4 +1,4 @@
-import { commandOf, load, problemsOf, withKeys } from '../loading';
+import { commandOf, load, problemsOf, processOf, withKeys } from '../loading';
 
 test('refuses tabs in the indentation', () => {
   expect(problemsOf('services:\n\ta: 1\n')).toEqual(['2:1 a tab stands in the indentation (indent with spaces)']);
@@ -79,7 +79,8 @@ describe('keys that mean something to JavaScript', () => {
       'services:\n  constructor: {listen: "0", exec: cat, env: {toString: x}}\n  hasOwnProperty: {listen: "0", exec: cat}\n';
     const { configuration } = load(text);
     expect(configuration.services.map(({ name }) => name)).toEqual(['constructor', 'hasOwnProperty']);
-    expect(Object.entries(configuration.services[0]?.environment ?? {})).toContainEqual(['toString', 'x']);
+    const environment = configuration.services.map((each) => Object.entries(processOf(each).environment));
+    expect(environment[0]).toContainEqual(['toString', 'x']);
   });
 
   test('are unknown keys of a service', () => {
