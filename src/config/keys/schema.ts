@@ -141,6 +141,7 @@ export const includedFrameSchema = frameSchema.pick({ services: true, defaults: 
 
 /** A service as written, with every default filled in. What is wrong is left out. */
 export type ServiceSettings = z.output<typeof serviceSchema>;
+export type ProcessSettings = Pick<ServiceSettings, keyof typeof identityKeys | keyof typeof processKeys>;
 export type SocketSettings = ServiceSettings['socket'];
 export type BuiltinName = (typeof BUILTINS)[number];
 
@@ -152,7 +153,9 @@ export const DEFAULTS_KEYS: readonly string[] = keysOf(sharedKeys);
 export const TOP_KEYS: readonly string[] = keysOf(configurationSchema.shape);
 export const RUN_KEYS = keysOf(runKeys);
 export const BUILTIN_KEYS = keysOf(builtinKeys);
-export const PROCESS_KEYS = keysOf({ ...identityKeys, ...processKeys, ...commandKeys });
+export const IDENTITY_KEYS = keysOf(identityKeys);
+export const SETUP_KEYS = keysOf(processKeys);
+export const PROCESS_KEYS = [...IDENTITY_KEYS, ...SETUP_KEYS, ...keysOf(commandKeys)];
 export const PER_CONNECTION_KEYS = keysOf(countKeys);
 
 /** For editors. Here `conflicts` sees to it, with better words. */

@@ -7,7 +7,8 @@ import { formatListen } from '../../service/listen-text';
 import type { Command, Identity, Process, Service } from '../../service/service';
 import { escapeTemplate, unescapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
-import type { BuiltinName, FrameSettings, ServiceSettings, SocketSettings } from '../keys/schema';
+import { IDENTITY_KEYS, SETUP_KEYS } from '../keys/schema';
+import type { BuiltinName, FrameSettings, ProcessSettings, ServiceSettings, SocketSettings } from '../keys/schema';
 import type { Shape } from './conflicts';
 import type { WrittenEntry } from './listen';
 
@@ -33,16 +34,7 @@ interface EffectiveRun {
   readonly redirect?: string;
 }
 
-interface EffectiveProcess {
-  readonly user?: string | number;
-  readonly group?: string | number;
-  readonly groups?: readonly (string | number)[];
-  readonly directory?: string;
-  readonly umask?: string;
-  readonly env?: Readonly<Record<string, string>>;
-  readonly pass_env?: readonly string[];
-  readonly stderr?: 'socket' | 'null';
-}
+type EffectiveProcess = Partial<ProcessSettings>;
 
 export interface EffectiveConfiguration {
   readonly limits: FrameSettings['limits'];
@@ -97,24 +89,24 @@ function describeBuiltin({ builtin, amplify, quotes }: ServiceSettings, shape: S
   };
 }
 
+/** Keys are as they were written, with defaults filled in, unless they were resolved to something else. */
 function describeProcess({ identity, directory, umask, stderr }: Process, settings: ServiceSettings): EffectiveProcess {
+  const others = SETUP_KEYS.filter((key) => key !== 'stderr');
   return {
-    ...describeIdentity(identity, settings),
+    ...(identity === null ? written(IDENTITY_KEYS, settings) : describeIdentity(identity)),
+    ...written(others, settings),
     directory,
     umask: `0${umask.toString(8).padStart(3, '0')}`,
-    env: { ...settings.env },
-    pass_env: [...settings.pass_env],
     ...(stderr === 'report' ? {} : { stderr }),
   };
 }
 
 /** Ids and not names for the groups: several names may share an id. */
-function describeIdentity(identity: Identity | null, settings: ServiceSettings): EffectiveProcess {
-  if (identity !== null) return { user: identity.user, group: identity.gid, groups: [...identity.groups] };
-  const { user, group, groups } = settings;
-  return {
-    ...(user === undefined ? {} : { user }),
-    ...(group === undefined ? {} : { group }),
-    ...(groups === undefined ? {} : { groups }),
-  };
+function describeIdentity({ user, gid, groups }: Identity): EffectiveProcess {
+  return { user, group: gid, groups: [...groups] };
+}
+
+function written(keys: readonly (keyof ProcessSettings)[], settings: ServiceSettings): EffectiveProcess {
+  const entries = keys.map((key) => [key, settings[key]] as const);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
