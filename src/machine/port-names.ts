@@ -1,6 +1,5 @@
 /**
  * Which port a name such as `http` stands for: the TCP or the UDP lines of /etc/services (services(5)).
- * `server` reads them once for the `Host` that it gives the loader.
  */
 import { readFileSync } from 'node:fs';
 import type { PortNames, Protocol } from '../service/port-text';

@@ -61,7 +61,7 @@ const PASSING: Partial<Machine> = {
 
 test.each([
   ['as root', ELABORATE, {}],
-  ['of every kind of socket and handler', SOCKETS, PASSING],
+  ['of every kind of socket and run', SOCKETS, PASSING],
   ['as another user', withKeys('group: alice\ndescription: x'), asAlice],
 ])('what is printed %s loads again to the same configuration', (_title, text, changes) => {
   const { configuration, effective } = load(text, changes);
