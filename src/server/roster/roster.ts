@@ -61,6 +61,7 @@ export class Roster {
     const opened = this.#open(wanted);
     if (isFailed(opened)) return { ok: false, failures: opened };
     this.#retireUnused(opened);
+    this.#forgetIdle();
     for (const { name } of diff.removed) this.#remove(name);
     for (const service of diff.added) this.#add(service, wanted, opened);
     for (const { after } of diff.changed) this.#change(after, wanted, opened);
@@ -124,10 +125,17 @@ export class Roster {
     }
   }
 
+  /** Who has left has no child, and no listener whose queue may still make one. */
+  #forgetIdle(): void {
+    const accepting = new Set([...this.#parts.retired].map(({ owner }) => owner));
+    for (const [name, hosted] of this.#leaving) {
+      if (hosted.gate.inUse === 0 && !accepting.has(hosted)) this.#leaving.delete(name);
+    }
+  }
+
   #remove(name: string): void {
     const hosted = this.#hosted.get(name);
     this.#hosted.delete(name);
-    for (const [left, { gate }] of this.#leaving) if (gate.inUse === 0) this.#leaving.delete(left);
     if (hosted === undefined) return;
     hosted.listeners = [];
     this.#leaving.set(name, hosted);

@@ -191,6 +191,15 @@ test('a service that comes back goes on counting, under whatever limit it has th
   expect(hostedAs('web').gate.inUse).toBe(0);
 });
 
+test('a removed service with clients in its queue is not forgotten, for it may still get a child', () => {
+  mustApply(serviceOn('web', [tcp(80)]), serviceOn('mail', [tcp(25)]));
+  const { gate } = hostedAs('web');
+  mustApply(serviceOn('mail', [tcp(25)]));
+  mustApply(serviceOn('news', [tcp(119)]));
+  mustApply(serviceOn('web', [tcp(81)]));
+  expect(hostedAs('web').gate).toBe(gate);
+});
+
 test('a service that was removed is known for as long as somebody of it is left', () => {
   mustApply(serviceOn('web', [tcp(80)]), serviceOn('mail', [tcp(25)]));
   const web = hostedAs('web');
@@ -198,6 +207,7 @@ test('a service that was removed is known for as long as somebody of it is left'
   mustApply(serviceOn('mail', [tcp(25)]));
   expect([...roster.leaving]).toEqual([web]);
   server.slots.release(slot);
+  retired.closeAll(() => true);
   mustApply();
   expect([...roster.leaving].map(({ service }) => service.name)).toEqual(['mail']);
 });
