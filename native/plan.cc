@@ -6,7 +6,7 @@
 #include "addon.h"
 
 #include <math.h>
-#include <string.h>
+#include <sched.h>
 #include <sys/prctl.h>
 
 namespace {
@@ -15,6 +15,9 @@ using Handle = std::shared_ptr<Plan>;
 
 // Beyond it a number of JavaScript's may not be the one that was meant.
 constexpr double kLargest = 9007199254740991;
+
+constexpr int kNamespaces =
+    CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWUSER;
 
 struct OpFacts {
   const char *name;
@@ -94,11 +97,21 @@ std::vector<std::string> strings_of(const Napi::Array &array) {
   return result;
 }
 
-// preparePlan({path, argv, environment: string[], directory, steps, stderrFd, isWait}) → plan
+// Whether they are namespaces and nothing else; else an error waits in JavaScript. How much a child shares
+// with us is not for plans to say.
+bool read_clone_flags(const Napi::Value &value, Plan *plan) {
+  plan->clone_flags = value.IsNumber() ? value.As<Napi::Number>().Int32Value() : 0;
+  if ((plan->clone_flags & ~kNamespaces) == 0) return true;
+  Napi::TypeError::New(value.Env(), "cloneFlags are namespaces only").ThrowAsJavaScriptException();
+  return false;
+}
+
+// preparePlan({path, argv, environment: string[], directory, steps, stderrFd, isWait, cloneFlags?}) → plan
 Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   const auto options = info[0].As<Napi::Object>();
   auto plan = std::make_shared<Plan>();
   if (!read_steps(options.Get("steps").As<Napi::Array>(), plan.get())) return info.Env().Undefined();
+  if (!read_clone_flags(options.Get("cloneFlags"), plan.get())) return info.Env().Undefined();
   plan->path = options.Get("path").ToString();
   plan->directory = options.Get("directory").ToString();
   plan->words = strings_of(options.Get("argv").As<Napi::Array>());

@@ -18,6 +18,8 @@ struct Plan {
   std::vector<const char *> argv;
   std::vector<std::vector<gid_t>> lists;
   std::vector<ChildStep> steps;
+  // Namespaces that the child gets of its own, as clone(2) is told.
+  int clone_flags;
   // What becomes fd 2: -1 for the connection itself.
   int stderr_fd;
   ChildPlan view = {};

@@ -230,7 +230,7 @@ void lay_out_task(Slot *slot) {
 pid_t clone_child(Slot *slot) {
   *slot->report = ChildReport{-1, 0, kOpNone, 0};
   const int sharing = spawner.plain_fork ? 0 : CLONE_VM | CLONE_FILES;
-  const int flags = sharing | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+  const int flags = sharing | slot->plan->clone_flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
   // A signal that came to the child before it has reset them would run libuv's handler on our memory.
   sigset_t all, before;
   sigfillset(&all);

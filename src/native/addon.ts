@@ -121,6 +121,8 @@ export interface PlanOptions {
   readonly steps: readonly Step[];
   /** What becomes fd 2; -1: the connection. */
   readonly stderrFd: number;
+  /** CLONE_NEW… of clone(2): namespaces of its own. A child cannot take a pid namespace as a step. */
+  readonly cloneFlags?: number;
   /** The child is lent the listening or datagram socket, also as fd 3 and with LISTEN_PID in its environment. */
   readonly isWait: boolean;
 }

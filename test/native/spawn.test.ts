@@ -208,6 +208,28 @@ describe.each(WAYS)('a child made by $way', ({ isFork }) => {
   });
 });
 
+testWith(ROOT)(
+  'a child may be the first process of a pid namespace, and is known to us by a number of ours',
+  async () => {
+    const CLONE_NEWPID = 0x2000_0000;
+    const { output, exit } = await inFreshProcess(({ shell, outputOf, openReaper }, cloneFlags) => {
+      openReaper();
+      return outputOf(shell('echo $$', { cloneFlags }));
+    }, CLONE_NEWPID);
+    expect(output).toBe('1\n');
+    expect(exit.pid).toBeGreaterThan(1);
+  },
+);
+
+test('how much a child shares with us is not for its plan to say', async () => {
+  const CLONE_THREAD = 0x0001_0000;
+  const failure = await inFreshProcess(
+    ({ plan, failureOf }, cloneFlags) => failureOf(() => plan(['/bin/true'], { cloneFlags })),
+    CLONE_THREAD,
+  );
+  expect(failure).toMatchObject({ message: 'cloneFlags are namespaces only' });
+});
+
 test('a spawn that the system refuses throws, and the connection is still ours for another try', async () => {
   const seen = await inFreshProcess(async (kit) => {
     const { addon, connection, shell, readAll, failureOf, openReaper, flagsOf } = kit;
