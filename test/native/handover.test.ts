@@ -121,10 +121,14 @@ connection.sendall(b'served')`;
   );
 
   test('is not made when there is no descriptor for it, and the socket is still ours', async () => {
-    const seen = await inFreshProcess((kit, isFork) => {
+    const seen = await inFreshProcess(async (kit, isFork) => {
       kit.addon.setPlainFork(isFork);
       const { fd } = kit.listen();
       const prepared = kit.plan(['/bin/cat'], { isWait: true });
+      // Where nothing is wrong, once: UBSan needs descriptors when it first sees a type.
+      const before = kit.openFds().length;
+      kit.addon.spawn(prepared, { fd, facts: '' });
+      await kit.until(() => kit.openFds().length === before);
       const taken = kit.takeEveryFd();
       const failure = kit.failureOf(() => kit.addon.spawn(prepared, { fd, facts: '' }));
       for (const each of taken) kit.addon.close(each);
