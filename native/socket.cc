@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -122,31 +123,63 @@ void SetListenerOptions(const Napi::CallbackInfo &info) {
   if (failed != nullptr) throw_system_error(info.Env(), errno, failed);
 }
 
-void set_addresses(const Address &peer, const Address &local, Napi::Object *result) {
-  char text[kAddressText];
-  write_text(peer, text);
-  result->Set("peerAddress", text);
-  result->Set("peerPort", port_of(peer));
-  write_text(local, text);
-  result->Set("localAddress", text);
-  result->Set("localPort", port_of(local));
-}
-
 // Who is at the other end of a Unix socket, as the kernel noted when it connected.
-void set_credentials(int fd, Napi::Object *result) {
+ucred credentials_of(int fd) {
   ucred peer = {0, 0, 0};
   socklen_t length = sizeof peer;
   getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-  result->Set("pid", peer.pid);
-  result->Set("uid", Napi::Number::New(result->Env(), peer.uid));
-  result->Set("gid", Napi::Number::New(result->Env(), peer.gid));
+  return peer;
 }
 
-// accept(listener) → {fd, peerAddress, peerPort, localAddress, localPort}, for a Unix socket also {pid, uid,
-// gid}, or null when nobody waits. The peer comes from accept4 itself: once the client has reset the
-// connection getpeername fails.
+// What `accept` writes into its array, in this order.
+enum AcceptField {
+  kAcceptFd,
+  kAcceptPeerPort,
+  kAcceptLocalPort,
+  kAcceptPid,
+  kAcceptUid,
+  kAcceptGid,
+  kAcceptFields
+};
+
+// Unsigned numbers keep their bits: the reader knows which ones are.
+int32_t bits(uint64_t number) {
+  return static_cast<int32_t>(static_cast<uint32_t>(number));
+}
+
+void write_numbers(int32_t *numbers, int fd, const Address &peer, const Address &local) {
+  const bool is_unix = local.generic.sa_family == AF_UNIX;
+  const ucred who = is_unix ? credentials_of(fd) : ucred{0, 0, 0};
+  numbers[kAcceptFd] = fd;
+  numbers[kAcceptPeerPort] = bits(static_cast<uint64_t>(port_of(peer)));
+  numbers[kAcceptLocalPort] = bits(static_cast<uint64_t>(port_of(local)));
+  numbers[kAcceptPid] = who.pid;
+  numbers[kAcceptUid] = bits(who.uid);
+  numbers[kAcceptGid] = bits(who.gid);
+}
+
+// `PEER\0LOCAL`: one string costs a fraction of an object with names.
+Napi::Value write_ends(Napi::Env env, const Address &peer, const Address &local) {
+  char text[2 * kAddressText];
+  char part[kAddressText];
+  write_text(peer, part);
+  const size_t length = strlen(part);
+  memcpy(text, part, length + 1);
+  write_text(local, part);
+  const size_t rest = strlen(part);
+  memcpy(text + length + 1, part, rest);
+  return Napi::String::New(env, text, length + 1 + rest);
+}
+
+// accept(listener, numbers: Int32Array(acceptFields)) → `PEER\0LOCAL`, or null when nobody waits. The peer
+// comes from accept4 itself: once the client has reset the connection getpeername fails.
 Napi::Value Accept(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
+  auto numbers = info[1].As<Napi::Int32Array>();
+  if (numbers.ElementLength() < kAcceptFields) {
+    Napi::TypeError::New(env, "accept: the array is too short").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
   Address peer;
   peer.length = sizeof peer.storage;
   int fd = accept4(info[0].As<Napi::Number>().Int32Value(), &peer.generic, &peer.length, SOCK_CLOEXEC);
@@ -159,11 +192,8 @@ Napi::Value Accept(const Napi::CallbackInfo &info) {
   Address local;
   local.length = sizeof local.storage;
   if (getsockname(fd, &local.generic, &local.length) < 0) local = Address{peer.generic.sa_family};
-  Napi::Object result = Napi::Object::New(env);
-  result.Set("fd", fd);
-  set_addresses(peer, local, &result);
-  if (local.generic.sa_family == AF_UNIX) set_credentials(fd, &result);
-  return result;
+  write_numbers(numbers.Data(), fd, peer, local);
+  return write_ends(env, peer, local);
 }
 
 // BPF for a TCP listener: drop a segment that has SYN set (byte 13 of the header), let everything else pass.
@@ -222,6 +252,7 @@ void Close(const Napi::CallbackInfo &info) {
 void init_socket(Napi::Env env, Napi::Object exports) {
   exports.Set("openListener", Napi::Function::New(env, OpenListener));
   exports.Set("setListenerOptions", Napi::Function::New(env, SetListenerOptions));
+  exports.Set("acceptFields", static_cast<double>(kAcceptFields));
   exports.Set("accept", Napi::Function::New(env, Accept));
   exports.Set("holdOff", Napi::Function::New(env, HoldOff));
   exports.Set("refuse", Napi::Function::New(env, Refuse));

@@ -2,7 +2,7 @@
  * Our bound sockets: open, hold, let go, accept, retire, close. A listener is watched while nobody holds it; one that is held
  * keeps its queue in the kernel. It knows nothing of programs or limits; `owner` is whatever the server hangs on it.
  */
-import { addon, type AcceptedSocket, type Fd } from '../native/addon';
+import { ACCEPT_FIELDS, addon, type Fd } from '../native/addon';
 import type { PollSet } from '../native/poll-set';
 import { asSystemError } from '../native/system-error';
 import type { SocketAddress } from '../service/address';
@@ -158,26 +158,39 @@ export function isHeldOnly<Owner>({ holds }: Listener<Owner>, why: Hold): boolea
   return holds === HOLDS[why];
 }
 
+/** What accept has written last; read before anything else is accepted. */
+const numbers = new Int32Array(ACCEPT_FIELDS);
+
 /** Takes one client from the queue. */
 export function acceptFrom<Owner>(listener: Listener<Owner>): AcceptResult {
   try {
-    const socket = addon.accept(listener.fd);
-    return socket === null ? EMPTY : { kind: 'connection', fd: socket.fd, ...endsOf(listener.address, socket) };
+    const ends = addon.accept(listener.fd, numbers);
+    return ends === null ? EMPTY : connectionOf(listener.address, ends);
   } catch (error) {
     return explain(listener, asSystemError(error).code);
   }
 }
 
-/** A Unix socket is known by the path that it was configured with: it may have been bound under another one. */
-function endsOf(listening: SocketAddress, socket: AcceptedSocket): { peer: Peer; local: LocalEnd } {
-  const { peerAddress: address, peerPort: port, localAddress, localPort } = socket;
+function connectionOf(listening: SocketAddress, ends: string): AcceptResult {
+  const middle = ends.indexOf('\0');
+  const address = ends.slice(0, middle);
+  const fd = at(0) as Fd;
+  // A Unix socket is known by the path that it was configured with.
   if (listening.family === 'unix') {
-    const { pid = 0, uid = 0, gid = 0 } = socket;
-    const peer: Peer = { family: 'unix', path: address, credentials: { pid, uid, gid } };
-    return { peer, local: { address: listening.path, port: 0 } };
+    const peer: Peer = {
+      family: 'unix',
+      path: address,
+      credentials: { pid: at(3), uid: at(4) >>> 0, gid: at(5) >>> 0 },
+    };
+    return { kind: 'connection', fd, peer, local: { address: listening.path, port: 0 } };
   }
   const family = listening.family === 'passed' ? 'ipv4' : listening.family;
-  return { peer: { family, address, port }, local: { address: localAddress, port: localPort } };
+  const peer: Peer = { family, address, port: at(1) >>> 0 };
+  return { kind: 'connection', fd, peer, local: { address: ends.slice(middle + 1), port: at(2) >>> 0 } };
+}
+
+function at(field: number): number {
+  return numbers[field] ?? 0;
 }
 
 /** accept4 looks for a free descriptor before it looks at the queue: without one it fails even when nobody waits. */

@@ -43,19 +43,6 @@ export type NativeAddress =
 
 export type NativeSocketType = 'stream' | 'datagram' | 'seqpacket';
 
-/** An accepted connection. Addresses are numeric text, a path, `@name`, a context id, or empty for a nameless Unix peer. */
-export interface AcceptedSocket {
-  readonly fd: Fd;
-  readonly peerAddress: string;
-  readonly peerPort: number;
-  readonly localAddress: string;
-  readonly localPort: number;
-  /** Of a Unix peer, as the kernel noted when it connected. */
-  readonly pid?: number;
-  readonly uid?: number;
-  readonly gid?: number;
-}
-
 /** A socket that was open when stdiod started. */
 export interface PassedSocketFacts {
   readonly fd: Fd;
@@ -142,8 +129,14 @@ export interface Addon {
   /** socket(2), bind(2), listen(2), fcntl(2): close-on-exec, non-blocking, numbered from 1024 where the limit allows. */
   openListener(address: NativeAddress, options: ListenerOptions): { fd: Fd; port: number };
   setListenerOptions(fd: Fd, options: ListenerOptions): void;
-  /** accept4(2); null: nobody waits. */
-  accept(listener: Fd): AcceptedSocket | null;
+  /**
+   * accept4(2), getsockname(2), for Unix sockets SO_PEERCRED. Fills `numbers`, which has ACCEPT_FIELDS: descriptor, peer's port,
+   * local port, and of a Unix peer pid, uid, gid as the kernel noted when it connected; all but descriptor and pid unsigned.
+   * @returns `PEER\0LOCAL`: numeric text, a path, `@name`, a context id, or empty for a nameless Unix peer; null: nobody waits.
+   */
+  accept(listener: Fd, numbers: Int32Array): string | null;
+  /** The numbers that `accept` writes. */
+  readonly acceptFields: number;
   /** SO_ATTACH_FILTER: while on, new clients are ignored (they try again); those half-way through their handshake arrive. */
   holdOff(listener: Fd, isOn: boolean): void;
   /** poll(2) without waiting. */
@@ -210,6 +203,7 @@ export interface Addon {
 export const addon = load();
 
 export const REAP_FIELDS = addon.reapFields;
+export const ACCEPT_FIELDS = addon.acceptFields;
 /** As many as the addon tells in one call. */
 export const POLLER_BATCH = 64;
 

@@ -88,11 +88,11 @@ test.each([
   { family: 'ipv4', type: 'datagram', address: '127.0.0.1', port: 0 },
   { family: 'unix', type: 'datagram', path: '@stdiod-test-datagrams' },
 ] as const)('a datagram socket is bound and does not listen: %p', async (address) => {
-  const seen = await inFreshProcess(async ({ addon, bind, borrower, flagsOf, openReaper, failureOf }, address) => {
+  const seen = await inFreshProcess(async ({ tryAccept, bind, borrower, flagsOf, openReaper, failureOf }, address) => {
     const told = borrower('tell(s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN), s.type == socket.SOCK_DGRAM)');
     openReaper();
     const { fd, port } = bind(address);
-    const accept = failureOf(() => addon.accept(fd));
+    const accept = failureOf(() => tryAccept(fd));
     return { ...(await told(fd)), port, flags: flagsOf(fd), accept: accept?.['code'], fd: Number(fd) };
   }, address);
   expect(seen).toMatchObject({ told: '0 True\n', flags: { isCloseOnExec: true, isNonBlocking: true } });

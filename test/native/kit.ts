@@ -14,7 +14,6 @@ import { stepsOf } from '../../src/child/plan';
 import {
   addon,
   REAP_FIELDS,
-  type AcceptedSocket,
   type Fd,
   type ListenerOptions,
   type NativeAddress,
@@ -72,8 +71,29 @@ async function connect(port: number, address = '127.0.0.1'): Promise<net.Socket>
   return client;
 }
 
+/** What accept gives, by name. */
+interface AcceptedSocket {
+  readonly fd: Fd;
+  readonly peerAddress: string;
+  readonly peerPort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+function tryAccept(listener: Fd): AcceptedSocket | null {
+  const numbers = new Int32Array(addon.acceptFields);
+  const [peerAddress = '', localAddress = ''] = addon.accept(listener, numbers)?.split('\0') ?? [];
+  const [fd = 0, ...rest] = numbers;
+  if (fd === 0) return null;
+  const [peerPort = 0, localPort = 0, pid = 0, uid = 0, gid = 0] = rest.map((number) => number >>> 0);
+  return { fd: fd as Fd, peerAddress, peerPort, localAddress, localPort, pid, uid, gid };
+}
+
 function accept(listener: Fd): Promise<AcceptedSocket> {
-  return until(() => addon.accept(listener));
+  return until(() => tryAccept(listener));
 }
 
 /** A client and our end of its connection. */
@@ -361,6 +381,7 @@ export const kit = {
   bind,
   connect,
   accept,
+  tryAccept,
   connection,
   unixConnection,
   readAll,

@@ -124,7 +124,7 @@ print(bool(s.getsockopt(6, socket.TCP_NODELAY)), bool(s.getsockopt(socket.SOL_SO
 });
 
 test('accept gives null when nobody waits', async () => {
-  expect(await inFreshProcess(({ addon, listen }) => addon.accept(listen().fd))).toBeNull();
+  expect(await inFreshProcess(({ tryAccept, listen }) => tryAccept(listen().fd))).toBeNull();
 });
 
 test('tells whether a client waits without taking it', async () => {
@@ -141,19 +141,19 @@ test('tells whether a client waits without taking it', async () => {
 });
 
 test('still tells the peer of a client that reset the connection while it was in the queue', async () => {
-  const [told, known] = await inFreshProcess(async ({ addon, listen, connect, until }) => {
+  const [told, known] = await inFreshProcess(async ({ tryAccept, listen, connect, until }) => {
     const { fd, port } = listen();
     const client = await connect(port);
     const known = client.localPort;
     client.resetAndDestroy();
-    const socket = await until(() => addon.accept(fd));
+    const socket = await until(() => tryAccept(fd));
     return [socket.peerPort, known];
   });
   expect(told).toBe(known);
 });
 
 test('a failed call is an error with code, errno and the name of the call', async () => {
-  const failures = await inFreshProcess(({ addon, listen, bind, internet, failureOf }) => {
+  const failures = await inFreshProcess(({ addon, tryAccept, listen, bind, internet, failureOf }) => {
     const { port } = listen();
     const options = { backlog: 1, nodelay: false, keepalive: false, extra: {} };
     const closed = 9999 as ReturnType<typeof listen>['fd'];
@@ -161,7 +161,7 @@ test('a failed call is an error with code, errno and the name of the call', asyn
       taken: failureOf(() => bind(internet('stream', '127.0.0.1', port))),
       foreign: failureOf(() => bind(internet('stream', '192.0.2.1'))),
       nonsense: failureOf(() => bind(internet('stream', 'localhost'))),
-      accept: failureOf(() => addon.accept(closed)),
+      accept: failureOf(() => tryAccept(closed)),
       options: failureOf(() => {
         addon.setListenerOptions(closed, options);
       }),
@@ -199,12 +199,12 @@ test('a listener that cannot be bound leaves no descriptor behind', async () => 
 
 test('out of descriptors, accept says EMFILE and the client stays in the queue', async () => {
   const { failure, peerPort, clientPort } = await inFreshProcess(async (kit) => {
-    const { addon, listen, connect, accept, until, failureOf } = kit;
+    const { addon, listen, connect, accept, tryAccept, until, failureOf } = kit;
     const { fd, port } = listen();
     const client = await connect(port);
     await until(() => addon.hasWaiting(fd));
     const filled = kit.takeEveryFd();
-    const failure = failureOf(() => addon.accept(fd));
+    const failure = failureOf(() => tryAccept(fd));
     for (const each of filled) addon.close(each);
     return { failure, peerPort: (await accept(fd)).peerPort, clientPort: client.localPort };
   });

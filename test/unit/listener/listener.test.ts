@@ -2,11 +2,14 @@
  * When a listener is watched, who is told of it, and what a failed accept means.
  */
 import { acceptFrom, isHeld, isHeldOnly, Listeners, type Hold, type Listener } from '../../../src/listener/listener';
-import { addon, type Fd } from '../../../src/native/addon';
+import { addon } from '../../../src/native/addon';
 import { PretendPollSet, PretendSockets, systemError, tcp } from '../server/pretended';
 import { sampleSocketOptions } from '../service/sample';
 
-jest.mock('../../../src/native/addon', () => ({ addon: { accept: jest.fn(), hasWaiting: jest.fn() } }));
+jest.mock('../../../src/native/addon', () => ({
+  ACCEPT_FIELDS: 6,
+  addon: { accept: jest.fn(), hasWaiting: jest.fn() },
+}));
 
 const OPTIONS = sampleSocketOptions();
 const kernel = jest.mocked(addon);
@@ -220,6 +223,13 @@ describe('accept', () => {
 
   beforeEach(() => (listener = openOn(80)));
 
+  function give(ends: string, ...written: number[]): void {
+    kernel.accept.mockImplementationOnce((_, numbers) => {
+      numbers.set(written);
+      return ends;
+    });
+  }
+
   function failAccept(code: string): void {
     kernel.accept.mockImplementationOnce(() => {
       throw systemError(code, 'accept4');
@@ -227,13 +237,12 @@ describe('accept', () => {
   }
 
   test('gives the connection, or says that nobody waits', () => {
-    const socket = { fd: 5 as Fd, peerAddress: '10.0.0.5', peerPort: 1, localAddress: '127.0.0.1', localPort: 2 };
-    kernel.accept.mockReturnValueOnce(socket);
+    give('10.0.0.5\x00127.0.0.1', 5, 51_034, 40_000);
     expect(acceptFrom(listener)).toEqual({
       kind: 'connection',
       fd: 5,
-      peer: { family: 'ipv4', address: '10.0.0.5', port: 1 },
-      local: { address: '127.0.0.1', port: 2 },
+      peer: { family: 'ipv4', address: '10.0.0.5', port: 51_034 },
+      local: { address: '127.0.0.1', port: 40_000 },
     });
     kernel.accept.mockReturnValueOnce(null);
     expect(acceptFrom(listener)).toEqual({ kind: 'empty' });
@@ -241,10 +250,9 @@ describe('accept', () => {
 
   test('of a Unix client gives what the kernel noted, and the path that was configured', () => {
     const unix = listeners.open({ family: 'unix', type: 'stream', path: '/run/web' }, OPTIONS, 'web');
-    const ends = { peerAddress: '@client', peerPort: 0, localAddress: '/run/.temporary', localPort: 0 };
-    kernel.accept.mockReturnValueOnce({ fd: 5 as Fd, ...ends, pid: 7, uid: 8, gid: 9 });
+    give('@client\0/run/.temporary', 5, 0, 0, 7, 0xfffffffe, 9);
     expect(acceptFrom(unix)).toMatchObject({
-      peer: { family: 'unix', path: '@client', credentials: { pid: 7, uid: 8, gid: 9 } },
+      peer: { family: 'unix', path: '@client', credentials: { pid: 7, uid: 0xfffffffe, gid: 9 } },
       local: { address: '/run/web', port: 0 },
     });
   });

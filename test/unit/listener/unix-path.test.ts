@@ -9,7 +9,7 @@ import { PassedSockets } from '../../../src/listener/passed';
 import type { ListeningSocket } from '../../../src/listener/socket';
 import { Sockets } from '../../../src/listener/sockets';
 import { setPathAccess } from '../../../src/listener/unix-path';
-import { addon } from '../../../src/native/addon';
+import { ACCEPT_FIELDS, addon, type Fd } from '../../../src/native/addon';
 import type { SocketAddress, UnixAddress } from '../../../src/service/address';
 import type { SocketOptions } from '../../../src/service/service';
 import { sampleSocketOptions } from '../service/sample';
@@ -226,9 +226,11 @@ test('a listener on its way out has no path any more, and goes on serving its qu
   await new Promise((resolve) => client.once('connect', resolve));
   sockets.holdOff(socket);
   expect(fs.existsSync(path)).toBe(false);
-  const accepted = addon.accept(socket.fd);
-  expect(accepted).toMatchObject({ pid: process.pid });
-  if (accepted !== null) addon.close(accepted.fd);
+  const numbers = new Int32Array(ACCEPT_FIELDS);
+  expect(addon.accept(socket.fd, numbers)).toBe(`\0${path}`);
+  const [fd, , , pid] = numbers;
+  expect(pid).toBe(process.pid);
+  addon.close(fd as Fd);
   client.destroy();
 });
 

@@ -1,13 +1,16 @@
 /**
  * From a readable listener to connections that have a slot and a handler, on a pretended queue of clients.
  */
-import { addon, type Fd } from '../../../../src/native/addon';
+import { addon } from '../../../../src/native/addon';
 import { Acceptor } from '../../../../src/server/accept/acceptor';
 import type { Connection, Handler, HostedListener, Shortage } from '../../../../src/server/hosted/hosted';
 import type { Service } from '../../../../src/service/service';
 import { hostedService, PretendServer, systemError } from '../pretended';
 
-jest.mock('../../../../src/native/addon', () => ({ addon: { accept: jest.fn(), hasWaiting: jest.fn() } }));
+jest.mock('../../../../src/native/addon', () => ({
+  ACCEPT_FIELDS: 6,
+  addon: { accept: jest.fn(), hasWaiting: jest.fn() },
+}));
 
 const kernel = jest.mocked(addon);
 
@@ -34,11 +37,12 @@ beforeEach(() => {
   server = new PretendServer();
   [queue, taken, kept, paused, turnedAway, shortage] = [[], [], [], [], [], null];
   kernel.hasWaiting.mockImplementation(() => queue.length > 0);
-  kernel.accept.mockReset().mockImplementation(() => {
+  kernel.accept.mockReset().mockImplementation((_, numbers) => {
     const next = queue.shift();
     if (next instanceof Error) throw next;
-    const ends = { peerAddress: '10.0.0.5', peerPort: 51_034, localAddress: '127.0.0.1', localPort: 80 };
-    return next === undefined ? null : { fd: next as Fd, ...ends };
+    if (next === undefined) return null;
+    numbers.set([next, 51_034, 80]);
+    return '10.0.0.5\x00127.0.0.1';
   });
   let last = 0;
   acceptor = new Acceptor({
