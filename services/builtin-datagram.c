@@ -23,7 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LONGEST = 65536, FIRST_ORDINARY_PORT = 1024 };
+enum { LONGEST = 65536, CONTROL = 256, FIRST_ORDINARY_PORT = 1024 };
 
 typedef struct {
   struct msghdr message; /* what recvmsg fills in; it points to what follows */
@@ -31,11 +31,13 @@ typedef struct {
   struct sockaddr_storage peer;
   union { /* aligned as the kernel wants it, with room for either kind of packet info */
     struct cmsghdr first;
-    char bytes[256];
+    char bytes[CONTROL];
   } control;
 } Request;
 
 static char bytes[LONGEST];
+/* None for Unix sockets: the descriptors that a client passes would come with it, and stay open. */
+static size_t control_room;
 
 static in_port_t port_of(const struct sockaddr_storage *address) {
   if (address->ss_family == AF_INET) return ntohs(((const struct sockaddr_in *)address)->sin_port);
@@ -65,6 +67,7 @@ static int prepare(Options *options) {
   if (getsockname(0, (struct sockaddr *)&ours, &size) != 0) return errno;
   if (!is_internet(ours.ss_family) && ours.ss_family != AF_UNIX) return EAFNOSUPPORT;
   if (ask_for_destinations(ours.ss_family) != 0) return errno;
+  if (is_internet(ours.ss_family)) control_room = CONTROL;
   options->refused_port[port_of(&ours)] = true;
   return 0;
 }
@@ -99,7 +102,7 @@ static ssize_t receive(Request *request) {
       .msg_iov = &request->data,
       .msg_iovlen = 1,
       .msg_control = &request->control,
-      .msg_controllen = sizeof request->control,
+      .msg_controllen = control_room,
   };
   return recvmsg(0, &request->message, MSG_DONTWAIT);
 }
