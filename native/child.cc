@@ -85,6 +85,8 @@ constexpr unsigned kGroupBatch = 64;
 constexpr long kDiscard = 1 << 30;
 constexpr size_t kScratch = 4096;
 constexpr int kMostReads = 256;
+constexpr int kMostTries = 5;
+constexpr long kTryAgainNs = 20'000'000;
 
 // --- What every child does: 0, or a negative errno. ---
 
@@ -233,10 +235,21 @@ ChildOp run_plan(const ChildTask *task, long *error) {
   return kOpNone;
 }
 
+// A program that is just being written (ETXTBSY), or whose user has too many processes (EAGAIN): both pass,
+// often within milliseconds, and the client need not know. It returns only when it has failed.
+long execute(const ChildTask *task) {
+  const struct { long seconds, nanoseconds; } pause = {0, kTryAgainNs};
+  for (int tries = 1;; ++tries) {
+    const long error = call(SYS_execve, address(task->plan->path), address(task->argv), address(task->envp));
+    if ((error != -ETXTBSY && error != -EAGAIN) || tries == kMostTries) return error;
+    call(SYS_nanosleep, address(&pause), 0);
+  }
+}
+
 ChildOp start_program(const ChildTask *task, long *error) {
   if (task->pid_text != nullptr) write_pid(task->pid_text);
   if ((*error = unblock_signals()) < 0) return kOpUnblock;
-  *error = call(SYS_execve, address(task->plan->path), address(task->argv), address(task->envp));
+  *error = execute(task);
   return kOpExec;
 }
 

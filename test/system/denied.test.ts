@@ -1,0 +1,196 @@
+/**
+ * System calls of the daemon that fail, for a while or for ever: whoever is not concerned is served, nobody spins, what failed
+ * is served again when the kernel says yes, and the daemon stops when it is told to.
+ */
+import { rmSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { connectTo, exchange } from './client';
+import { startDaemon, type Daemon } from './daemon';
+import { endAll } from './endings';
+import { fixture, makeFolder } from './fixtures';
+import { childrenOf, openFds } from './proc';
+import { expectRest } from './rest';
+import { untilTrue } from './until';
+
+afterEach(endAll);
+
+const TWO = `services:
+  it: {listen: "127.0.0.1:0", exec: cat, stop_grace: 100ms}
+  other: {listen: "127.0.0.1:0", exec: cat, stop_grace: 100ms}
+`;
+
+interface Denied {
+  readonly daemon: Daemon;
+  /** @param times that it fails; absent: until `allow` */
+  readonly deny: (times?: number) => void;
+  readonly allow: () => void;
+}
+
+async function startDenied(step: string, error: keyof typeof constants.errno, yaml = TWO): Promise<Denied> {
+  const file = join(makeFolder(), 'deny');
+  const wrapper = [fixture('deny-syscall.c'), step, String(constants.errno[error]), file];
+  return {
+    daemon: await startDaemon(yaml, { wrapper }),
+    deny: (times = 0) => {
+      writeFileSync(file, 'x'.repeat(times));
+    },
+    allow: () => {
+      rmSync(file);
+    },
+  };
+}
+
+describe('accept that fails for ever', () => {
+  test.each([
+    ['EPERM', 'accept'],
+    ['EOPNOTSUPP', 'accept'],
+    ['ECONNABORTED', 'accept'],
+    ['EINVAL', 'accept'],
+    ['EMFILE', 'open-files'],
+    ['ENFILE', 'open-files'],
+    ['ENOMEM', 'memory'],
+    ['ENOBUFS', 'memory'],
+  ] as const)('with %s pauses that one listener, and nothing else', async (error, reason) => {
+    const { daemon, deny, allow } = await startDenied('accept4', error);
+    expect(await exchange(daemon.port('it'), 'first')).toBe('first');
+    deny();
+    const client = await connectTo(daemon.port('it'));
+    expect(await daemon.waitFor('paused')).toMatchObject({ service: 'it', reason });
+    await expectRest(daemon.pid);
+    expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+    allow();
+    expect(await client.ask('late')).toBe('late');
+    await daemon.waitFor('resumed', { service: 'it' });
+    expect(daemon.all('paused')).toHaveLength(1);
+  });
+
+  test.each(['EPERM', 'EINVAL', 'EMFILE'] as const)('with %s does not keep a stop waiting', async (error) => {
+    const { daemon, deny } = await startDenied('accept4', error);
+    expect(await exchange(daemon.port('it'), 'first')).toBe('first');
+    deny();
+    await connectTo(daemon.port('it'));
+    await daemon.waitFor('paused');
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  test.each(['EPERM', 'EINVAL', 'EMFILE'] as const)('with %s does not keep a removed listener', async (error) => {
+    const { daemon, deny } = await startDenied('accept4', error);
+    const fds = openFds(daemon.pid).size;
+    expect(await exchange(daemon.port('it'), 'first')).toBe('first');
+    deny();
+    await connectTo(daemon.port('it'));
+    await daemon.waitFor('paused');
+    await daemon.reload('services: {other: {listen: "127.0.0.1:0", exec: cat, stop_grace: 100ms}}\n');
+    await untilTrue('it is closed', () => openFds(daemon.pid).size === fds - 1);
+    expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+  });
+});
+
+describe('a child that cannot be made', () => {
+  test.each([
+    ['EAGAIN', 'processes'],
+    ['ENOMEM', 'memory'],
+  ] as const)('because of %s is made later, and its client waits', async (error, reason) => {
+    const { daemon, deny, allow } = await startDenied('clone', error);
+    deny();
+    const clients = [await connectTo(daemon.port('it')), await connectTo(daemon.port('other'))];
+    for (const service of ['it', 'other'])
+      expect(await daemon.waitFor('paused', { service })).toMatchObject({ reason });
+    await expectRest(daemon.pid);
+    allow();
+    for (const client of clients) expect(await client.ask('late')).toBe('late');
+    expect(daemon.all('dropped')).toEqual([]);
+  });
+
+  test('for good costs its client, and no one else', async () => {
+    const { daemon, deny } = await startDenied('clone', 'EPERM');
+    deny(1);
+    expect(await (await connectTo(daemon.port('it'))).rest()).toBe('');
+    expect(await daemon.waitFor('dropped')).toMatchObject({ service: 'it', step: 'clone', error: 'EPERM' });
+    expect(await exchange(daemon.port('it'), 'next')).toBe('next');
+  });
+
+  test('is waited for by each client for as long as its own service grants at a stop', async () => {
+    const [short, long] = ['100ms', '60s'].map((grace) => `{listen: "127.0.0.1:0", exec: cat, stop_grace: ${grace}}`);
+    const yaml = `services: {short: ${short}, long: ${long}}\n`;
+    const { daemon, deny, allow } = await startDenied('clone', 'EAGAIN', yaml);
+    deny();
+    const clients = [await connectTo(daemon.port('short')), await connectTo(daemon.port('long'))];
+    for (const service of ['short', 'long']) await daemon.waitFor('paused', { service });
+    daemon.signal('SIGTERM');
+    expect(await clients[0]?.rest()).toBe('');
+    expect(await daemon.waitFor('dropped')).toMatchObject({ service: 'short', step: 'clone', error: 'EAGAIN' });
+    await expectRest(daemon.pid);
+    allow();
+    expect(await clients[1]?.ask('late')).toBe('late');
+    clients[1]?.end();
+    expect(await daemon.ended()).toBe(0);
+    expect(daemon.all('dropped')).toHaveLength(1);
+  });
+});
+
+describe('a descriptor that cannot be watched', () => {
+  const MUX = `services:
+  mux: {listen: "127.0.0.1:0", builtin: tcpmux}
+  plain: {tcpmux: true, exec: cat, stop_grace: 100ms}
+  other: {listen: "127.0.0.1:0", exec: cat, stop_grace: 100ms}
+`;
+
+  test.each(['ENOSPC', 'ENOMEM'] as const)(
+    'costs a client of tcpmux its connection (%s), and no one else',
+    async (error) => {
+      const { daemon, deny, allow } = await startDenied('epoll_ctl', error, MUX);
+      deny();
+      const client = await connectTo(daemon.port('mux'));
+      expect(await client.rest()).toBe('');
+      expect(await daemon.waitFor('refused')).toMatchObject({ service: 'mux', peer: client.address, reason: 'memory' });
+      expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+      allow();
+      const next = await connectTo(daemon.port('mux'));
+      next.send('plain\r\n');
+      expect(await next.ask('hello')).toBe('hello');
+    },
+  );
+
+  test('that is a listener is watched as soon as it can be', async () => {
+    const yaml = 'services: {it: {listen: "127.0.0.1:0", exec: cat, max_connections: 1, stop_grace: 100ms}}\n';
+    const { daemon, deny, allow } = await startDenied('epoll_ctl', 'ENOSPC', yaml);
+    const first = await connectTo(daemon.port());
+    await first.ask('hello');
+    const second = await connectTo(daemon.port());
+    await daemon.waitFor('paused');
+    deny();
+    first.end();
+    expect(await second.ask('second')).toBe('second');
+    await expectRest(daemon.pid);
+    second.end();
+    await daemon.waitForCount('reaped', 2);
+    allow();
+    expect(await exchange(daemon.port(), 'third')).toBe('third');
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe('a program that cannot be executed for a moment', () => {
+  const MOMENT = 4;
+
+  test.each(['ETXTBSY', 'EAGAIN'] as const)('because of %s serves its client all the same', async (error) => {
+    const { daemon, deny } = await startDenied('execve', error);
+    for (let round = 0; round < 3; round += 1) {
+      deny(MOMENT);
+      expect(await exchange(daemon.port('it'), 'hello')).toBe('hello');
+    }
+    expect(daemon.all('dropped')).toEqual([]);
+  });
+
+  test('is given up when that does not pass', async () => {
+    const { daemon, deny } = await startDenied('execve', 'ETXTBSY');
+    deny(MOMENT + 1);
+    expect(await (await connectTo(daemon.port('it'))).rest()).toBe('');
+    expect(await daemon.waitFor('dropped')).toMatchObject({ step: 'execve', error: 'ETXTBSY' });
+    expect(await exchange(daemon.port('it'), 'hello')).toBe('hello');
+    await daemon.waitFor('reaped');
+    expect(childrenOf(daemon.pid)).toEqual([]);
+  });
+});
