@@ -143,6 +143,24 @@ describe('a daemon that has no descriptors left', () => {
     expect(daemon.all('dropped')).toEqual([]);
   });
 
+  test('now and then tells so once a second at most, however often', async () => {
+    const daemon = await startDaemon(ECHO);
+    const usual = limits(daemon.pid).get('Max open files')?.split(' ')[0] ?? '';
+    const inUse = [...openFds(daemon.pid).keys()].filter((fd) => fd < 100);
+    setSoftLimit(daemon.pid, 'nofile', Math.max(...inUse) + 3);
+    const load = new Load(8, async () => {
+      expect(await exchange(daemon.port(), 'hello')).toBe('hello');
+    });
+    await daemon.waitForCount('reaped', 400);
+    setSoftLimit(daemon.pid, 'nofile', usual);
+    await load.stop();
+    const times = daemon.all('paused').map(({ time }) => Date.parse(time));
+    const gaps = times.slice(1).map((time, at) => time - (times[at] ?? 0));
+    expect(gaps.filter((gap) => gap < 990)).toEqual([]);
+    if (times.length > 0) await daemon.waitForCount('resumed', times.length);
+    expect(daemon.all('dropped')).toEqual([]);
+  });
+
   test('still ends its children and stops', async () => {
     const daemon = await startDaemon(ECHO);
     const client = await connectTo(daemon.port());

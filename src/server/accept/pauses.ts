@@ -12,6 +12,8 @@ import type { Kept } from './kept';
 /** The first wait for a system that refused; it doubles up to the last. */
 const FIRST_RETRY_MS = 10;
 const LAST_RETRY_MS = 250;
+/** For so long a service has to do without another shortage before it is told to be resumed. */
+const SETTLED_MS = 1_000;
 
 export interface PauseParts {
   readonly emit: Emit;
@@ -27,6 +29,8 @@ export class Pauses {
   readonly #reasons = new Map<HostedListener, PauseReason>();
   /** How many of its listeners are paused: the events tell the first and the last. */
   readonly #pausedOf = new Map<Hosted, number>();
+  /** Those that accept again after a shortage, which they have not been told to do yet: the next child may use up what is there. */
+  readonly #unsettled = new Map<Hosted, NodeJS.Timeout>();
   /** Who waits for a slot of which gate, first come first served. */
   readonly #waiting = new Map<Gate, Set<HostedListener>>();
   /** Who waits for the system. */
@@ -82,17 +86,41 @@ export class Pauses {
   #onPaused({ owner }: HostedListener, reason: PauseReason): void {
     const count = this.#countOf(owner) + 1;
     this.#pausedOf.set(owner, count);
-    if (count > 1) return;
+    if (count > 1 || this.#isToldAlready(owner, reason)) return;
     const { inUse: children, limit } = owner.gate;
     this.#parts.emit({ event: 'paused', service: owner.service.name, reason, children, limit });
   }
 
+  /** With a few descriptors left, each child that ends and each that starts would be worth an event. */
+  #isToldAlready(owner: Hosted, reason: PauseReason): boolean {
+    const timer = this.#unsettled.get(owner);
+    if (timer === undefined) return false;
+    clearTimeout(timer);
+    this.#unsettled.delete(owner);
+    if (!isShortage(reason)) this.#tellResumed(owner);
+    return isShortage(reason);
+  }
+
   #resume(listener: HostedListener): void {
     const { owner } = listener;
+    const reason = this.#reasons.get(listener);
     this.forget(listener);
     if (this.#countOf(owner) > 0) return;
-    const { inUse: children, limit } = owner.gate;
-    this.#parts.emit({ event: 'resumed', service: owner.service.name, children, limit });
+    if (reason === undefined || !isShortage(reason)) this.#tellResumed(owner);
+    else this.#tellResumedLater(owner);
+  }
+
+  #tellResumedLater(owner: Hosted): void {
+    const timer = setTimeout(() => {
+      this.#unsettled.delete(owner);
+      this.#tellResumed(owner);
+    }, SETTLED_MS);
+    this.#unsettled.set(owner, timer.unref());
+  }
+
+  #tellResumed({ service, gate }: Hosted): void {
+    const { inUse: children, limit } = gate;
+    this.#parts.emit({ event: 'resumed', service: service.name, children, limit });
   }
 
   /**

@@ -6,6 +6,9 @@ import { Pauses } from '../../../../src/server/accept/pauses';
 import type { Hosted, HostedListener, Outcome } from '../../../../src/server/hosted/hosted';
 import { hostedService, PretendServer, tcp } from '../pretended';
 
+/** A service that goes on after a shortage is told to be resumed when it has done so for this long. */
+const SETTLED_MS = 1_000;
+
 let server: PretendServer;
 let pauses: Pauses;
 /** What the next accept on each listener comes to, in turn; then nobody waits. */
@@ -111,7 +114,7 @@ test.each(['open-files', 'memory', 'processes', 'accept'] as const)(
       jest.advanceTimersByTime(250);
       expect(tried.length).toBeGreaterThan(last);
     }
-    jest.advanceTimersByTime(500);
+    jest.advanceTimersByTime(500 + SETTLED_MS);
     expect(server.events).toEqual(['paused echo', 'resumed echo']);
     expect(jest.getTimerCount()).toBe(0);
   },
@@ -123,7 +126,7 @@ test('while a connection waits for a process, nobody else is accepted; afterward
   jest.advanceTimersByTime(1000);
   expect(tried).toEqual([]);
   kept = 0;
-  jest.advanceTimersByTime(250);
+  jest.advanceTimersByTime(250 + SETTLED_MS);
   expect(server.events).toEqual(['paused echo', 'resumed echo']);
 });
 
@@ -131,7 +134,29 @@ test('a child that ends is reason enough to try the system again at once', () =>
   const owner = hosted('echo', 5);
   pauses.pause(listenerOf(owner), 'memory');
   pauses.onRoom([owner.gate]);
+  expect([tried, pauses.isWaiting]).toEqual([['echo'], false]);
+});
+
+test('a shortage that comes and goes is told once, and that it is over when it has been for a while', () => {
+  const owner = hosted('echo', 5);
+  const listener = listenerOf(owner);
+  for (let times = 0; times < 20; times += 1) {
+    pauses.pause(listener, 'open-files');
+    pauses.onRoom([owner.gate]);
+    jest.advanceTimersByTime(SETTLED_MS - 1);
+  }
+  expect(server.events).toEqual(['paused echo']);
+  jest.advanceTimersByTime(1);
   expect(server.events).toEqual(['paused echo', 'resumed echo']);
+});
+
+test('whoever is full after a shortage is told to be', () => {
+  const owner = hosted('echo', 1);
+  const listener = listenerOf(owner);
+  pauses.pause(listener, 'open-files');
+  pauses.onRoom([owner.gate]);
+  pauses.pause(listener, 'full');
+  expect(server.told).toMatchObject([{ reason: 'open-files' }, { event: 'resumed' }, { reason: 'full' }]);
 });
 
 test('a reason that changes moves the listener to those who wait for that', () => {
@@ -140,7 +165,7 @@ test('a reason that changes moves the listener to those who wait for that', () =
   pauses.pause(listener, 'full');
   pauses.pause(listener, 'open-files');
   expect(server.isWatched(listener)).toBe(false);
-  jest.advanceTimersByTime(250);
+  jest.advanceTimersByTime(250 + SETTLED_MS);
   expect(server.events).toEqual(['paused echo', 'resumed echo']);
 });
 
@@ -163,6 +188,7 @@ test('a reload gives everybody a try, whatever they waited for', () => {
   pausedOf('a', 1, 'full');
   pausedOf('b', 1, 'open-files');
   pauses.retryAll();
+  jest.advanceTimersByTime(SETTLED_MS);
   expect(server.events.slice(2)).toEqual(['resumed a', 'resumed b']);
 });
 
