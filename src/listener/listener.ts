@@ -99,6 +99,11 @@ export class Listeners<Owner> {
     this.#sockets.sharePort(socket, options, isShared);
   }
 
+  /** Whether it lets another one of ours be bound where it is. @throws SystemError of setsockopt */
+  giveWay({ socket }: Listener<Owner>, isGiven: boolean): void {
+    this.#sockets.giveWay(socket, isGiven);
+  }
+
   /** No new client can reach it, as far as its family allows; those in the queue still can be accepted. */
   retire(listener: Listener<Owner>): void {
     listener.phase = 'retired';

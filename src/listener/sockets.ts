@@ -9,7 +9,7 @@ import { resetsOf, type SocketOption } from '../service/socket-options';
 import { optionsFor } from './options';
 import type { PassedSockets } from './passed';
 import type { ListeningSocket, Origin } from './socket';
-import { bindUnixPath, removePath, setPathAccess } from './unix-path';
+import { bindUnixPath, removePath, setPathAccess, stepAside, stepBack } from './unix-path';
 
 interface Verbs {
   /** New clients are kept away. */
@@ -88,6 +88,13 @@ export class Sockets {
     const changed = { ...options, extra: { ...options.extra, SO_REUSEPORT: isShared ? 1 : own } };
     addon.setListenerOptions(socket.fd, optionsFor(socket.address, changed));
     socket.options = options;
+  }
+
+  /** Whether it lets another socket of ours be bound where it is. Taken back, it has its place again unless the other has it. */
+  giveWay(socket: ListeningSocket, isGiven: boolean): void {
+    if (socket.origin.kind !== 'path') this.sharePort(socket, socket.options, isGiven);
+    else if (isGiven) stepAside(socket);
+    else stepBack(socket);
   }
 
   close(socket: ListeningSocket): void {

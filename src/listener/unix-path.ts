@@ -66,6 +66,23 @@ export function removePath({ address, origin }: ListeningSocket): void {
   if ('path' in address && isOurs(statIfThere(address.path), origin)) removeIfThere(address.path);
 }
 
+/** Leaves the path to another one of ours for the moment, and stays in the folder under a name of its own. */
+export function stepAside(socket: ListeningSocket): void {
+  const { address, origin } = socket;
+  if (!('path' in address) || !isOurs(statIfThere(address.path), origin)) return;
+  const aside = ownAsideOf(address.path, origin);
+  renameIfThere(address.path, aside);
+  const moved = statIfThere(aside);
+  if (moved !== null && !isOurs(moved, origin)) putBack(aside, address.path);
+}
+
+/** Has its path again, unless the other one has stayed there. */
+export function stepBack({ address, origin }: ListeningSocket): void {
+  if (!('path' in address)) return;
+  const aside = ownAsideOf(address.path, origin);
+  if (isOurs(statIfThere(aside), origin)) putBack(aside, address.path);
+}
+
 /** Mode and owner of the path, while it is still ours. @throws SystemError of chmod or chown */
 export function setPathAccess({ address, origin }: ListeningSocket, options: SocketOptions): void {
   if (!('path' in address)) return;
@@ -118,6 +135,11 @@ function putBack(aside: string, path: string): void {
 
 function asideOf(path: string): string {
   return join(dirname(path), `.stdiod-${process.pid}`);
+}
+
+/** Several may have to step aside in one folder. */
+function ownAsideOf(path: string, origin: Origin): string {
+  return origin.kind === 'path' ? `${asideOf(path)}-${origin.inode}` : asideOf(path);
 }
 
 /** The kernel gives the path the permissions that the socket has when it is bound, less the umask. */

@@ -1,11 +1,20 @@
 /**
  * Unix sockets: their paths, and who connects.
  */
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { basename, join } from 'node:path';
-import { launchDaemon, startDaemon } from './daemon';
+import { launchDaemon, startDaemon, type Daemon } from './daemon';
 import { atEnd, endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
 import { testAsRoot } from './machine';
@@ -146,6 +155,36 @@ describe('a Unix socket', () => {
   });
 });
 
+describe('a client of a Unix socket that has sent something', () => {
+  /** A reset would reject. */
+  async function expectEnd(daemon: Daemon, path: string): Promise<void> {
+    const client = await daemon.whileStopped(async () => {
+      const socket = await connectUnix(path);
+      await new Promise((resolve) => socket.write('x'.repeat(100_000), resolve));
+      return socket;
+    });
+    expect(await restOf(client)).toBe('');
+  }
+
+  test('sees an end when it is refused', async () => {
+    const path = newPath();
+    const daemon = await startDaemon(serve(`unix:${path}`, 'cat', 'max_connections: 1, when_full: refuse'));
+    await connectUnix(path);
+    await daemon.waitFor('accepted');
+    await expectEnd(daemon, path);
+    expect(await daemon.waitFor('refused')).toMatchObject({ reason: 'full' });
+  });
+
+  test('sees an end when the program cannot be started', async () => {
+    const [path, program] = [newPath(), join(makeFolder(), 'program')];
+    writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 });
+    const daemon = await startDaemon(serve(`unix:${path}`, program));
+    rmSync(program);
+    await expectEnd(daemon, path);
+    expect(await daemon.waitFor('dropped')).toMatchObject({ step: 'execve', error: 'ENOENT' });
+  });
+});
+
 describe('the path of a Unix socket', () => {
   test('has the mode that the service gives it', async () => {
     const path = newPath();
@@ -273,6 +312,39 @@ describe('a reload', () => {
     await daemon.waitFor('paused');
     await daemon.reload('services: {}\n');
     for (const client of clients) expect(await restOf(client, 'hello')).toBe('hello');
+  });
+
+  test.each([
+    ['unix', 'unix-seqpacket'],
+    ['unix-seqpacket', 'unix'],
+  ])('changes the kind of a path from %s to %s', async (before, after) => {
+    const path = newPath();
+    const daemon = await startDaemon(serve(`${before}:${path}`, 'cat'));
+    expect(await daemon.reload(serve(`${after}:${path}`, 'cat'))).toMatchObject({ changed: 1 });
+    expect(await askUnix(after === 'unix' ? 'stream' : 'seqpacket', path, 'new')).toEqual(['new']);
+    expect(readdirSync(join(path, '..'))).toEqual(['socket']);
+    expect(daemon.all('failed')).toEqual([]);
+    expect(await daemon.stop()).toBe(0);
+    expect(readdirSync(join(path, '..'))).toEqual([]);
+  });
+
+  test('that cannot change the kind of one path changes none', async () => {
+    const [path, other] = [newPath(), newPath()];
+    const daemon = await startDaemon(serve(`unix:${path}`));
+    const { ino } = lstatSync(path);
+    writeFileSync(other, 'precious');
+    daemon.configure(
+      serve(`unix-seqpacket:${path}", "unix:${other}`).replace(/listen: (.*?), exec/, 'listen: [$1], exec'),
+    );
+    for (let time = 1; time <= 2; time += 1) {
+      daemon.signal('SIGHUP');
+      await daemon.waitForCount('rejected', time);
+      expect(await exchangeUnix(path)).toBe('hello\n');
+    }
+    expect([readdirSync(join(path, '..')), lstatSync(path).ino]).toEqual([['socket'], ino]);
+    expect(readFileSync(other, 'utf8')).toBe('precious');
+    expect(await daemon.stop()).toBe(0);
+    expect(existsSync(path)).toBe(false);
   });
 
   test('takes an abstract name again that it has just given up', async () => {

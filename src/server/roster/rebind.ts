@@ -1,7 +1,8 @@
 /**
  * `0.0.0.0:80` becomes `127.0.0.1:80`: the kernel lets nobody bind the one beside the other, unless both sockets share their
  * port. For the moment of a reload they do: the new one is bound while the old one still serves, so nobody is refused, and
- * nothing has changed when it fails.
+ * nothing has changed when it fails. `unix:/path` becomes `unix-seqpacket:/path`: one path has one socket, so the old one steps
+ * aside, and back again when the new one fails.
  */
 import type { Listeners } from '../../listener/listener';
 import type { SocketAddress } from '../../service/address';
@@ -10,7 +11,7 @@ import type { Hosted, HostedListener } from '../hosted/hosted';
 import { isFailed, openListeners, type ListenFailure, type OpenedSockets, type OpenParts } from './open-listeners';
 
 export interface RebindParts extends OpenParts {
-  readonly listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'sharePort'>;
+  readonly listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'sharePort' | 'giveWay'>;
 }
 
 /** @param goers our listeners that nobody wants any more: one of them may be what stands in the way */
@@ -23,16 +24,17 @@ export function openBeside(
   const { listeners } = parts;
   const blockers = goers.filter((goer) => failures.some(({ address }) => isInTheWay(goer, address)));
   if (blockers.length === 0) return failures;
-  for (const listener of blockers) listeners.sharePort(listener, listener.socket.options, true);
+  for (const listener of blockers) listeners.giveWay(listener, true);
   const opened = openListeners(wanted, { ...parts, optionsOf: (service) => withSharedPort(parts.optionsOf(service)) });
-  for (const listener of blockers) listeners.sharePort(listener, listener.socket.options, false);
+  for (const listener of blockers) listeners.giveWay(listener, false);
   if (isFailed(opened)) return opened;
   for (const listener of opened.fresh) listeners.sharePort(listener, parts.optionsOf(listener.owner.service), false);
   return opened;
 }
 
-/** Only a wildcard and one of its own addresses exclude each other without being the same. */
-function isInTheWay({ address }: HostedListener, wanted: SocketAddress): boolean {
+/** A wildcard and one of its own addresses exclude each other without being the same; so do sockets of two types at one path. */
+function isInTheWay({ address, socket }: HostedListener, wanted: SocketAddress): boolean {
+  if ('path' in address && 'path' in wanted) return socket.origin.kind === 'path' && address.path === wanted.path;
   if (!('address' in address) || !('address' in wanted)) return false;
   return address.family === wanted.family && address.type === wanted.type && address.port === wanted.port;
 }

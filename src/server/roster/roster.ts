@@ -23,7 +23,7 @@ export type Roles = Pick<Hosted, 'intake' | 'handler'>;
 export interface RosterParts {
   readonly emit: Emit;
   readonly slots: Pick<Slots, 'server'>;
-  readonly listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo' | 'change' | 'sharePort'>;
+  readonly listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo' | 'change' | 'sharePort' | 'giveWay'>;
   readonly pauses: Pick<Pauses, 'forget' | 'retryAll'>;
   readonly retired: Pick<RetiredListeners, 'retire' | 'revive'> & Iterable<HostedListener>;
   readonly replacer: Pick<Replacer, 'replace'>;

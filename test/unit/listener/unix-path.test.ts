@@ -75,6 +75,36 @@ test('a live socket of another type is somebody’s too', () => {
   expect(() => open(at(path, 'stream'))).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }) as Error);
 });
 
+describe('a socket that gives way to another one of ours', () => {
+  test('has its path again when nobody has taken it', () => {
+    const socket = open(at(path));
+    const { ino } = fs.lstatSync(path);
+    sockets.giveWay(socket, true);
+    expect(fs.existsSync(path)).toBe(false);
+    sockets.giveWay(socket, false);
+    expect([fs.readdirSync(folder), fs.lstatSync(path).ino]).toEqual([['socket'], ino]);
+  });
+
+  test('leaves it to the other one, and nothing behind', () => {
+    const socket = open(at(path));
+    sockets.giveWay(socket, true);
+    open(at(path, 'seqpacket'));
+    const { ino } = fs.lstatSync(path);
+    sockets.giveWay(socket, false);
+    close(socket);
+    expect([fs.readdirSync(folder), fs.lstatSync(path).ino]).toEqual([['socket'], ino]);
+  });
+
+  test('moves nothing that is not its own', () => {
+    const socket = open(at(path));
+    fs.renameSync(path, `${path}.away`);
+    fs.writeFileSync(path, 'precious');
+    for (const isGiven of [true, false]) sockets.giveWay(socket, isGiven);
+    expect(fs.readFileSync(path, 'utf8')).toBe('precious');
+    expect(fs.readdirSync(folder)).toEqual(['socket', 'socket.away']);
+  });
+});
+
 test.each(['stream', 'datagram', 'seqpacket'] as const)('a stale socket is replaced: %s', (type) => {
   makeStale(type);
   expect(addon.whoListens(at(path, type))).toBe(constants.errno.ECONNREFUSED);

@@ -128,6 +128,12 @@ export class PretendSockets {
     socket.options = options;
   }
 
+  giveWay(socket: ListeningSocket, isGiven: boolean): void {
+    if (socket.origin.kind !== 'path') this.sharePort(socket, socket.options, isGiven);
+    else if (isGiven) this.#bound.delete(socket.fd);
+    else if (!this.#isTaken(socket.address, socket.options)) this.#bound.set(socket.fd, socket);
+  }
+
   close({ fd }: ListeningSocket): void {
     this.#bound.delete(fd);
   }
@@ -217,8 +223,9 @@ function originOf(address: SocketAddress): Origin {
     : { kind: 'bound' };
 }
 
-/** The same address, or a wildcard and one of its own. */
+/** The same address or path, or a wildcard and one of its own. */
 function isExclusive(one: SocketAddress, other: SocketAddress): boolean {
+  if ('path' in one && 'path' in other) return one.path === other.path;
   if (formatAddress(one) === formatAddress(other)) return true;
   if (!('address' in one) || !('address' in other) || one.port !== other.port) return false;
   return one.family === other.family && one.type === other.type && (isWildcard(one) || isWildcard(other));

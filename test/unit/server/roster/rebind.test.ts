@@ -9,11 +9,12 @@ import {
   type OpenedSockets,
 } from '../../../../src/server/roster/open-listeners';
 import { openBeside } from '../../../../src/server/roster/rebind';
-import type { SocketAddress } from '../../../../src/service/address';
+import type { SocketAddress, UnixAddress } from '../../../../src/service/address';
 import type { Service } from '../../../../src/service/service';
 import { sampleService, sampleSocketOptions } from '../../service/sample';
 import { hostedService, PretendServer, systemError, tcp, udp } from '../pretended';
 
+const PATH: UnixAddress = { family: 'unix', type: 'stream', path: '/run/it' };
 const WILDCARD = tcp(80, '0.0.0.0');
 const ERROR = Object.assign(systemError('EADDRINUSE', 'bind'), { code: 'EADDRINUSE', syscall: 'bind' });
 
@@ -55,6 +56,23 @@ test.each([
   const opened = beside([old], [after]);
   expect(isFailed(opened) ? opened : opened.fresh.map(({ address }) => address)).toEqual([after]);
   expect([old.phase, server.isWatched(old), server.sockets.addresses.length]).toEqual(['open', true, 2]);
+});
+
+test('at one path a socket of another type is bound in the place of the old one', () => {
+  const [stream, packets] = (['stream', 'seqpacket'] as const).map((type): UnixAddress => ({ ...PATH, type }));
+  if (stream === undefined || packets === undefined) throw new Error('no address');
+  const old = server.listen(owner, stream);
+  const opened = beside([old], [packets]);
+  expect(isFailed(opened) ? opened : opened.fresh.map(({ address }) => address)).toEqual([packets]);
+  expect([old.phase, server.sockets.addresses]).toEqual(['open', ['unix-seqpacket:/run/it']]);
+});
+
+test('when that fails the old one has its path again', () => {
+  const old = server.listen(owner, PATH);
+  server.sockets.taken.add('unix-seqpacket:/run/it');
+  const wanted: UnixAddress = { ...PATH, type: 'seqpacket' };
+  expect(beside([old], [wanted])).toMatchObject([{ address: wanted, error: { code: 'EADDRINUSE' } }]);
+  expect([old.phase, server.isWatched(old), server.sockets.addresses]).toEqual(['open', true, ['unix:/run/it']]);
 });
 
 test('afterwards nobody else may be bound beside them', () => {
