@@ -100,6 +100,11 @@ Napi::Value IsUsable(const Napi::CallbackInfo &info) {
   return Napi::Boolean::New(info.Env(), is_open && !is_broken);
 }
 
+// stopListening(fd): for everybody who has the socket.
+void StopListening(const Napi::CallbackInfo &info) {
+  shutdown(info[0].ToNumber().Int32Value(), SHUT_RDWR);
+}
+
 // queueLength(listener) → how many clients wait. Only TCP tells the number; for others 1 means some.
 Napi::Value QueueLength(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
@@ -218,6 +223,7 @@ void init_handover(Napi::Env env, Napi::Object exports) {
   exports.Set("setBlocking", Napi::Function::New(env, SetBlocking));
   exports.Set("takeBack", Napi::Function::New(env, TakeBack));
   exports.Set("isUsable", Napi::Function::New(env, IsUsable));
+  exports.Set("stopListening", Napi::Function::New(env, StopListening));
   exports.Set("queueLength", Napi::Function::New(env, QueueLength));
   exports.Set("headOf", Napi::Function::New(env, HeadOf));
   exports.Set("dropHead", Napi::Function::New(env, DropHead));

@@ -175,6 +175,8 @@ export interface Addon {
   takeBack(fd: Fd, isDatagram: boolean): void;
   /** Whether a socket that came back from a child still listens; a datagram socket always does. */
   isUsable(fd: Fd, isDatagram: boolean): boolean;
+  /** shutdown(2): nobody else who has the socket keeps its port from being listened on again. */
+  stopListening(fd: Fd): void;
   /** Clients that wait to be accepted; where the kernel does not tell the number, 1 means some. */
   queueLength(listener: Fd): number;
   /** MSG_PEEK. */

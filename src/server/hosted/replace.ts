@@ -32,6 +32,8 @@ export class Replacer {
     const isOurs = listener.socket.origin.kind !== 'passed';
     if (!isOurs && this.#isRepaired(listener)) return;
     const isWanted = listener.phase === 'open';
+    // What a child has left behind may listen there still, and would keep the port from us.
+    if (isOurs && listener.wasLent) addon.stopListening(listener.fd);
     this.#listeners.close(listener);
     this.#onClosed(listener);
     if (isWanted && isOurs) this.#reopen(listener);

@@ -2,6 +2,7 @@
  * A listener that is of no use any more: what stands in its place, and what is told when nothing can.
  */
 import type { Hosted, HostedListener } from '../../../../src/server/hosted/hosted';
+import { addon } from '../../../../src/native/addon';
 import { Replacer } from '../../../../src/server/hosted/replace';
 import { sampleSocketOptions } from '../../service/sample';
 import { hostedService, PretendServer, tcp } from '../pretended';
@@ -26,6 +27,14 @@ test('another socket stands in its place, at the same address, and is watched', 
   expect(fresh).toMatchObject({ address: tcp(81), owner, phase: 'open', wasLent: false });
   expect([two.phase, forgotten, fresh?.fd === two.fd]).toEqual(['closed', [two], false]);
   expect(owner.listeners.map((listener) => server.isWatched(listener))).toEqual([true, true, true]);
+});
+
+test('whoever has an old one that was lent does not listen there any more; one that was not lent is only closed', () => {
+  const stop = jest.spyOn(addon, 'stopListening').mockReturnValue(undefined);
+  const [own, lent] = [server.listen(owner, tcp(80)), server.listen(owner, tcp(81))];
+  lent.wasLent = true;
+  for (const listener of [own, lent]) replacer.replace(listener);
+  expect(stop.mock.calls).toEqual([[lent.fd]]);
 });
 
 test('the port that the kernel chose stays', () => {

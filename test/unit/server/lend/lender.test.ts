@@ -18,6 +18,7 @@ jest.mock('../../../../src/native/addon', () => ({
     setBlocking: jest.fn(),
     takeBack: jest.fn(),
     isUsable: jest.fn(),
+    stopListening: jest.fn(),
     queueLength: jest.fn(),
     headOf: jest.fn(),
     dropHead: jest.fn(),
