@@ -53,22 +53,48 @@ void SetBlocking(const Napi::CallbackInfo &info) {
   }
 }
 
+bool is_internet(int fd) {
+  const int family = int_option(fd, SOL_SOCKET, SO_DOMAIN);
+  return family == AF_INET || family == AF_INET6;
+}
+
+Address own_address(int fd) {
+  Address own;
+  own.length = sizeof own.storage;
+  getsockname(fd, &own.generic, &own.length);
+  return own;
+}
+
 bool is_connected(int fd) {
   Address peer;
   peer.length = sizeof peer.storage;
   return getpeername(fd, &peer.generic, &peer.length) == 0;
 }
 
-// Errors that somebody asked to be told of (IP_RECVERR) would wake us until they are read.
+// A port that the kernel chose is given up with the connection, so it is bound once more.
+void disconnect(int fd) {
+  const sockaddr nobody = {AF_UNSPEC, {}};
+  const Address before = own_address(fd);
+  connect(fd, &nobody, sizeof nobody);
+  Address after = own_address(fd);
+  if (port_of(after) == port_of(before)) return;
+  // At the same place in both families.
+  after.v4.sin_port = before.v4.sin_port;
+  bind(fd, &after.generic, after.length);
+}
+
+// Errors that somebody asked to be told of (IP_RECVERR) would wake us until they are read. A Unix socket has
+// no such queue: what is asked for there is its next datagram, with the descriptors that come with it.
 void drop_errors(int fd) {
+  int_option(fd, SOL_SOCKET, SO_ERROR);
+  if (!is_internet(fd)) return;
   char control[512];
   for (int i = 0; i < kMostErrors; ++i) {
     msghdr message = {};
     message.msg_control = control;
     message.msg_controllen = sizeof control;
-    if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) break;
+    if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
   }
-  int_option(fd, SOL_SOCKET, SO_ERROR);
 }
 
 // takeBack(fd, isDatagram): what a child may have changed and what can be put right on the socket itself:
@@ -78,7 +104,6 @@ void TakeBack(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const bool is_datagram = info[1].ToBoolean();
   const int from_head = -1;
-  const sockaddr nobody = {AF_UNSPEC, {}};
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
     throw_system_error(info.Env(), errno, "fcntl");
@@ -86,18 +111,20 @@ void TakeBack(const Napi::CallbackInfo &info) {
   }
   setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &from_head, sizeof from_head);
   drop_errors(fd);
-  if (is_datagram && is_connected(fd)) connect(fd, &nobody, sizeof nobody);
+  if (is_datagram && is_connected(fd)) disconnect(fd);
 }
 
 // isUsable(fd, isDatagram): false when a child has shut it down (only TCP then says that it listens no more),
-// connected a datagram socket to one peer, or left an error in it that would wake us for ever.
+// connected a datagram socket to one peer, left an error in it that would wake us for ever, or it has no
+// port.
 Napi::Value IsUsable(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const bool is_datagram = info[1].ToBoolean();
   pollfd entry = {fd, POLLRDHUP, 0};
   const bool is_broken = poll(&entry, 1, 0) > 0 && (entry.revents & (POLLERR | POLLHUP | POLLRDHUP)) != 0;
   const bool is_open = is_datagram ? !is_connected(fd) : int_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
-  return Napi::Boolean::New(info.Env(), is_open && !is_broken);
+  const bool is_bound = !is_internet(fd) || port_of(own_address(fd)) != 0;
+  return Napi::Boolean::New(info.Env(), is_open && is_bound && !is_broken);
 }
 
 // stopListening(fd): for everybody who has the socket.

@@ -62,8 +62,12 @@ export class Lender implements Intake {
     return 'paused';
   }
 
-  /** Ready, and nothing there: an error that somebody has left in the socket would wake us for ever. */
+  /**
+   * Ready, and nothing there: an error that came after its child had left, or what somebody whom that child has left behind
+   * does to the socket, would wake us for ever. What can be put right needs no new socket, which he might keep us from binding.
+   */
   #onNothing(listener: HostedListener): Outcome {
+    addon.takeBack(listener.fd, listener.address.type === 'datagram');
     if (isUsable(listener)) this.#rest(listener, LAST_EXCUSED_MS);
     else this.#replace(listener);
     return 'empty';

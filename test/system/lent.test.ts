@@ -1,0 +1,280 @@
+/**
+ * A socket that was lent is foreign afterwards: a child of a `wait` service, and whoever it leaves behind with the socket, can
+ * spoil its own service at most, and that for a moment.
+ */
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { promisify } from 'node:util';
+import { basename, join } from 'node:path';
+import { connectTo, exchange, type Client } from './client';
+import { startDaemon, type Daemon } from './daemon';
+import { datagramClient, type DatagramClient } from './datagram-client';
+import { atEnd, endAll } from './endings';
+import { fixture, makeFolder } from './fixtures';
+import { findFreePorts } from './machine';
+import { listeners, openFds } from './proc';
+import { expectRest } from './rest';
+import { askUnix, exchangeUnix } from './unix-client';
+import { untilTrue } from './until';
+
+afterEach(endAll);
+
+const HEIR = fixture('leaves-heir.py');
+const OTHER = '{listen: "127.0.0.1:0", exec: cat, stop_grace: 100ms}';
+
+function entry(exec: string, listen = '127.0.0.1:0', more = 'wait: true'): string {
+  return `{listen: "${listen}", exec: ${exec}, pass_env: [PATH], stderr: null, stop_grace: 100ms, ${more}}`;
+}
+
+function services(map: Readonly<Record<string, string>>): string {
+  return `services:\n${Object.entries(map)
+    .map(([name, text]) => `  ${name}: ${text}\n`)
+    .join('')}`;
+}
+
+function udpPort(daemon: Daemon, service = 'it'): number {
+  return Number(/:(\d+)\/udp$/.exec(daemon.all('listening', { service })[0]?.address ?? '')?.[1]);
+}
+
+function killAtEnd(pid: number): void {
+  atEnd(() => {
+    process.kill(pid, 'SIGKILL');
+  });
+}
+
+/** The child has left; whoever it has left behind obeys the client. */
+async function meetHeir(daemon: Daemon): Promise<Client> {
+  const client = await connectTo(daemon.port('it'));
+  killAtEnd(Number(await client.line()));
+  await daemon.waitFor('reaped', { service: 'it', exit: 0 });
+  return client;
+}
+
+/** As `meetHeir`, for datagrams. */
+async function meetDatagramHeir(daemon: Daemon): Promise<(word: string) => Promise<void>> {
+  const client = await datagramClient();
+  const answered = once(client.socket, 'message') as Promise<[Buffer, { port: number }]>;
+  await client.send('hello', udpPort(daemon));
+  const [pid, { port }] = await answered;
+  killAtEnd(Number(pid.toString()));
+  await client.next();
+  await daemon.waitFor('reaped', { service: 'it', exit: 0 });
+  return async (word) => {
+    expect(await client.ask(word, port)).toBe(word);
+  };
+}
+
+describe('who is left behind with a listening socket', () => {
+  test('and shuts it down makes nobody spin: the service is served on a new one', async () => {
+    const daemon = await startDaemon(services({ it: entry(HEIR), other: OTHER }));
+    const port = daemon.port('it');
+    const before = listeners(daemon.pid).get(port);
+    const heir = await meetHeir(daemon);
+    expect(await heir.ask('shutdown')).toBe('shutdown');
+    await untilTrue('there is a new one', () => ![before, undefined].includes(listeners(daemon.pid).get(port)));
+    await expectRest(daemon.pid);
+    await meetHeir(daemon);
+    expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+  });
+
+  test('and accepts from it holds nobody up when the service accepts by itself by now', async () => {
+    const daemon = await startDaemon(services({ it: entry(HEIR), other: OTHER }));
+    const port = daemon.port('it');
+    const heir = await meetHeir(daemon);
+    expect(await heir.ask('accept')).toBe('accept');
+    await daemon.reload(services({ it: entry('cat', '127.0.0.1:0', 'wait: false'), other: OTHER }));
+    for (let round = 0; round < 3; round += 1) {
+      expect(await exchange(port, 'mine')).toBe('mine');
+      expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+    }
+    expect(daemon.all('failed')).toEqual([]);
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe('who is left behind with a datagram socket', () => {
+  test.each(['recverr', 'peek-off'])('and leaves an error or an offset in it (%s) makes nobody spin', async (word) => {
+    const daemon = await startDaemon(services({ it: entry(HEIR, '127.0.0.1:0/udp'), other: OTHER }));
+    const tell = await meetDatagramHeir(daemon);
+    await tell(word);
+    if (word === 'peek-off') await (await datagramClient()).send('x', udpPort(daemon));
+    await expectRest(daemon.pid);
+    await daemon.waitForCount('reaped', word === 'peek-off' ? 2 : 1);
+    await meetDatagramHeir(daemon);
+    expect(daemon.all('failed')).toEqual([]);
+    expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+  });
+});
+
+describe('a child of a datagram service', () => {
+  test('that has connected the socket leaves it to all senders again', async () => {
+    const daemon = await startDaemon(services({ it: entry(fixture('receives.py'), '127.0.0.1:0/udp') }));
+    await serveAllAgain(daemon, udpPort(daemon));
+  });
+
+  test('that has connected a socket that was passed leaves it to all senders again', async () => {
+    const wrapper = ['python3', fixture('passes-sockets.py'), 'ask=udp'];
+    const daemon = await startDaemon(services({ it: entry(fixture('receives.py'), 'fd:ask') }), { wrapper });
+    await serveAllAgain(daemon, udpPort(daemon));
+    expect(daemon.all('failed')).toEqual([]);
+  });
+
+  async function serveAllAgain(daemon: Daemon, port: number): Promise<void> {
+    const [first, second] = [await datagramClient(), await datagramClient()];
+    expect(await first.ask('connect', port)).toMatch(/^\d+ connect$/);
+    await daemon.waitFor('reaped');
+    for (const client of [second, first]) expect(await client.ask('hello', port)).toMatch(/^\d+ hello$/);
+  }
+});
+
+test('a Unix socket that was passed, and that a child has shut down, is told once and starts nobody any more', async () => {
+  const path = join(makeFolder(), 'socket');
+  const wrapper = ['sh', '-c', 'umask 0; exec python3 "$@"', 'sh', fixture('passes-sockets.py'), `web=unix:${path}`];
+  const yaml = services({ it: entry(fixture('accepts.py'), 'fd:web'), other: OTHER });
+  const daemon = await startDaemon(yaml, { wrapper });
+  expect(await exchangeUnix(path, 'shutdown\n')).toMatch(/^\d+ shutdown\n$/);
+  await daemon.waitFor('reaped');
+  expect(await daemon.waitFor('failed')).toMatchObject({ verb: 'listen', service: 'it' });
+  await expectRest(daemon.pid);
+  expect([daemon.all('failed'), daemon.all('started')].map((events) => events.length)).toEqual([1, 1]);
+  expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+});
+
+describe('descriptors that a client passes to a service of datagrams', () => {
+  const send = async (path: string): Promise<void> => {
+    await promisify(execFile)('python3', [fixture('passes-descriptors.py'), path, '30', '50']);
+  };
+  const newName = (): string => `@stdiod-test-${process.pid}-${basename(makeFolder())}`;
+
+  test('do not stay in the daemon', async () => {
+    const path = newName();
+    const daemon = await startDaemon(
+      services({ it: entry(fixture('takes-one.c'), `unix-dgram:${path}`), other: OTHER }),
+    );
+    const before = openFds(daemon.pid);
+    await send(path);
+    await daemon.waitForCount('reaped', 30);
+    await untilTrue('no descriptor is left', () => openFds(daemon.pid).size === before.size);
+    expect(openFds(daemon.pid)).toEqual(before);
+    expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+  });
+
+  test('do not stay in a built-in', async () => {
+    const path = newName();
+    const yaml = `services: {it: {listen: "unix-dgram:${path}", builtin: echo, stop_grace: 100ms}}\n`;
+    const daemon = await startDaemon(yaml);
+    expect(await askUnix('dgram', path, 'hello')).toEqual(['hello']);
+    const { pid } = await daemon.waitFor('started');
+    const before = openFds(pid);
+    await send(path);
+    // Answered after all that came before it.
+    expect(await askUnix('dgram', path, 'again')).toEqual(['again']);
+    expect(openFds(pid)).toEqual(before);
+  });
+});
+
+describe('a wait service', () => {
+  test('is served although a child of the time before wait lives', async () => {
+    const daemon = await startDaemon(services({ it: entry('cat', '127.0.0.1:0', 'max_connections: 1') }));
+    const port = daemon.port();
+    const old = await connectTo(port);
+    await old.ask('hello');
+    await daemon.reload(services({ it: entry(fixture('accepts.py')) }));
+    expect(await (await connectTo(port)).ask('new')).toMatch(/^\d+ new$/);
+    expect(await old.ask('still here')).toBe('still here');
+  });
+
+  test('is served although the child of a socket that it has no more lives', async () => {
+    const ports = await findFreePorts(2);
+    const [one, two] = [`127.0.0.1:${ports}`, `127.0.0.1:${ports + 1}`];
+    const daemon = await startDaemon(
+      services({ it: entry(fixture('accepts.py')).replace('"127.0.0.1:0"', `["${one}", "${two}"]`) }),
+    );
+    const [first, second] = [await connectTo(ports), await connectTo(ports + 1)];
+    for (const client of [first, second]) await client.ask('hello');
+    await daemon.reload(services({ it: entry(fixture('accepts.py'), two) }));
+    await second.ask('leave');
+    await daemon.waitFor('reaped');
+    expect(await (await connectTo(ports + 1)).ask('new')).toMatch(/^\d+ new$/);
+    expect(await first.ask('still here')).toMatch(/^\d+ still here$/);
+  });
+});
+
+/** A datagram to each port, again and again, until the test ends; nobody has to listen. */
+function flood(client: DatagramClient, ports: readonly number[]): void {
+  const timer = setInterval(() => {
+    for (const port of ports) void client.send('hello', port);
+  }, 2);
+  atEnd(() => {
+    clearInterval(timer);
+  });
+}
+
+describe('a reload under datagrams', () => {
+  test('from every address to one and back gives no child a wrong socket, or none', async () => {
+    const first = await findFreePorts(2);
+    const at = (host: string): string =>
+      services(
+        Object.fromEntries(
+          ['one', 'two'].map((name, index) => [name, entry(fixture('takes-one.c'), `${host}:${first + index}/udp4`)]),
+        ),
+      );
+    const late = join(makeFolder(), 'late');
+    // Children get a table of their own late, so that each reload falls into the time before.
+    const wrapper = [fixture('deny-syscall.c'), 'close_range', '0', late];
+    const maps = [at('*'), at('127.0.0.1')];
+    const daemon = await startDaemon(maps[0] ?? '', { wrapper });
+    await promisify(execFile)('touch', [late]);
+    flood(await datagramClient(), [first, first + 1]);
+    for (let round = 1; round <= 30; round += 1) {
+      expect(await daemon.reload(maps[round % 2] ?? '')).toMatchObject({ changed: 2 });
+      await daemon.waitForCount('started', daemon.all('started').length + 2);
+    }
+    expect(daemon.all('failed')).toEqual([]);
+    expect(daemon.all('dropped', (event) => 'step' in event)).toEqual([]);
+    expect(daemon.all('reaped').filter(({ exit }) => exit !== 0)).toEqual([]);
+  });
+
+  test('that removes the service takes it away at once', async () => {
+    const daemon = await startDaemon(services({ it: entry(fixture('takes-one.c'), '127.0.0.1:0/udp'), other: OTHER }));
+    const { size } = openFds(daemon.pid);
+    flood(await datagramClient(), [udpPort(daemon)]);
+    await daemon.waitForCount('reaped', 10);
+    await daemon.reload(services({ other: OTHER }));
+    const from = daemon.events.length;
+    const gone = daemon.all('started').length;
+    await daemon.waitForCount('reaped', gone);
+    await untilTrue('it is closed', () => openFds(daemon.pid).size === size - 1);
+    await expectRest(daemon.pid);
+    expect(daemon.events.slice(from).filter(({ event }) => event === 'started')).toEqual([]);
+  });
+});
+
+describe('a stop', () => {
+  /** Nobody is started after the signal, and nobody is left. */
+  async function expectCleanEnd(daemon: Daemon): Promise<void> {
+    daemon.signal('SIGTERM');
+    expect(await daemon.ended()).toBe(0);
+    const names = daemon.events.map(({ event }) => event);
+    expect(names.slice(names.indexOf('stopping'))).not.toContain('started');
+    expect(daemon.all('stopped')).toMatchObject([{ children: 0 }]);
+    expect(daemon.all('reaped')).toHaveLength(daemon.all('started').length);
+  }
+
+  test('starts no other child for those who wait in a listening socket', async () => {
+    const daemon = await startDaemon(services({ it: entry('"sleep 1000"') }));
+    for (let count = 0; count < 3; count += 1) await connectTo(daemon.port());
+    await daemon.waitFor('started');
+    await expectCleanEnd(daemon);
+  });
+
+  test.each(['sleep 1000', fixture('takes-one.c')])(
+    'starts no other child for datagrams that go on (%s)',
+    async (exec) => {
+      const daemon = await startDaemon(services({ it: entry(`"${exec}"`, '127.0.0.1:0/udp') }));
+      flood(await datagramClient(), [udpPort(daemon)]);
+      await daemon.waitFor('started');
+      await expectCleanEnd(daemon);
+    },
+  );
+});
