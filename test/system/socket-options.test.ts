@@ -116,6 +116,54 @@ describe('a listener', () => {
   });
 });
 
+describe('options that change while an address', () => {
+  const NAMES = ['SOL_SOCKET.SO_KEEPALIVE', 'IPPROTO_TCP.TCP_NODELAY'];
+  const OPTIONS = 'socket: {keepalive: true, nodelay: true}';
+  /** Tells its options for each line that comes. */
+  const tell = JSON.stringify([
+    'python3',
+    '-c',
+    'import socket, sys\n' +
+      's = socket.socket(fileno=0)\n' +
+      'get = lambda name: getattr(socket, name)\n' +
+      'for line in s.makefile():\n' +
+      ' s.sendall((" ".join(str(s.getsockopt(*map(get, n.split(".")))) for n in sys.argv[1:]) + "\\n").encode())',
+    ...NAMES,
+  ]);
+
+  test('goes from one service to another are those of the accepted connection', async () => {
+    const port = await findFreePorts(1);
+    const at = (name: string, more: string): string =>
+      `services: {${name}: {listen: "127.0.0.1:${port}", exec: ${tell}, stop_grace: 100ms, ${more}}, ` +
+      `rest: {listen: "127.0.0.1:0", exec: cat, stop_grace: 100ms, ${more}}}\n`;
+    const daemon = await startDaemon(at('a', ''));
+    const before = listeners(daemon.pid).get(port);
+    expect(await (await connectTo(port)).ask('?')).toBe('0 0');
+    await daemon.reload(at('b', OPTIONS));
+    expect(await (await connectTo(port)).ask('?')).toBe('1 1');
+    expect(listeners(daemon.pid).get(port)).toBe(before);
+    expect(daemon.all('failed')).toEqual([]);
+  });
+
+  test('is on its way out, and comes back, are those of the accepted connection', async () => {
+    const port = await findFreePorts(1);
+    const there = (more: string): string =>
+      `services: {a: {listen: "127.0.0.1:${port}", exec: ${tell}, stop_grace: 20s, ${more}}}\n`;
+    const daemon = await startDaemon(there('max_connections: 1'));
+    const before = listeners(daemon.pid).get(port);
+    const first = await connectTo(port);
+    expect(await first.ask('?')).toBe('0 0');
+    // Whoever waits keeps the listener from being closed.
+    const second = await connectTo(port);
+    await daemon.waitFor('paused');
+    await daemon.reload('services: {}\n');
+    await daemon.reload(there(OPTIONS));
+    expect(await (await connectTo(port)).ask('?')).toBe('1 1');
+    expect(listeners(daemon.pid).get(port)).toBe(before);
+    for (const client of [first, second]) client.end();
+  });
+});
+
 test('a range is a listener for each port, and the program is told which', async () => {
   const first = await findFreePorts(100);
   const daemon = await startDaemon(serve(['echo', '%{local.port}'], '', `127.0.0.1:${first}-${first + 99}`));

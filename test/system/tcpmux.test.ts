@@ -1,7 +1,7 @@
 /**
  * Services by name, through `builtin: tcpmux` (RFC 1078).
  */
-import { connectTo, type Client } from './client';
+import { clientThatSent, connectTo, type Client } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { endAll } from './endings';
 
@@ -150,6 +150,16 @@ test('a stop ends clients that have not said a name', async () => {
   daemon.signal('SIGINT');
   expect(await daemon.ended()).toBe(0);
   await daemon.waitFor('refused', { peer: silent.address, reason: 'stopping' });
+});
+
+test('a stop of a full tcpmux ends those who have not said a name, and those in its queue', async () => {
+  const daemon = await startMux('max_connections: 1, stop_grace: 100ms');
+  const silent = await connectTo(daemon.port('mux'));
+  for (const text of ['plain\r\n', 'pl', '']) await clientThatSent(daemon.port('mux'), text);
+  await daemon.waitFor('paused', { service: 'mux', reason: 'full' });
+  expect(await daemon.stop()).toBe(0);
+  expect(daemon.all('refused', { peer: silent.address })).toMatchObject([{ reason: 'stopping' }]);
+  expect(daemon.all('terminating', { signal: 'SIGKILL' })).toEqual([]);
 });
 
 test('one client at a time is enough for any number of clients one after another', async () => {
