@@ -9,6 +9,7 @@ import { loadConfigurationText } from '../config/load';
 import { printConfiguration } from '../config/print';
 import { PassedSockets } from '../listener/passed';
 import { systemMachine } from '../machine/system-machine';
+import { addon } from '../native/addon';
 import { serve, type ServeOptions } from '../server/serve';
 import { Signals } from '../server/signals';
 import { escapeTemplate } from '../service/template';
@@ -90,7 +91,7 @@ export function helpVerb({ topic }: { readonly topic: string | null }): number {
 
 async function serveAndTell(options: ServeOptions): Promise<number> {
   const served = await serve(options);
-  if (served.isOpen) return served.isClean ? EXIT.done : EXIT.failed;
+  if (served.isOpen) return addon.leave(served.isClean ? EXIT.done : EXIT.failed);
   for (const failure of served.failures) writeError(`stdiod: ${failure}\n`);
   const count = served.failures.length;
   writeError(`stdiod: ${count} of the addresses cannot be used, nothing was started\n`);

@@ -35,6 +35,8 @@ export type LogEvent =
   | { event: 'paused'; service: string; reason: PauseReason; children: number; limit: number }
   | { event: 'resumed'; service: string; children: number; limit: number }
   | { event: 'reloaded'; added: number; changed: number; removed: number; kept: number }
+  /** A reload that takes long: so many seconds until now. */
+  | { event: 'loading'; file: string; duration: number }
   | { event: 'rejected'; problems: number }
   | {
       event: 'problem';
@@ -98,6 +100,7 @@ const EVENTS: Record<LogEvent['event'], true> = {
   paused: true,
   resumed: true,
   reloaded: true,
+  loading: true,
   rejected: true,
   problem: true,
   failed: true,

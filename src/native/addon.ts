@@ -169,6 +169,8 @@ export interface Addon {
   readReport(reader: Fd): Report | null;
   /** write(2) or send(2); 0: it would have to wait. */
   writeSome(fd: number, bytes: Uint8Array, isSocket: boolean): number;
+  /** _exit(2): threads that hang are not waited for. Whatever is to be written has been. */
+  leave(status: number): never;
   /** O_NONBLOCK, which all holders of the socket share. */
   setBlocking(fd: Fd, isBlocking: boolean): void;
   /** Puts right what a child may have changed, as far as the socket itself allows. */

@@ -2,15 +2,15 @@
  * HUP: the file is read again on a thread of its own, because parsing a large one would hold up the accept path; what it
  * says is applied on the main thread. Signals that arrive meanwhile lead to one more reload, not to many.
  */
-import { join } from 'node:path';
 import { isatty } from 'node:tty';
-import { Worker } from 'node:worker_threads';
 import type { LoadResult } from '../config/load';
 import type { Diagnostic } from '../config/report/diagnostic';
+import type { LogEvent } from '../log/events';
 import { chooseFormat } from '../log/format';
 import type { Log } from '../log/log';
 import { describeSystemError } from '../native/system-error';
 import { formatAddress } from '../service/address';
+import { Loader, type Patience } from './loader';
 import type { LoadOrder } from './load-thread';
 import type { ListenFailure } from './roster/open-listeners';
 import type { Server } from './server';
@@ -18,7 +18,8 @@ import type { Server } from './server';
 const STDERR = 2;
 
 export class Reloader {
-  readonly #order: LoadOrder;
+  readonly #file: string;
+  readonly #loader: Loader;
   readonly #server: Pick<Server, 'reload'>;
   readonly #log: Pick<Log, 'emit' | 'setFormat'>;
   readonly #isJson: boolean;
@@ -27,8 +28,18 @@ export class Reloader {
   #isStopped = false;
 
   /** @param isJson the operator asked for JSON lines, whatever the file says */
-  constructor(order: LoadOrder, server: Pick<Server, 'reload'>, log: Pick<Log, 'emit' | 'setFormat'>, isJson: boolean) {
-    this.#order = order;
+  constructor(
+    order: LoadOrder,
+    server: Pick<Server, 'reload'>,
+    log: Pick<Log, 'emit' | 'setFormat'>,
+    isJson: boolean,
+    patience?: Patience,
+  ) {
+    const emit = (event: LogEvent): void => {
+      log.emit(event);
+    };
+    this.#file = order.file;
+    this.#loader = new Loader(order, emit, patience);
     this.#server = server;
     this.#log = log;
     this.#isJson = isJson;
@@ -49,10 +60,21 @@ export class Reloader {
     this.#isRunning = true;
     while (this.#isWantedAgain) {
       this.#isWantedAgain = false;
-      const result = await loadOnThread(this.#order);
-      if (!this.#isStopped) this.#apply(result);
+      const result = await this.#loader.load();
+      if (!this.#isStopped) this.#tryApply(result);
     }
     this.#isRunning = false;
+  }
+
+  /** What we did not foresee costs the reload, and not the server. */
+  #tryApply(result: LoadResult): void {
+    try {
+      this.#apply(result);
+    } catch (error) {
+      const place = { file: this.#file, line: 0, column: 0, path: '', source: '', sourceColumn: 1 };
+      const message = `could not be applied: ${error instanceof Error ? error.message : String(error)}`;
+      this.#rejectProblems([{ ...place, message, remedy: 'tell the authors of stdiod' }]);
+    }
   }
 
   #apply(result: LoadResult): void {
@@ -88,40 +110,4 @@ export class Reloader {
     }
     this.#log.emit({ event: 'rejected', problems: failures.length });
   }
-}
-
-/** A loader that fails in a way that we did not foresee must not end the server either: it reads as a problem of the file. */
-function loadOnThread(order: LoadOrder): Promise<LoadResult> {
-  const { file } = order;
-  return new Promise((resolve) => {
-    const worker = startThread(order);
-    if (worker instanceof Error) {
-      resolve(asProblem(file, worker));
-      return;
-    }
-    worker.once('message', (result: LoadResult) => {
-      resolve(result);
-    });
-    worker.once('error', (error) => {
-      resolve(asProblem(file, error));
-    });
-    worker.once('exit', () => {
-      resolve(asProblem(file, new Error('the loader ended without a word')));
-    });
-  });
-}
-
-/** With its own ends of stdout and stderr: ours would be opened as streams, which makes them non-blocking for all who share them. */
-function startThread(order: LoadOrder): Worker | Error {
-  try {
-    return new Worker(join(__dirname, 'load-thread.js'), { workerData: order, stdout: true, stderr: true });
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
-}
-
-function asProblem(file: string, error: Error): LoadResult {
-  const message = `could not be loaded: ${error.message}`;
-  const place = { file, line: 0, column: 0, path: '', source: '', sourceColumn: 1 };
-  return { ok: false, diagnostics: [{ ...place, message, remedy: null }] };
 }

@@ -21,11 +21,20 @@ afterAll(() => {
 
 /** @param name as in test/fixtures; returns the path of the program */
 export function fixture(name: string): string {
+  return made(name, []);
+}
+
+/** A fixture for LD_PRELOAD. */
+export function libraryFixture(name: string): string {
+  return made(name, ['-shared', '-fPIC']);
+}
+
+function made(name: string, flags: readonly string[]): string {
   folder ??= createFolder();
   const source = join(sources, name);
   const program = join(folder, basename(name, '.c'));
   if (existsSync(program)) return program;
-  if (name.endsWith('.c')) compile(source, program);
+  if (name.endsWith('.c')) compile(source, program, flags);
   else copyFileSync(source, program);
   chmodSync(program, 0o755);
   return program;
@@ -46,8 +55,8 @@ function createFolder(): string {
   return made;
 }
 
-function compile(source: string, program: string): void {
-  const flags = ['-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror'];
+function compile(source: string, program: string, more: readonly string[]): void {
+  const flags = ['-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror', ...more];
   execFileSync(process.env['CC'] ?? 'cc', [...flags, '-o', program, source], { stdio: 'pipe' });
 }
 

@@ -1,10 +1,13 @@
 /**
  * HUP: a new configuration comes into force and nobody is lost on the way.
  */
+import { closeSync, openSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { connectTo, exchange, inParallel, Load, type Client } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { endAll } from './endings';
-import { asOther, findFreePorts, hasIpv6, testAsOther } from './machine';
+import { libraryFixture, makeFolder } from './fixtures';
+import { asOther, findFreePorts, hasIpv6, testAsOther, testAsRoot } from './machine';
 import { isRunning, listeners } from './proc';
 import { untilTrue } from './until';
 
@@ -232,6 +235,42 @@ describe('an address that moves', () => {
     expect(await daemon.reload(wide)).toMatchObject({ kept: 1 });
     expect(await exchange(port, 'as before')).toBe('as before');
     expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe('a name service that does not answer', () => {
+  const YAML = 'services: {a: {listen: "127.0.0.1:0", exec: cat}}\n';
+  /** Another user is a question that has not been asked. */
+  const OTHER = 'services: {a: {listen: "127.0.0.1:0", exec: tac, user: daemon}}\n';
+
+  async function startHung(limitMs: number): Promise<{ daemon: Daemon; file: string }> {
+    const file = join(makeFolder(), 'hang');
+    const env = { LD_PRELOAD: libraryFixture('slow-accounts.c'), SLOW_ACCOUNTS: file };
+    const daemon = await startDaemon(YAML, { env: { ...env, STDIOD_RELOAD_LIMIT_MS: String(limitMs) } });
+    closeSync(openSync(file, 'w'));
+    daemon.configure(OTHER);
+    daemon.signal('SIGHUP');
+    return { daemon, file };
+  }
+
+  testAsRoot('is told, then the reload is given up, and a later HUP works', async () => {
+    const { daemon, file } = await startHung(600);
+    await daemon.waitFor('loading', { duration: 0.1 });
+    const message = 'could not be loaded: not read within 0.6 s, given up';
+    await daemon.waitFor('problem', { message });
+    expect(await exchange(daemon.port(), 'as before')).toBe('as before');
+    const from = daemon.events.length;
+    rmSync(file);
+    daemon.signal('SIGHUP');
+    expect(await daemon.waitFor('reloaded', {}, from)).toMatchObject({ changed: 1 });
+  });
+
+  testAsRoot.each(['before it is given up', 'after it was given up'])('does not keep stdiod: %s', async (when) => {
+    const { daemon, file } = await startHung(when.startsWith('after') ? 60 : 600_000);
+    if (when.startsWith('after')) await daemon.waitFor('rejected');
+    else await untilTrue('it is asked', () => statSync(file).size > 0);
+    expect(await daemon.stop()).toBe(0);
+    expect(daemon.all('stopped')).toHaveLength(1);
   });
 });
 

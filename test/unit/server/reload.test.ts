@@ -10,37 +10,42 @@ import type { Configuration } from '../../../src/service/service';
 import { systemError, tcp } from './pretended';
 
 /** Every loader that was started, with what it was told. */
-const mockThreads: { options: unknown; loader: EventEmitter }[] = [];
+const mockThreads: { options: unknown; loader: EventEmitter & { unref: jest.Mock } }[] = [];
 /** Why no thread can be started. */
 let mockRefusal: Error | null = null;
 
 jest.mock('node:worker_threads', () => ({
   Worker: function (_file: string, options: unknown): EventEmitter {
     if (mockRefusal !== null) throw mockRefusal;
-    const loader = new (jest.requireActual<{ EventEmitter: typeof EventEmitter }>('node:events').EventEmitter)();
+    const events = new (jest.requireActual<{ EventEmitter: typeof EventEmitter }>('node:events').EventEmitter)();
+    const loader = Object.assign(events, { unref: jest.fn() });
     mockThreads.push({ options, loader });
     return loader;
   },
 }));
 
 const ORDER = { file: 'services.yaml', passed: [] };
+const PATIENCE = { slowMs: 5_000, limitMs: 30_000 };
 const PLACE = { file: 'services.yaml', line: 3, column: 5, path: 'services.web', source: '', sourceColumn: 1 };
 
 let applied: Configuration[];
 let failures: ListenFailure[];
+/** What the server throws when it is given a configuration. */
+let fault: Error | null;
 let told: LogEvent[];
 let formats: number;
 let reloader: Reloader;
 
 beforeEach(() => {
   mockThreads.length = 0;
-  [mockRefusal, applied, failures, told, formats] = [null, [], [], [], 0];
+  [mockRefusal, applied, failures, fault, told, formats] = [null, [], [], null, [], 0];
   reloader = reloaderOf(false);
 });
 
 function reloaderOf(isJson: boolean): Reloader {
   const server = {
     reload: (configuration: Configuration): readonly ListenFailure[] => {
+      if (fault !== null) throw fault;
       applied.push(configuration);
       return failures;
     },
@@ -49,7 +54,7 @@ function reloaderOf(isJson: boolean): Reloader {
     emit: (event: LogEvent): void => void told.push(event),
     setFormat: (): void => void (formats += 1),
   };
-  return new Reloader(ORDER, server, log, isJson);
+  return new Reloader(ORDER, server, log, isJson, PATIENCE);
 }
 
 function says(maxConnections: number): LoadResult {
@@ -178,4 +183,73 @@ test('an operator who asked for JSON lines keeps them, whatever the file says', 
   reloader.request();
   await answer(says(1));
   expect([limitsApplied(), formats]).toEqual([[1], 0]);
+});
+
+test('what the server throws costs the reload, is told, and the next one is as ever', async () => {
+  fault = new Error('EMFILE');
+  reloader.request();
+  await answer(says(1));
+  expect(told).toMatchObject([
+    { event: 'problem', file: 'services.yaml', message: 'could not be applied: EMFILE' },
+    { event: 'rejected', problems: 1 },
+  ]);
+  fault = null;
+  reloader.request();
+  await answer(says(2));
+  expect(limitsApplied()).toEqual([2]);
+});
+
+describe('a loader that does not answer', () => {
+  beforeEach(() => jest.useFakeTimers({ doNotFake: ['setImmediate'] }));
+  afterEach(() => jest.useRealTimers());
+
+  async function passes(ms: number): Promise<void> {
+    jest.advanceTimersByTime(ms);
+    await settled();
+  }
+
+  test('is told of, then given up', async () => {
+    reloader.request();
+    await passes(PATIENCE.slowMs);
+    expect(told).toEqual([{ event: 'loading', file: 'services.yaml', duration: 5 }]);
+    await passes(PATIENCE.limitMs - PATIENCE.slowMs - 1);
+    expect(told).toHaveLength(1);
+    await passes(1);
+    expect(told.slice(1)).toMatchObject([
+      { event: 'problem', message: 'could not be loaded: not read within 30 s, given up' },
+      { event: 'rejected', problems: 1 },
+    ]);
+    expect(mockThreads[0]?.loader.unref).toHaveBeenCalled();
+  });
+
+  test('does not keep the next one from answering, and what it says later is not heard', async () => {
+    reloader.request();
+    await passes(PATIENCE.limitMs);
+    reloader.request();
+    mockThreads[0]?.loader.emit('message', says(1));
+    await answer(says(2));
+    await passes(PATIENCE.limitMs);
+    expect(limitsApplied()).toEqual([2]);
+    expect(told.filter(({ event }) => event === 'rejected')).toHaveLength(1);
+  });
+
+  test('is tried four times; more are not started until one of them ends', async () => {
+    for (let time = 1; time <= 5; time += 1) {
+      reloader.request();
+      await passes(PATIENCE.limitMs);
+    }
+    expect(mockThreads).toHaveLength(4);
+    const message = 'could not be loaded: 4 attempts before this one still hang';
+    expect(told.slice(-2)).toMatchObject([{ event: 'problem', message }, { event: 'rejected' }]);
+    mockThreads[1]?.loader.emit('exit', 1);
+    reloader.request();
+    await answer(says(1));
+    expect([mockThreads.length, limitsApplied()]).toEqual([5, [1]]);
+  });
+
+  test('leaves no timer behind once it answers', async () => {
+    reloader.request();
+    await answer(says(1));
+    expect(jest.getTimerCount()).toBe(0);
+  });
 });

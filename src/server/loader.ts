@@ -1,0 +1,114 @@
+/**
+ * A look at the configuration on a thread of its own: what it says, or why not. Never without an end: a name service, a network
+ * file system or a folder in FUSE may not answer, and the thread that waits for it can be left, not ended.
+ */
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { LoadResult } from '../config/load';
+import type { Emit } from '../log/events';
+import type { LoadOrder } from './load-thread';
+
+/** How long a load may take, milliseconds. */
+export interface Patience {
+  /** After that it is told that it still goes on. */
+  readonly slowMs: number;
+  /** After that it is given up. */
+  readonly limitMs: number;
+}
+
+const LIMIT_MS = 30_000;
+const SLOW_SHARE = 6;
+
+/** Each holds memory for as long as it hangs. */
+const MOST_HUNG = 4;
+
+export class Loader {
+  readonly #order: LoadOrder;
+  readonly #emit: Emit;
+  readonly #patience: Patience;
+  /** Threads that were given up and have not ended since. */
+  #hung = 0;
+
+  constructor(order: LoadOrder, emit: Emit, patience: Patience = ordinaryPatience()) {
+    this.#order = order;
+    this.#emit = emit;
+    this.#patience = patience;
+  }
+
+  /** A loader that fails in a way that we did not foresee must not end the server either: it reads as a problem of the file. */
+  async load(): Promise<LoadResult> {
+    if (this.#hung >= MOST_HUNG) return this.#problem(`${this.#hung} attempts before this one still hang`, REMEDY);
+    const worker = startThread(this.#order);
+    if (worker instanceof Error) return this.#problem(worker.message);
+    const timers = this.#watch();
+    const answer = await Promise.race([this.#answerOf(worker), timers.limit]);
+    timers.clear();
+    return answer ?? this.#giveUp(worker);
+  }
+
+  #answerOf(worker: Worker): Promise<LoadResult> {
+    return new Promise((resolve) => {
+      worker.once('message', (result: LoadResult) => {
+        resolve(result);
+      });
+      worker.once('error', (error) => {
+        resolve(this.#problem(error.message));
+      });
+      worker.once('exit', () => {
+        resolve(this.#problem('the loader ended without a word'));
+      });
+    });
+  }
+
+  /** `limit` settles when the time is up. */
+  #watch(): { limit: Promise<null>; clear: () => void } {
+    const { slowMs, limitMs } = this.#patience;
+    const slow = setTimeout(() => {
+      this.#emit({ event: 'loading', file: this.#order.file, duration: slowMs / 1000 });
+    }, slowMs).unref();
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, limitMs, null).unref();
+    });
+    const clear = (): void => {
+      clearTimeout(slow);
+      clearTimeout(timer);
+    };
+    return { limit, clear };
+  }
+
+  /**
+   * Left alone, it ends by itself once its system call does, maybe never. Not `terminate`: the addon would come back from that
+   * call into an isolate that is ending, and node-addon-api makes that the end of the process.
+   */
+  #giveUp(worker: Worker): LoadResult {
+    this.#hung += 1;
+    worker.once('exit', () => {
+      this.#hung -= 1;
+    });
+    worker.unref();
+    return this.#problem(`not read within ${this.#patience.limitMs / 1000} s, given up`, REMEDY);
+  }
+
+  #problem(reason: string, remedy: string | null = null): LoadResult {
+    const place = { file: this.#order.file, line: 0, column: 0, path: '', source: '', sourceColumn: 1 };
+    return { ok: false, diagnostics: [{ ...place, message: `could not be loaded: ${reason}`, remedy }] };
+  }
+}
+
+const REMEDY = 'look for what does not answer: the name service (getent passwd), a network file system';
+
+/** Tests have less of it. */
+function ordinaryPatience(): Patience {
+  const limitMs = Number(process.env['STDIOD_RELOAD_LIMIT_MS'] ?? LIMIT_MS);
+  return { slowMs: limitMs / SLOW_SHARE, limitMs };
+}
+
+/** With its own ends of stdout and stderr: ours would be opened as streams, which makes them non-blocking for all who share them. */
+function startThread(order: LoadOrder): Worker | Error {
+  try {
+    return new Worker(join(__dirname, 'load-thread.js'), { workerData: order, stdout: true, stderr: true });
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
