@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /**
- * stdiod: words in, exit status out.
+ * stdiod: words in, exit status out. What the verbs need takes a while to load, and a HUP that comes meanwhile must not end the
+ * process: signals are caught first.
  */
 import { setFlagsFromString } from 'node:v8';
 import { parseArguments, type Request } from './cli/arguments';
 import { EXIT } from './cli/exit';
 import { writeError } from './cli/terminal';
-import { checkVerb, helpVerb, printVerb, runVerb, schemaVerb, tryVerb, versionVerb } from './cli/verbs';
+import { Signals } from './server/signals';
 
 async function main(words: readonly string[]): Promise<number> {
   const parsed = parseArguments(words);
@@ -16,21 +17,24 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 async function perform(request: Request): Promise<number> {
+  const signals = new Signals();
+  if (request.verb === 'run' || request.verb === 'try') signals.catch();
+  const verbs = await import('./cli/verbs.js');
   switch (request.verb) {
     case 'run':
-      return runVerb(request);
+      return verbs.runVerb(request, signals);
     case 'check':
-      return checkVerb(request);
+      return verbs.checkVerb(request);
     case 'print':
-      return printVerb(request);
+      return verbs.printVerb(request);
     case 'try':
-      return tryVerb(request);
+      return verbs.tryVerb(request, signals);
     case 'schema':
-      return schemaVerb();
+      return verbs.schemaVerb();
     case 'version':
-      return versionVerb(request);
+      return verbs.versionVerb(request);
     case 'help':
-      return helpVerb(request);
+      return verbs.helpVerb(request);
   }
 }
 

@@ -2,7 +2,7 @@
  * What each verb does. It returns the exit status.
  */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { jsonSchema } from '../config/keys/json-schema';
 import { loadConfigurationText } from '../config/load';
@@ -11,7 +11,7 @@ import { PassedSockets } from '../listener/passed';
 import { systemMachine } from '../machine/system-machine';
 import { addon } from '../native/addon';
 import { serve, type ServeOptions } from '../server/serve';
-import { Signals } from '../server/signals';
+import type { Signals } from '../server/signals';
 import { escapeTemplate } from '../service/template';
 import type { Request } from './arguments';
 import { loadOrTell, tellDiagnostics } from './configuration-file';
@@ -25,12 +25,17 @@ interface FileRequest {
   readonly json: boolean;
 }
 
-export async function runVerb({ file, json }: FileRequest): Promise<number> {
-  const signals = new Signals();
+export async function runVerb({ file, json }: FileRequest, signals: Signals): Promise<number> {
   const passed = PassedSockets.fromEnvironment(process.env);
   const loaded = loadOrTell(file, 'nothing was started', json, passed.list);
   if ('exitCode' in loaded) return loaded.exitCode;
-  return serveAndTell({ configuration: loaded.result.configuration, file: loaded.file, signals, passed, json });
+  return serveAndTell({
+    configuration: loaded.result.configuration,
+    file: resolve(loaded.file),
+    signals,
+    passed,
+    json,
+  });
 }
 
 export function checkVerb({ file, json }: FileRequest): number {
@@ -50,8 +55,7 @@ export function printVerb({ file, json }: FileRequest): number {
 const TRY_NAME = '<the command line>';
 
 /** One service without a file; the YAML that it stands for goes to stdout, ready to be kept. */
-export async function tryVerb({ listen, command, json }: RequestOf<'try'>): Promise<number> {
-  const signals = new Signals();
+export async function tryVerb({ listen, command, json }: RequestOf<'try'>, signals: Signals): Promise<number> {
   const passed = PassedSockets.fromEnvironment(process.env);
   const yaml = stringify({ services: { try: { listen, exec: command.map(escapeTemplate) } } });
   const result = loadConfigurationText(yaml, join(process.cwd(), TRY_NAME), systemMachine(passed.list));

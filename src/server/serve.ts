@@ -14,12 +14,13 @@ import { Reloader } from './reload';
 import { describeFailure } from './roster/open-listeners';
 import { Server } from './server';
 import type { Signals } from './signals';
+import { startThreads } from './threads';
 
 const STDERR = 2;
 
 export interface ServeOptions {
   readonly configuration: Configuration;
-  /** Read again at HUP; null: there is no file. */
+  /** Read again at HUP: an absolute path; null: there is no file. */
   readonly file: string | null;
   readonly signals: Signals;
   /** Sockets that stdiod was started with. */
@@ -39,9 +40,11 @@ export async function serve({ configuration, file, signals, passed, json }: Serv
   const emit = (event: LogEvent): void => {
     log.emit(event);
   };
+  await startThreads();
   const server = new Server(emit, configuration.limits.maxConnections, passed);
   const failures = server.apply(configuration);
   if (failures.length > 0) return { isOpen: false, failures: failures.map(describeFailure) };
+  leaveFolder();
   for (const socket of unusedSockets(configuration, passed.list)) log.emit({ event: 'unused', socket });
   const reloader = file === null ? null : new Reloader({ file, passed: passed.list }, server, log, json);
   const isClean = await new Promise<boolean>((resolve) => {
@@ -52,6 +55,11 @@ export async function serve({ configuration, file, signals, passed, json }: Serv
   });
   log.flush();
   return { isOpen: true, isClean };
+}
+
+/** Every path is absolute by now; the folder may be renamed, removed or unmounted, and Node starts no thread from one that is gone. */
+function leaveFolder(): void {
+  process.chdir('/');
 }
 
 /** What somebody went to the trouble of passing is probably meant to be used. */

@@ -10,7 +10,8 @@ export class Signals {
   #early: OperatorSignal[] = [];
   #listener: ((signal: OperatorSignal) => void) | null = null;
 
-  constructor() {
+  /** From now on none of them ends the process. */
+  catch(): void {
     for (const signal of CAUGHT) {
       process.on(signal, () => {
         this.#onSignal(signal);

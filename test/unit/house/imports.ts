@@ -30,5 +30,5 @@ export function specifiersIn(file: string): string[] {
 
 export function importsIn(file: string): Import[] {
   const local = specifiersIn(file).filter((specifier) => specifier.startsWith('.'));
-  return local.map((specifier) => ({ file, imported: `${join(dirname(file), specifier)}.ts` }));
+  return local.map((specifier) => ({ file, imported: `${join(dirname(file), specifier.replace(/\.js$/, ''))}.ts` }));
 }
