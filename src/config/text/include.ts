@@ -7,6 +7,8 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Problem } from '../report/problems';
+import { shellQuoted } from '../report/shell-quoted';
+import { errnoName } from './errno-name';
 import { matchesPattern } from './file-pattern';
 
 /** Sorted; paths begin as the main file's does. */
@@ -17,8 +19,30 @@ export function findIncluded(pattern: string, mainFile: string): string[] | Prob
   const start = isAbsolute(pattern) ? '/' : dirname(mainFile);
   const steps = pattern.split('/').filter((step) => step !== '' && step !== '.');
   if (!hasWildcard(pattern)) return literal(join(start, ...steps), pattern);
-  const found = steps.reduce<string[]>((folders, step) => folders.flatMap((folder) => matches(folder, step)), [start]);
-  return found.filter((path) => !isFolder(path) && !isSameFile(path, mainFile)).sort();
+  try {
+    const found = steps.reduce<string[]>(
+      (folders, step) => folders.flatMap((folder) => matches(folder, step)),
+      [start],
+    );
+    return found.filter((path) => !isFolder(path) && !isSameFile(path, mainFile)).sort();
+  } catch (error) {
+    return explainUnreadable(error);
+  }
+}
+
+/** What cannot be looked at is no "no": the services in it would be taken away. */
+function explainUnreadable(error: unknown): Problem {
+  const reason = errnoName(error) === 'EACCES' ? 'permission denied' : errnoName(error);
+  const path = pathOf(error);
+  return {
+    message: `${path} cannot be read: ${reason}`,
+    remedy: reason === errnoName(error) ? null : `chmod +rx ${shellQuoted(path)}, or run as a user who may read it`,
+  };
+}
+
+function pathOf(error: unknown): string {
+  const path = typeof error === 'object' && error !== null && 'path' in error ? error.path : undefined;
+  return typeof path === 'string' ? path : 'a folder';
 }
 
 function hasWildcard(text: string): boolean {
@@ -46,11 +70,13 @@ function matches(folder: string, step: string): string[] {
   return wanted.map((name) => join(folder, name));
 }
 
+/** Empty when it is not there, or no folder. */
 function list(folder: string): string[] {
   try {
     return readdirSync(folder);
-  } catch {
-    return [];
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errnoName(error))) return [];
+    throw error;
   }
 }
 

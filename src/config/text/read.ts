@@ -1,7 +1,7 @@
 /**
  * From a file's name to its text, or to the reason why there is none.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { type Problem, type Problems } from '../report/problems';
 import { Source } from '../report/source';
 import { errnoName } from './errno-name';
@@ -9,30 +9,74 @@ import { errnoName } from './errno-name';
 /** A configuration of 10,000 services is about 1 MiB. */
 const MOST_BYTES = 16 * 1024 * 1024;
 
-/** undefined: the problem is reported. */
-export function readSource(file: string, shown: string, order: number, problems: Problems): Source | undefined {
-  const nothing = new Source(shown, '', order);
+/** Younger than that, a file may still be on its way: to write in place is to truncate, then to write piece by piece. */
+const YOUNG_MS = 100;
+const MOST_TRIES = 10;
+
+/**
+ * undefined: the problem is reported.
+ * @param readAll what is in an open file; given by tests
+ */
+export function readSource(
+  file: string,
+  shown: string,
+  order: number,
+  problems: Problems,
+  readAll: (fd: number) => Buffer = readToEnd,
+): Source | undefined {
+  const spot = { source: new Source(shown, '', order), offset: null, path: '' };
   try {
-    const bytes = readBytes(file);
-    if (bytes.length <= MOST_BYTES) return decode(bytes, shown, order, problems);
-    const remedy = 'split it with "include"';
-    problems.report({ source: nothing, offset: null, path: '' }, { message: 'the file is larger than 16 MiB', remedy });
+    const found = readWhole(file, readAll);
+    if (!Buffer.isBuffer(found)) problems.report(spot, found);
+    else if (found.length > MOST_BYTES) problems.report(spot, TOO_LARGE);
+    else return decode(found, shown, order, problems);
   } catch (error) {
-    problems.report({ source: nothing, offset: null, path: '' }, explainUnreadable(error, shown));
+    problems.report(spot, explainUnreadable(error, shown));
   }
   return undefined;
 }
 
-/** In a loop and not by its size: the file may be a pipe. */
-function readBytes(file: string): Buffer {
-  const fd = openSync(file, 'r');
+const TOO_LARGE: Problem = { message: 'the file is larger than 16 MiB', remedy: 'split it with "include"' };
+
+const CHANGING: Problem = {
+  message: `the file is being written: it has changed while it was read, ${MOST_TRIES} times`,
+  remedy: 'write it under another name, then rename it (mv)',
+};
+
+function readWhole(file: string, readAll: (fd: number) => Buffer): Buffer | Problem {
+  for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+    const bytes = tryReading(file, readAll);
+    if (bytes !== null) return bytes;
+  }
+  return CHANGING;
+}
+
+/** Nobody is waited for: a FIFO would open when somebody writes to it. null: the file has changed meanwhile. */
+function tryReading(file: string, readAll: (fd: number) => Buffer): Buffer | Problem | null {
+  const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
-    return readToEnd(fd);
+    const before = fstatSync(fd);
+    if (!before.isFile() && !before.isDirectory()) return notRegular(before);
+    const bytes = readAll(fd);
+    if (Math.abs(Date.now() - before.mtimeMs) < YOUNG_MS) sleep(YOUNG_MS);
+    const after = fstatSync(fd);
+    return before.mtimeMs === after.mtimeMs && before.size === after.size ? bytes : null;
   } finally {
     closeSync(fd);
   }
 }
 
+function notRegular(stats: Stats): Problem {
+  const kind = stats.isFIFO() ? 'a pipe' : 'a device';
+  return { message: `the file cannot be read: it is ${kind}, not a regular file`, remedy: 'name a regular file' };
+}
+
+/** No client waits for it: at start there is none, and a reload reads on a thread of its own. */
+function sleep(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+/** In a loop and not by its size: those of /proc and of FUSE have none. */
 function readToEnd(fd: number): Buffer {
   const pieces: Buffer[] = [];
   let total = 0;
@@ -50,6 +94,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   EACCES: 'permission denied',
   EISDIR: 'it is a folder',
+  ENXIO: 'it is a socket, not a regular file',
   ENOTDIR: 'a part of its path is not a folder',
   ELOOP: 'its symbolic links lead in a circle',
 };

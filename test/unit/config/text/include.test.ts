@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findIncluded } from '../../../../src/config/text/include';
@@ -89,6 +89,16 @@ describe('include', () => {
       'main.yaml:1:10 include a.yaml cannot be found',
     ]);
   });
+
+  test.each(['loop', '*'])(
+    'a folder that cannot be looked into is a problem, and not an empty one: %s/*.yaml',
+    (name) => {
+      symlinkSync('loop', join(folder, 'loop'));
+      expect(problemsOfFiles({ 'main.yaml': `include: "${name}/*.yaml"\nservices: {}\n` })).toEqual([
+        'main.yaml:1:10 include loop cannot be read: ELOOP',
+      ]);
+    },
+  );
 
   test('reports a folder and "**" with the pattern to write', () => {
     expect(problemsOfFiles({ 'main.yaml': 'include: [conf.d, "**/*.yaml"]\n', 'conf.d/x': '' })).toEqual([

@@ -1,6 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Problems } from '../../../../src/config/report/problems';
+import { readSource } from '../../../../src/config/text/read';
 import { loadConfiguration } from '../../../../src/config/load';
 import { problemsOf } from '../loading';
 import { pretendMachine } from '../pretend-machine';
@@ -55,6 +58,61 @@ test('points at the first byte that is not UTF-8', () => {
 
 test('recognises UTF-16', () => {
   expect(problemsOfBytes(Buffer.from(`\ufeff${SOUND}`, 'utf16le'))).toEqual(['0:0 the file is UTF-16, not UTF-8']);
+});
+
+test.each([
+  ['FIFO, main', 'pipe', 'a pipe'],
+  ['FIFO, included', 'include: pipe\n', 'a pipe'],
+  ['device', '/dev/null', 'a device'],
+])('refuses what is no regular file and waits for nobody: %s', (_, name, kind) => {
+  const [pipe, main] = [join(folder, 'pipe'), join(folder, 'including.yaml')];
+  execFileSync('mkfifo', [pipe]);
+  writeFileSync(main, name);
+  const result = loadConfiguration(name.startsWith('include') ? main : name === 'pipe' ? pipe : name, pretendMachine());
+  rmSync(pipe);
+  expect(result).toMatchObject({
+    diagnostics: [{ line: 0, message: `the file cannot be read: it is ${kind}, not a regular file` }],
+  });
+});
+
+describe('a file that is rewritten in place', () => {
+  const file = join(folder, 'written.yaml');
+
+  /** Somebody writes to it while it is read, so many times. */
+  function readWhile(times: number): { text: string | undefined; problems: string[]; reads: number } {
+    const problems = new Problems();
+    let reads = 0;
+    writeFileSync(file, 'x');
+    const source = readSource(file, file, 0, problems, (fd) => {
+      const bytes = readFileSync(fd);
+      if (reads < times) appendFileSync(file, 'x');
+      reads += 1;
+      return bytes;
+    });
+    return { text: source?.text, problems: problems.diagnostics().map(({ message }) => message), reads };
+  }
+
+  test('is read again until it stays as it is', () => {
+    expect(readWhile(2)).toEqual({ text: 'xxx', problems: [], reads: 3 });
+  });
+
+  test('is refused when it does not, and the message says why', () => {
+    const message = 'the file is being written: it has changed while it was read, 10 times';
+    expect(readWhile(Number.POSITIVE_INFINITY)).toEqual({ text: undefined, problems: [message], reads: 10 });
+  });
+
+  test('is seen to change although it keeps its size', () => {
+    const problems = new Problems();
+    const texts = ['one', 'two', 'two'];
+    writeFileSync(file, 'one');
+    const source = readSource(file, file, 0, problems, () => {
+      const text = texts.shift() ?? '';
+      writeFileSync(file, 'two');
+      utimesSync(file, 1e9, 1e9);
+      return Buffer.from(text);
+    });
+    expect([source?.text, problems.isEmpty]).toEqual(['two', true]);
+  });
 });
 
 test('does not read more than 16 MiB', () => {
