@@ -1,6 +1,7 @@
 /**
  * Events go out here, and the accept path never waits for their reader. Lines of one turn of the event loop leave in one
- * write; when stderr takes no more they queue up to a bound, and beyond it they are counted and told in one `lost` event.
+ * write; when stderr takes no more they queue up to a bound, and beyond it they are counted and told in one `lost` event. The same
+ * when it fails: a full disk may have room again, a FIFO may find a new reader, and a line that was begun is finished first.
  */
 import type { LogEvent } from './events';
 import type { FormatEvent } from './format';
@@ -9,6 +10,8 @@ import type { Output } from './output';
 /** Bytes that may wait for a slow reader: some 5,000 events. */
 const QUEUE_BYTES = 1024 * 1024;
 const RETRY_MS = 50;
+/** When the output failed. */
+const FAILED_RETRY_MS = 1000;
 
 export class Log {
   readonly #output: Output;
@@ -20,6 +23,9 @@ export class Log {
   #lost = 0;
   #isScheduled = false;
   #retry: NodeJS.Timeout | null = null;
+  /** The output takes no more for now: not before this time (performance.now) is it asked again. */
+  #retryAt = 0;
+  #hasFailed = false;
 
   constructor(output: Output, format: FormatEvent) {
     this.#output = output;
@@ -31,7 +37,8 @@ export class Log {
   }
 
   emit(event: LogEvent): void {
-    if (this.#queue.length + this.#lines.length > QUEUE_BYTES) {
+    if (this.#isFull && performance.now() >= this.#retryAt) this.flush();
+    if (this.#isFull) {
       this.#lost += 1;
       return;
     }
@@ -51,11 +58,27 @@ export class Log {
     if (this.#queue.length > 0) this.#retryLater();
   }
 
+  /** What was not offered yet counts as well: a turn of the loop may tell more than fits. */
+  get #isFull(): boolean {
+    return this.#queue.length + this.#lines.length > QUEUE_BYTES;
+  }
+
   #drain(): void {
     const fresh = Buffer.from(this.#lines, 'utf8');
     this.#lines = '';
     const bytes = this.#queue.length === 0 ? fresh : Buffer.concat([this.#queue, fresh]);
-    this.#queue = bytes.subarray(this.#output.write(bytes));
+    this.#queue = bytes.subarray(this.#offer(bytes));
+  }
+
+  #offer(bytes: Uint8Array): number {
+    try {
+      const taken = this.#output.write(bytes);
+      this.#hasFailed = false;
+      return taken;
+    } catch {
+      this.#hasFailed = true;
+      return 0;
+    }
   }
 
   #logLost(): void {
@@ -67,9 +90,11 @@ export class Log {
   }
 
   #retryLater(): void {
+    const delayMs = this.#hasFailed ? FAILED_RETRY_MS : RETRY_MS;
+    this.#retryAt = performance.now() + delayMs;
     this.#retry ??= setTimeout(() => {
       this.#retry = null;
       this.flush();
-    }, RETRY_MS).unref();
+    }, delayMs).unref();
   }
 }

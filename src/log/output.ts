@@ -6,7 +6,10 @@ import { constants, fstatSync, openSync } from 'node:fs';
 import { addon } from '../native/addon';
 
 export interface Output {
-  /** @returns how many bytes were taken; the rest is to be offered again */
+  /**
+   * @returns how many bytes were taken; the rest is to be offered again
+   * @throws SystemError when none was taken and no waiting helps by itself: the reader is gone, the disk is full
+   */
   write(bytes: Uint8Array): number;
 }
 
@@ -47,18 +50,19 @@ function reopen(): Target {
 function writeAll(target: Target, bytes: Uint8Array): number {
   let done = 0;
   while (done < bytes.length) {
-    const written = tryWrite(target, bytes.subarray(done, done + target.chunk));
+    const written = tryWrite(target, bytes.subarray(done, done + target.chunk), done > 0);
     if (written === 0) return done;
     done += written;
   }
   return done;
 }
 
-/** A reader that is gone (EPIPE) or a full disk must not stop the server: the text is given up. */
-function tryWrite({ fd, isSocket }: Target, chunk: Uint8Array): number {
+/** @param isPart something was taken before: that is told first, a failure will come again */
+function tryWrite({ fd, isSocket }: Target, chunk: Uint8Array, isPart: boolean): number {
   try {
     return addon.writeSome(fd, chunk, isSocket);
-  } catch {
-    return chunk.length;
+  } catch (error) {
+    if (isPart) return 0;
+    throw error;
   }
 }

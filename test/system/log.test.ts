@@ -49,6 +49,16 @@ function count(told: readonly Told[], event: string): number {
   return told.filter((line) => line.event === event).length;
 }
 
+/** null: nothing yet; empty: the end. */
+function readSome(fd: number): string | null {
+  const piece = Buffer.alloc(65536);
+  try {
+    return piece.toString('latin1', 0, readSync(fd, piece));
+  } catch {
+    return null; // EAGAIN
+  }
+}
+
 /** A pipe with a name, in a new folder; both ends are ours. */
 function makePipe(): { read: number; write: number } {
   const path = join(makeFolder(), 'pipe');
@@ -102,16 +112,6 @@ describe('a reader that has stopped reading', () => {
     expect(await daemon.ended()).toBe(0);
     return text;
   }
-
-  /** null: nothing yet; empty: the end. */
-  function readSome(fd: number): string | null {
-    const piece = Buffer.alloc(65536);
-    try {
-      return piece.toString('latin1', 0, readSync(fd, piece));
-    } catch {
-      return null; // EAGAIN
-    }
-  }
 });
 
 describe('a reader that has left', () => {
@@ -122,6 +122,27 @@ describe('a reader that has left', () => {
     const port = await portOf(daemon);
     closeSync(read);
     for (const text of ['one', 'two', 'three']) expect(await exchange(port, text)).toBe(text);
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  test('of a named pipe may be followed by another, who gets what was told meanwhile', async () => {
+    const path = join(makeFolder(), 'pipe');
+    execFileSync('mkfifo', [path]);
+    const read = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const write = openSync(path, constants.O_WRONLY);
+    const daemon = launchDaemon('services: {echo: {listen: "127.0.0.1:0", exec: cat}}\n', { stderr: write });
+    closeSync(write);
+    const port = await portOf(daemon);
+    closeSync(read);
+    expect(await exchange(port, 'unheard')).toBe('unheard');
+    const next = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    let text = '';
+    await until('it is told', () => {
+      text += readSome(next) ?? '';
+      return text.includes('"reaped"') ? true : undefined;
+    });
+    closeSync(next);
+    expect(count(linesOf(text.slice(0, text.lastIndexOf('\n'))), 'accepted')).toBe(1);
     expect(await daemon.stop()).toBe(0);
   });
 

@@ -9,9 +9,12 @@ class Reader {
   text = '';
   writes = 0;
   room = Number.POSITIVE_INFINITY;
+  /** When there is no room at all. */
+  failure: Error | null = null;
 
   write(bytes: Uint8Array): number {
     this.writes += 1;
+    if (this.failure !== null && this.room === 0) throw this.failure;
     const taken = Math.min(this.room, bytes.length);
     this.text += Buffer.from(bytes.subarray(0, taken)).toString('utf8');
     this.room -= taken;
@@ -116,4 +119,45 @@ test('flush writes what it can at once, for a server that is about to leave', ()
   emit('last words');
   log.flush();
   expect(reader.text).toBe('last words\n');
+});
+
+test('a turn that tells more than fits into the queue loses nothing when the reader takes it', () => {
+  const count = overfill();
+  jest.runAllTimers();
+  expect(reader.lines.map(Number)).toEqual(Array.from({ length: count }, (_, index) => index));
+});
+
+describe('an output that fails', () => {
+  beforeEach(() => {
+    [reader.failure, reader.room] = [new Error('ENOSPC'), 0];
+  });
+
+  test('has every loss counted, and what fits is told once it works again', () => {
+    const count = overfill();
+    jest.advanceTimersByTime(5000);
+    reader.room = Number.POSITIVE_INFINITY;
+    jest.advanceTimersByTime(1000);
+    const lost = /^lost (\d+)$/.exec(reader.lines.at(-1) ?? '')?.[1];
+    expect(reader.lines.length - 1 + Number(lost)).toBe(count);
+  });
+
+  test('in the middle of a line has that line finished first', () => {
+    reader.room = 3;
+    emit('first');
+    jest.advanceTimersByTime(100);
+    emit('second');
+    expect(reader.text).toBe('fir');
+    reader.room = Number.POSITIVE_INFINITY;
+    jest.advanceTimersByTime(1000);
+    expect(reader.lines).toEqual(['first', 'second']);
+  });
+
+  test('is asked again every second', () => {
+    emit('a');
+    jest.advanceTimersByTime(1);
+    const before = reader.writes;
+    for (let times = 0; times < 100; times += 1) emit('b');
+    jest.advanceTimersByTime(10_000);
+    expect(reader.writes - before).toBe(10);
+  });
 });
