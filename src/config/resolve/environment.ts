@@ -10,10 +10,15 @@ export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 /** Templates. Nothing of stdiod's own environment but what `pass_env` names; `env` has the last word. */
 export function makeEnvironment(settings: ServiceSettings, account: Account, machine: Machine): Record<string, string> {
   const basic = { PATH: DEFAULT_PATH, LANG: 'C.UTF-8' };
-  const person = { HOME: account.home, USER: account.name, LOGNAME: account.name, SHELL: account.shell };
-  const literal = { ...basic, ...person, ...passedOn(settings.pass_env, machine) };
+  const person = { HOME: account.home, USER: account.name, LOGNAME: account.name };
+  const literal = { ...basic, ...person, ...shellOf(account), ...passedOn(settings.pass_env, machine) };
   const escaped = Object.entries(literal).map(([name, value]) => [name, escapeTemplate(value)]);
   return { ...(Object.fromEntries(escaped) as Record<string, string>), ...settings.env };
+}
+
+/** Accounts of programs have none that runs anything, and what starts `$SHELL -c` is better off with its own default. */
+function shellOf({ shell }: Account): { SHELL?: string } {
+  return /^$|\/(nologin|false|true)$/.test(shell) ? {} : { SHELL: shell };
 }
 
 /** Where a bare command name is looked up: in the service's own PATH if it is the same for all, or else in stdiod's. */

@@ -1,3 +1,4 @@
+import type { Account } from '../../../../src/config/machine/machine';
 import { asAlice } from '../pretend-machine';
 import { problemsOf, processOf, service, withKeys } from '../loading';
 
@@ -60,6 +61,12 @@ describe('the environment', () => {
       LOGNAME: 'alice',
       SHELL: '/bin/zsh',
     });
+  });
+
+  test.each(['', '/usr/sbin/nologin', '/bin/false', '/bin/true'])('has no SHELL that runs nothing: "%s"', (shell) => {
+    const account: Account = { name: 'app', uid: 999, gid: 999, home: '/', shell };
+    const { environment } = processOf(service(withKeys('user: app'), { user: () => account }));
+    expect(environment).not.toHaveProperty('SHELL');
   });
 
   test('is that of stdiod’s own user without root', () => {
