@@ -2,6 +2,7 @@
 #include "address.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,10 +27,11 @@ bool read_v6(const std::string &text, int port, Address *address) {
   if (inet_pton(AF_INET6, text.substr(0, percent).c_str(), &address->v6.sin6_addr) != 1) return false;
   address->v6.sin6_family = AF_INET6;
   address->v6.sin6_port = htons(static_cast<uint16_t>(port));
-  if (percent != std::string::npos)
-    address->v6.sin6_scope_id = if_nametoindex(text.substr(percent + 1).c_str());
   address->length = sizeof address->v6;
-  return true;
+  if (percent == std::string::npos) return true;
+  address->v6.sin6_scope_id = if_nametoindex(text.substr(percent + 1).c_str());
+  if (address->v6.sin6_scope_id == 0) errno = ENODEV;
+  return address->v6.sin6_scope_id != 0;
 }
 
 // In the abstract namespace (`@name`) the length counts and there is no NUL at the end.
@@ -65,6 +67,7 @@ void write_path(const Address &address, char (&text)[kAddressText]) {
 
 bool read_address(const Napi::Object &from, Address *address) {
   *address = Address();
+  errno = EINVAL;
   const std::string family = from.Get("family").ToString();
   if (family == "unix") return read_path(from.Get("path").ToString(), address);
   const int64_t port = from.Get("port").ToNumber().Int64Value();

@@ -89,7 +89,7 @@ Napi::Value OpenListener(const Napi::CallbackInfo &info) {
   const int type = type_of(wanted.Get("type").ToString());
   Address address;
   if (!read_address(wanted, &address)) {
-    throw_system_error(env, EINVAL, "bind");
+    throw_system_error(env, errno, "bind");
     return env.Undefined();
   }
   const int raw = socket(address.generic.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -247,9 +247,27 @@ void Close(const Napi::CallbackInfo &info) {
   close(info[0].ToNumber().Int32Value());
 }
 
+// interfaces() → the names of the network interfaces, of our own network namespace (/sys may show another
+// one's).
+Napi::Value Interfaces(const Napi::CallbackInfo &info) {
+  Napi::Array names = Napi::Array::New(info.Env());
+  struct if_nameindex *list = if_nameindex();
+  for (const struct if_nameindex *each = list; each != nullptr && each->if_index != 0; each++)
+    names.Set(names.Length(), each->if_name);
+  if (list != nullptr) if_freenameindex(list);
+  return names;
+}
+
+// hasInterface(name): its alternative names count as well, which are in no list.
+Napi::Value HasInterface(const Napi::CallbackInfo &info) {
+  return Napi::Boolean::New(info.Env(), if_nametoindex(info[0].ToString().Utf8Value().c_str()) != 0);
+}
+
 }  // namespace
 
 void init_socket(Napi::Env env, Napi::Object exports) {
+  exports.Set("interfaces", Napi::Function::New(env, Interfaces));
+  exports.Set("hasInterface", Napi::Function::New(env, HasInterface));
   exports.Set("openListener", Napi::Function::New(env, OpenListener));
   exports.Set("setListenerOptions", Napi::Function::New(env, SetListenerOptions));
   exports.Set("acceptFields", static_cast<double>(kAcceptFields));

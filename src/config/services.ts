@@ -2,6 +2,7 @@
  * The services of all files: each with the defaults that lie under it, checked and resolved.
  */
 import { Clashes } from './between/clash';
+import { reportCircles } from './between/redirect-circle';
 import { ServiceNames } from './between/service-names';
 import { reportUnreachable } from './between/tcpmux';
 import { check, withoutKeys } from './keys/check';
@@ -25,6 +26,7 @@ export function readServices(trees: readonly Tree[], machine: Machine, problems:
     return readServicesOf(tree, below, { machine, names, clashes, problems });
   });
   reportUnreachable(all);
+  reportCircles(all, machine);
   return all;
 }
 

@@ -40,14 +40,6 @@ export function realPath(path: string): string {
   }
 }
 
-export function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
 const FORMATS = '/proc/sys/fs/binfmt_misc';
 
 export function readBinaryFormats(): readonly BinaryFormat[] {

@@ -2,12 +2,13 @@
  * The machine that stdiod runs on, as the configuration asks it: answered by the addon, /proc and the files themselves.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Capability, Machine } from '../config/machine/machine';
 import { addon, packageRoot } from '../native/addon';
 import { errnoName } from '../native/system-error';
 import type { PassedSocket } from '../service/listen-text';
-import { namesIn, readBinaryFormats, readFacts, readHead, realPath } from './files';
+import { readBinaryFormats, readFacts, readHead, realPath } from './files';
 import { readPortNames } from './port-names';
 
 /** From linux/capability.h. */
@@ -37,7 +38,9 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     groupsOf: ({ name, gid }) => addon.groupsOf(name, gid),
     portNames: (protocol) => readPortNames(protocol),
     passedSockets: () => passed,
-    interfaces: () => namesIn('/sys/class/net'),
+    interfaces: () => addon.interfaces(),
+    hasInterface: (name) => addon.hasInterface(name),
+    addresses: ownAddresses,
     file: readFacts,
     head: readHead,
     realPath,
@@ -45,6 +48,11 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     whyNotReadable: (path, identity) => errnoNameOrNull(addon.whyNoAccess(path, 'read', identity)),
     binaryFormats: readBinaryFormats,
   };
+}
+
+function ownAddresses(): readonly string[] {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return all.map(({ address }) => address);
 }
 
 function errnoNameOrNull(error: number): string | null {

@@ -193,6 +193,10 @@ export interface Addon {
   readLine(connection: Fd, limit: number): { readonly text: string; readonly isEnd: boolean } | null;
   /** send(2) without waiting; a client that is gone is no error. */
   sendNow(connection: Fd, text: string): void;
+  /** if_nameindex(3); empty when it fails. */
+  interfaces(): string[];
+  /** if_nametoindex(3). */
+  hasInterface(name: string): boolean;
   /** getpwnam_r(3), getpwuid_r(3). */
   findUser(
     nameOrId: string | number,

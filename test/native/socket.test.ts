@@ -19,6 +19,19 @@ function endsOver(address: string): Promise<{ accepted: unknown; ofClient: unkno
   }, address);
 }
 
+test('knows the interfaces of its own network namespace, whatever /sys shows', async () => {
+  const seen = await inFreshProcess(({ addon }) => {
+    const names = addon.interfaces();
+    return { names, areThere: names.every((name) => addon.hasInterface(name)), noSuch: addon.hasInterface('nosuch0') };
+  });
+  expect(seen).toEqual({ names: expect.arrayContaining(['lo']), areThere: true, noSuch: false });
+});
+
+test('an address on an interface that is not there is not bound', async () => {
+  const failure = await inFreshProcess(({ listen, failureOf }) => failureOf(() => listen('::1%nosuch0')));
+  expect(failure).toMatchObject({ syscall: 'bind', code: 'ENODEV' });
+});
+
 test('tells both ends of an IPv4 connection as numbers', async () => {
   const { accepted, ofClient } = await endsOver('127.0.0.1');
   expect(ofClient).toMatchObject(accepted as object);

@@ -16,6 +16,8 @@ export function askOnce(machine: Machine): Machine {
     portNames: (protocol) => once(`ports ${protocol}`, () => machine.portNames(protocol)),
     passedSockets: () => once('passed', () => machine.passedSockets()),
     interfaces: () => once('interfaces', () => machine.interfaces()),
+    hasInterface: (name) => once(`interface ${name}`, () => machine.hasInterface(name)),
+    addresses: () => once('addresses', () => machine.addresses()),
     file: (path) => once(`stat ${path}`, () => machine.file(path)),
     head: (path) => once(`head ${path}`, () => machine.head(path)),
     whyNotExecutable: (path, identity) =>

@@ -30,8 +30,12 @@ export interface Machine {
   portNames(protocol: Protocol): PortNames;
   /** The sockets that were passed to stdiod when it was started (sd_listen_fds(3)), for as long as it runs. */
   passedSockets(): readonly PassedSocket[];
-  /** Names of the network interfaces; empty where the kernel does not show them. */
+  /** The main names of the network interfaces. */
   interfaces(): readonly string[];
+  /** By its main name or another one. */
+  hasInterface(name: string): boolean;
+  /** The IP addresses of this machine, numeric and canonical. */
+  addresses(): readonly string[];
   /** What stat(2) says, or the errno name. */
   file(path: string): FileFacts | string;
   /** The first bytes of a file; undefined: stdiod may not read it. */

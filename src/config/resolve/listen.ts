@@ -12,6 +12,7 @@ import { explainAbsent } from '../machine/access';
 import type { Machine } from '../machine/machine';
 import type { Path } from '../report/path';
 import type { Problem } from '../report/problems';
+import { whyNoZone } from './interface';
 
 /** An entry and where it was written. */
 export interface WrittenEntry {
@@ -67,14 +68,14 @@ export function whyNotBindable(entry: ListenEntry, machine: Machine): Problem | 
   }
 }
 
-function whyNotInternet({ families, firstPort, lastPort }: InternetEntry, machine: Machine): Problem | null {
+function whyNotInternet({ host, families, firstPort, lastPort }: InternetEntry, machine: Machine): Problem | null {
   if (!machine.hasIpv6 && !families.includes('ipv4')) {
     return { message: 'this machine has no IPv6', remedy: 'listen on an IPv4 address' };
   }
   for (let port = firstPort; port <= lastPort; port += 1) {
     if (port !== 0 && !machine.mayBindPort(port)) return privileged(`port ${port}`);
   }
-  return null;
+  return whyNoZone(host, machine);
 }
 
 function privileged(what: string): Problem {

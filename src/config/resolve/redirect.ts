@@ -10,6 +10,7 @@ import type { Layers } from '../keys/layers';
 import type { Machine } from '../machine/machine';
 import type { Runner } from '../machine/program';
 import type { Problem } from '../report/problems';
+import { whyNoZone } from './interface';
 import { absoluteUnixPath } from './listen';
 import { locateOwn } from './own-program';
 
@@ -22,9 +23,13 @@ export function redirectCommand(
 ): Command | undefined {
   const path = locateOwn('redirect', 'redirect', runner, machine, layers);
   const target = readTarget(written, machine, layers);
-  if (!('message' in target)) return { path, argv: ['redirect', escapeTemplate(formatRedirect(target))] };
-  layers.report(['redirect'], target);
-  return undefined;
+  if ('message' in target) {
+    layers.report(['redirect'], target);
+    return undefined;
+  }
+  const problem = 'host' in target ? whyNoZone(target.host, machine) : null;
+  if (problem !== null) layers.onMachine.report(['redirect'], problem);
+  return { path, argv: ['redirect', escapeTemplate(formatRedirect(target))] };
 }
 
 /** Each connection would make the next one, for ever. */
@@ -35,7 +40,7 @@ export function reportCircular(
   layers: Layers,
 ): void {
   const target = readTarget(written, machine, layers);
-  if ('message' in target || !isOwn(target, listen)) return;
+  if ('message' in target || !isOneOf(listen, target, machine)) return;
   const problem = { message: 'the service would forward each connection to itself', remedy: 'name another target' };
   layers.report(['redirect'], problem);
 }
@@ -47,15 +52,18 @@ function readTarget(written: string, machine: Machine, layers: Layers): Redirect
   return whyTooLong(path) ?? { path };
 }
 
-function isOwn(target: RedirectTarget, listen: readonly ListenAddress[]): boolean {
-  return listen.some(({ sockets }) => sockets.some((socket) => isSame(socket, target)));
+/** Whether a connection to the target comes to one of these sockets. */
+export function isOneOf(listen: readonly ListenAddress[], target: RedirectTarget, machine: Machine): boolean {
+  return listen.some(({ sockets }) => sockets.some((socket) => isSame(socket, target, machine)));
 }
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 
-function isSame(socket: SocketAddress, target: RedirectTarget): boolean {
+function isSame(socket: SocketAddress, target: RedirectTarget, machine: Machine): boolean {
   if ('path' in target) return socket.family === 'unix' && socket.path === target.path;
-  if (!('address' in socket) || socket.port !== target.port) return false;
+  if (!('address' in socket) || socket.type !== 'stream' || socket.port !== target.port) return false;
+  if (socket.address === target.host) return true;
+  const isOfFamily = target.host === 'localhost' || target.host.includes(':') === (socket.family === 'ipv6');
   const isWildcard = socket.address === '0.0.0.0' || socket.address === '::';
-  return socket.address === target.host || (isWildcard && LOOPBACK.test(target.host));
+  return isWildcard && isOfFamily && (LOOPBACK.test(target.host) || machine.addresses().includes(target.host));
 }

@@ -14,6 +14,7 @@ import type { ServiceSettings, SocketSettings } from '../keys/schema';
 import type { Capability, Machine } from '../machine/machine';
 import { valueAt } from '../report/path';
 import type { Problem } from '../report/problems';
+import { whyNoInterface } from './interface';
 import { findAccount, findGid, unknownAccount, unknownGroup } from './identity';
 import type { WrittenEntry } from './listen';
 
@@ -138,13 +139,8 @@ function reportRights(values: OptionValues, machine: Machine, layers: Layers): v
 }
 
 function reportDevice({ device }: Partial<SocketSettings>, machine: Machine, layers: Layers): void {
-  const interfaces = machine.interfaces();
-  if (device === undefined || interfaces.length === 0 || interfaces.includes(device)) return;
-  const message = `there is no network interface "${device}"`;
-  layers.onMachine.report(['socket', 'device'], {
-    message,
-    remedy: `the interfaces here are ${interfaces.join(', ')}`,
-  });
+  const problem = device === undefined ? null : whyNoInterface(device, machine);
+  if (problem !== null) layers.onMachine.report(['socket', 'device'], problem);
 }
 
 interface Owners {

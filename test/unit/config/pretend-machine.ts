@@ -48,6 +48,8 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
     hasCapability: () => true,
     whyNotReadable: () => null,
     interfaces: () => ['lo', 'eth0'],
+    hasInterface: (name) => ['lo', 'eth0', 'eth1', 'uplink'].includes(name),
+    addresses: () => ['127.0.0.1', '::1', '192.0.2.7', '2001:db8::7'],
     file: readFacts,
     head: readHead,
     realPath,

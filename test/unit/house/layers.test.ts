@@ -28,7 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
  */
 const WITHIN: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   config: {
-    between: ['resolve', 'keys', 'yaml', 'report'],
+    between: ['resolve', 'machine', 'keys', 'yaml', 'report'],
     resolve: ['machine', 'keys', 'report'],
     machine: ['report'],
     keys: ['yaml', 'report'],

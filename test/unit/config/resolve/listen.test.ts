@@ -21,6 +21,13 @@ test('refuses a port that stdiod has no right to bind', () => {
   ]);
 });
 
+test.each(['fe80::1', '::1'])('refuses [%s] on an interface that is not there', (address) => {
+  expect(problemsOf(withKeys(`listen: "[${address}%nosuch]:80"`))).toEqual([
+    '3:13 services.a.listen: there is no network interface "nosuch" (the interfaces here are lo, eth0)',
+  ]);
+  for (const name of ['lo', 'uplink']) expect(problemsOf(withKeys(`listen: "[${address}%${name}]:80"`))).toEqual([]);
+});
+
 test('without IPv6 serves IPv4 alone and refuses an IPv6 address', () => {
   const noIpv6 = { hasIpv6: false };
   expect(service(withKeys('listen: 80'), noIpv6).listen[0]?.sockets.map(formatAddress)).toEqual(['0.0.0.0:80']);

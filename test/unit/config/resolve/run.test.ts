@@ -215,6 +215,50 @@ describe('redirect', () => {
     expect(problemsOf(withKeys(`redirect: ${target}\nlisten: ${listen}`)).join()).toContain('to itself');
   });
 
+  test.each([
+    ['192.0.2.7:7007', '7007', true],
+    ['"[2001:db8::7]:7007"', '7007', true],
+    ['192.0.2.8:7007', '7007', false],
+    ['"[2001:db8::7]:7007"', '7007/tcp4', false],
+    ['192.0.2.7:7007', '127.0.0.1:7007', false],
+    ['192.0.2.7:7008', '7007', false],
+  ])('to %s leads back to %s where that is an address of the machine: %s', (target, listen, isCircle) => {
+    const problems = problemsOf(withKeys(`redirect: ${target}\nlisten: ${listen}`)).join();
+    expect(problems.includes('to itself')).toBe(isCircle);
+  });
+
+  function circleOf(targets: Readonly<Record<string, string>>): string[] {
+    const lines = Object.entries(targets).map(([name, keys]) => `  ${name}: {${keys}}\n`);
+    return problemsOf(`services:\n${lines.join('')}`);
+  }
+
+  test('refuses services that forward to each other, each with the whole way', () => {
+    const problems = circleOf({
+      a: 'listen: 1001, redirect: "127.0.0.1:1002"',
+      b: 'listen: 1002, redirect: "unix:/tmp/c"',
+      c: 'listen: unix:/tmp/c, redirect: "192.0.2.7:1001"',
+      into: 'listen: 1003, redirect: "127.0.0.1:1001"',
+    });
+    expect(problems).toEqual([
+      '2:31 services.a.redirect: connections would go round for ever: a -> b -> c -> a (name another target)',
+      '3:31 services.b.redirect: connections would go round for ever: b -> c -> a -> b (name another target)',
+      '4:38 services.c.redirect: connections would go round for ever: c -> a -> b -> c (name another target)',
+    ]);
+  });
+
+  test('lets services forward to others that end somewhere', () => {
+    const chain = { a: 'listen: 1001, redirect: "127.0.0.1:1002"', b: 'listen: 1002, redirect: "127.0.0.1:80"' };
+    expect(circleOf(chain)).toEqual([]);
+    expect(circleOf({ ...chain, c: 'enabled: false, listen: 80, redirect: "127.0.0.1:1001"' })).toEqual([]);
+    expect(circleOf({ ...chain, c: 'listen: 80/udp, exec: cat, wait: true' })).toEqual([]);
+  });
+
+  test('takes a target on an interface that is there', () => {
+    const problem = 'services.a.redirect: there is no network interface "nosuch" (the interfaces here are lo, eth0)';
+    expect(problemsOf(withKeys('redirect: "[fe80::1%nosuch]:80"')).join()).toContain(problem);
+    expect(problemsOf(withKeys('redirect: "[fe80::1%eth0]:80"'))).toEqual([]);
+  });
+
   test('explains xinetd’s way to write it', () => {
     expect(problemsOf(withKeys('redirect: 10.1.1.1 80')).join()).toContain('has a blank in it (write 10.1.1.1:80)');
   });

@@ -138,6 +138,10 @@ test('without root a socket stays with stdiod’s own user and groups', () => {
   expect([problem('owner: alice'), problem('group: alice'), problem('group: games')]).toEqual(['', '', '']);
 });
 
+test('takes an interface by another name of it', () => {
+  expect(problemsOf(withKeys('socket: {device: uplink}'))).toEqual([]);
+});
+
 test.each([
   ['listen: unix:/tmp/x\nsocket: {owner: nosuch}', 'services.a.socket.owner: unknown user "nosuch"'],
   ['listen: unix:/tmp/x\nsocket: {group: nosuch}', 'services.a.socket.group: unknown group "nosuch"'],
