@@ -48,7 +48,7 @@ export interface Connection {
 }
 
 /** What the system is short of: the connection is kept, and its handler asked again. */
-export type Shortage = 'processes' | 'memory';
+export type Shortage = 'processes' | 'memory' | 'open-files';
 
 /** What becomes of a connection. */
 export interface Handler {

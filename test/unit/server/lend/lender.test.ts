@@ -222,6 +222,7 @@ test('a program that cannot be started waits as one that takes nothing', () => {
 
 test.each([
   ['EAGAIN', 'processes'],
+  ['EMFILE', 'open-files'],
   ['ENOMEM', 'memory'],
 ])(
   'a spawn that the system refuses with %s is a pause, which gives the slot back and loses nothing',
