@@ -16,19 +16,21 @@ bool is_writable(int fd) {
 }
 
 // send has a flag for it; where write would wait (errno of a full pipe) it is not called at all.
-ssize_t write_once(int fd, const uint8_t *data, size_t length, bool is_socket) {
+ssize_t write_once(int fd, const uint8_t *data, size_t length, bool is_socket, bool may_wait) {
   if (is_socket) return send(fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (is_writable(fd)) return write(fd, data, length);
+  if (!may_wait || is_writable(fd)) return write(fd, data, length);
   errno = EAGAIN;
   return -1;
 }
 
-// writeSome(fd, bytes, isSocket) → how many bytes were taken, 0 when it would have to wait. On a pipe that is
-// not non-blocking that holds for up to one page: a pipe that polls writable has room for it.
+// writeSome(fd, bytes, isSocket, mayWait) → how many bytes were taken, 0 when it would have to wait.
+// `mayWait`: the descriptor is not non-blocking, and what it leads to has readers; then it holds for up to
+// one page, because a pipe that polls writable has room for it.
 Napi::Value WriteSome(const Napi::CallbackInfo &info) {
   const auto bytes = info[1].As<Napi::Uint8Array>();
   const int fd = info[0].ToNumber().Int32Value();
-  const ssize_t written = write_once(fd, bytes.Data(), bytes.ByteLength(), info[2].ToBoolean());
+  const ssize_t written =
+      write_once(fd, bytes.Data(), bytes.ByteLength(), info[2].ToBoolean(), info[3].ToBoolean());
   if (written >= 0) return Napi::Number::New(info.Env(), static_cast<double>(written));
   if (errno == EAGAIN || errno == EINTR) return Napi::Number::New(info.Env(), 0);
   throw_system_error(info.Env(), errno, "write");

@@ -21,6 +21,8 @@ const LARGE = 65536;
 interface Target {
   readonly fd: number;
   readonly isSocket: boolean;
+  /** A write would wait for a reader, so it is asked first whether there is room. */
+  readonly mayWait: boolean;
   /** The most that one write may take. */
   readonly chunk: number;
 }
@@ -34,16 +36,16 @@ function openStderr(): Target {
   const stats = fstatSync(STDERR);
   if (stats.isFIFO() || stats.isCharacterDevice()) return reopen();
   // A regular file never makes a writer wait, and opened anew it would have a second file offset.
-  return { fd: STDERR, isSocket: stats.isSocket(), chunk: LARGE };
+  return { fd: STDERR, isSocket: stats.isSocket(), mayWait: false, chunk: LARGE };
 }
 
 /** Not allowed when the pipe or terminal belongs to somebody else (a container's, another user's): then page by page. */
 function reopen(): Target {
   const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
   try {
-    return { fd: openSync(`/proc/self/fd/${STDERR}`, flags), isSocket: false, chunk: LARGE };
+    return { fd: openSync(`/proc/self/fd/${STDERR}`, flags), isSocket: false, mayWait: false, chunk: LARGE };
   } catch {
-    return { fd: STDERR, isSocket: false, chunk: PAGE };
+    return { fd: STDERR, isSocket: false, mayWait: true, chunk: PAGE };
   }
 }
 
@@ -58,9 +60,9 @@ function writeAll(target: Target, bytes: Uint8Array): number {
 }
 
 /** @param isPart something was taken before: that is told first, a failure will come again */
-function tryWrite({ fd, isSocket }: Target, chunk: Uint8Array, isPart: boolean): number {
+function tryWrite({ fd, isSocket, mayWait }: Target, chunk: Uint8Array, isPart: boolean): number {
   try {
-    return addon.writeSome(fd, chunk, isSocket);
+    return addon.writeSome(fd, chunk, isSocket, mayWait);
   } catch (error) {
     if (isPart) return 0;
     throw error;

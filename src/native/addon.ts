@@ -168,7 +168,7 @@ export interface Addon {
   /** recvmsg(2) of one message; null: there is none. */
   readReport(reader: Fd): Report | null;
   /** write(2) or send(2); 0: it would have to wait. */
-  writeSome(fd: number, bytes: Uint8Array, isSocket: boolean): number;
+  writeSome(fd: number, bytes: Uint8Array, isSocket: boolean, mayWait: boolean): number;
   /** _exit(2): threads that hang are not waited for. Whatever is to be written has been. */
   leave(status: number): never;
   /** O_NONBLOCK, which all holders of the socket share. */
