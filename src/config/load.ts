@@ -13,6 +13,7 @@ import { reporterFor } from './keys/layers';
 import { frameSchema, includedFrameSchema } from './keys/schema';
 import { askOnce } from './machine/ask-once';
 import type { Machine } from './machine/machine';
+import { whyNotTrusted } from './machine/trusted';
 import type { Diagnostic } from './report/diagnostic';
 import { formatPath } from './report/path';
 import { Problems } from './report/problems';
@@ -32,23 +33,44 @@ export type LoadResult =
 /** Relative paths in the file start from the folder that it is in. */
 export function loadConfiguration(file: string, machine: Machine): LoadResult {
   const problems = new Problems();
-  return load(readSource(file, file, 0, problems), machine, problems);
+  reportOpenMemory(file, machine, problems);
+  return load(readTrusted(file, 0, machine, problems), machine, problems);
 }
 
 /** For a configuration that is not in a file. `file` is what messages call it, and relative paths start beside it. */
 export function loadConfigurationText(text: string, file: string, machine: Machine): LoadResult {
-  return load(new Source(file, text.replace(/^\ufeff/, ''), 0), machine, new Problems());
+  const problems = new Problems();
+  reportOpenMemory(file, machine, problems);
+  return load(new Source(file, text.replace(/^\ufeff/, ''), 0), machine, problems);
 }
 
 function load(source: Source | undefined, machine: Machine, problems: Problems): LoadResult {
   const main = source && readTree(source, problems);
   if (main === undefined) return { ok: false, diagnostics: problems.diagnostics() };
   const frame = checkFrame(main, problems);
-  const included = readIncluded(main, frame, problems);
+  const included = readIncluded(main, frame, machine, problems);
   const services = readServices([main, ...included], askOnce(machine), problems);
   for (const tree of [main, ...included]) reportOddNumbers(tree, problems);
   if (!problems.isEmpty) return { ok: false, diagnostics: problems.diagnostics() };
   return assemble(frame, services);
+}
+
+function readTrusted(file: string, order: number, machine: Machine, problems: Problems): Source | undefined {
+  const source = readSource(file, file, order, problems);
+  const problem = source && whyNotTrusted(file, machine);
+  if (source !== undefined && problem) problems.report({ source, offset: null, path: '' }, problem);
+  return source;
+}
+
+/** A child shares our memory until its exec, and the kernel opens that to the child's new user (proc(5)). */
+function reportOpenMemory(file: string, { uid, suidDumpable }: Machine, problems: Problems): void {
+  if (uid !== 0 || suidDumpable !== 1) return;
+  const message =
+    'fs.suid_dumpable is 1: while a child changes its user, that user may read and write the memory of stdiod';
+  problems.report(
+    { source: new Source(file, '', 0), offset: null, path: '' },
+    { message, remedy: 'sysctl fs.suid_dumpable=0' },
+  );
 }
 
 function assemble(frame: Data, services: readonly Resolved[]): LoadResult {
@@ -83,11 +105,11 @@ function checkFrame(main: Tree, problems: Problems): Data {
   return withoutKeys(root, badKeys);
 }
 
-function readIncluded(main: Tree, frame: Data, problems: Problems): Tree[] {
+function readIncluded(main: Tree, frame: Data, machine: Machine, problems: Problems): Tree[] {
   const files = new Set(includePatterns(frame, main, problems));
   const trees: Tree[] = [];
   for (const file of files) {
-    const source = readSource(file, file, trees.length + 1, problems);
+    const source = readTrusted(file, trees.length + 1, machine, problems);
     const tree = source && readTree(source, problems);
     if (tree === undefined) continue;
     check(includedFrameSchema, tree.root as Data, 'included', reporterFor(tree, [], problems));

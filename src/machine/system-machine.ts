@@ -28,6 +28,7 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
   return {
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
+    suidDumpable: Number(readProc('/proc/sys/fs/suid_dumpable') ?? 0),
     hasIpv6: existsSync('/proc/net/if_inet6'),
     environment: process.env,
     ownProgram: (name) => join(packageRoot(), 'dist/services', name),

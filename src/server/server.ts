@@ -34,6 +34,7 @@ import { ListenKeys, type ListenFailure } from './roster/open-listeners';
 import { RetiredListeners } from './roster/retired';
 import { RoleMaker } from './roles';
 import { Roster, type Applied } from './roster/roster';
+import { mustFork, thisKernel } from './plain-fork';
 import { OncePerTurn } from './turn';
 
 /** In hexadecimal, from `c1`. */
@@ -55,7 +56,8 @@ export class Server {
   });
 
   constructor(emit: Emit, maxConnections: number, passed: PassedSockets) {
-    if (process.env['STDIOD_SPAWN'] === 'fork') addon.setPlainFork(true);
+    if (process.env['STDIOD_SPAWN'] === 'fork' || mustFork(thisKernel(), process.geteuid?.() === 0))
+      addon.setPlainFork(true);
     // Opened before any connection, so that their numbers are low: a child copies the descriptor table up to them.
     const nullFd = openSync('/dev/null', 'r+');
     const pollSet = new PollSet();

@@ -11,6 +11,8 @@ export interface Machine {
   /** stdiod's own effective ids. */
   readonly uid: number;
   readonly gid: number;
+  /** fs.suid_dumpable (proc_sys_fs(5)). */
+  readonly suidDumpable: number;
   /** Whether the kernel has IPv6. */
   readonly hasIpv6: boolean;
   /** stdiod's own environment, for `pass_env` and for looking up bare command names. */

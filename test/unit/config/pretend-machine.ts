@@ -36,6 +36,7 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
   return {
     uid: 0,
     gid: 0,
+    suidDumpable: 0,
     hasIpv6: true,
     environment: { PATH: '/usr/bin:/bin', TZ: 'UTC', SECRET: 'x' },
     user: (nameOrId) => ACCOUNTS.find(({ name, uid }) => name === nameOrId || uid === nameOrId),
