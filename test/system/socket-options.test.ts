@@ -131,35 +131,38 @@ describe('options that change while an address', () => {
     ...NAMES,
   ]);
 
+  const entry = (ports: readonly number[], more: string): string => {
+    const listen = ports.map((port) => `"127.0.0.1:${port}"`).join(', ');
+    return `{listen: [${listen}], exec: ${tell}, stop_grace: 20s, ${more}}`;
+  };
+
   test('goes from one service to another are those of the accepted connection', async () => {
-    const port = await findFreePorts(1);
-    const at = (name: string, more: string): string =>
-      `services: {${name}: {listen: "127.0.0.1:${port}", exec: ${tell}, stop_grace: 100ms, ${more}}, ` +
-      `rest: {listen: "127.0.0.1:0", exec: cat, stop_grace: 100ms, ${more}}}\n`;
-    const daemon = await startDaemon(at('a', ''));
-    const before = listeners(daemon.pid).get(port);
-    expect(await (await connectTo(port)).ask('?')).toBe('0 0');
-    await daemon.reload(at('b', OPTIONS));
-    expect(await (await connectTo(port)).ask('?')).toBe('1 1');
-    expect(listeners(daemon.pid).get(port)).toBe(before);
+    const port = await findFreePorts(3);
+    const [x, y, z] = [port, port + 1, port + 2];
+    const daemon = await startDaemon(`services: {a: ${entry([x, y], '')}, b: ${entry([z], '')}}\n`);
+    const before = listeners(daemon.pid).get(x);
+    expect(await (await connectTo(x)).ask('?')).toBe('0 0');
+    await daemon.reload(`services: {a: ${entry([y], OPTIONS)}, b: ${entry([z, x], OPTIONS)}}\n`);
+    expect(await (await connectTo(x)).ask('?')).toBe('1 1');
+    expect(listeners(daemon.pid).get(x)).toBe(before);
     expect(daemon.all('failed')).toEqual([]);
   });
 
   test('is on its way out, and comes back, are those of the accepted connection', async () => {
-    const port = await findFreePorts(1);
-    const there = (more: string): string =>
-      `services: {a: {listen: "127.0.0.1:${port}", exec: ${tell}, stop_grace: 20s, ${more}}}\n`;
-    const daemon = await startDaemon(there('max_connections: 1'));
-    const before = listeners(daemon.pid).get(port);
-    const first = await connectTo(port);
+    const port = await findFreePorts(2);
+    const [x, y] = [port, port + 1];
+    const one = 'max_connections: 1';
+    const daemon = await startDaemon(`services: {a: ${entry([x, y], one)}}\n`);
+    const before = listeners(daemon.pid).get(x);
+    const first = await connectTo(x);
     expect(await first.ask('?')).toBe('0 0');
     // Whoever waits keeps the listener from being closed.
-    const second = await connectTo(port);
+    const second = await connectTo(x);
     await daemon.waitFor('paused');
-    await daemon.reload('services: {}\n');
-    await daemon.reload(there(OPTIONS));
-    expect(await (await connectTo(port)).ask('?')).toBe('1 1');
-    expect(listeners(daemon.pid).get(port)).toBe(before);
+    await daemon.reload(`services: {a: ${entry([y], `${one}, ${OPTIONS}`)}}\n`);
+    await daemon.reload(`services: {a: ${entry([x, y], OPTIONS)}}\n`);
+    expect(await (await connectTo(x)).ask('?')).toBe('1 1');
+    expect(listeners(daemon.pid).get(x)).toBe(before);
     for (const client of [first, second]) client.end();
   });
 });

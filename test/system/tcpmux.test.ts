@@ -153,9 +153,9 @@ test('a stop ends clients that have not said a name', async () => {
 });
 
 test('a stop of a full tcpmux ends those who have not said a name, and those in its queue', async () => {
-  const daemon = await startMux('max_connections: 1, stop_grace: 100ms');
+  const daemon = await startDaemon(`${serve('max_connections: 1')}defaults: {stop_grace: 100ms}\n`);
   const silent = await connectTo(daemon.port('mux'));
-  for (const text of ['plain\r\n', 'pl', '']) await clientThatSent(daemon.port('mux'), text);
+  for (let count = 0; count < 20; count += 1) await clientThatSent(daemon.port('mux'), 'pl');
   await daemon.waitFor('paused', { service: 'mux', reason: 'full' });
   expect(await daemon.stop()).toBe(0);
   expect(daemon.all('refused', { peer: silent.address })).toMatchObject([{ reason: 'stopping' }]);
