@@ -7,34 +7,6 @@ import type { SocketAddress } from '../service/address';
 import type { LocalEnd, Peer, UnixPeer } from '../service/peer';
 import type { PlaceholderValues } from '../service/template';
 
-/** Nobody but the child knows its pid before it runs: it tells this one itself (native/child.cc). */
-const LISTEN_PID = 'LISTEN_PID';
-
-const NAMES = [
-  'PROTO',
-  'TCPREMOTEIP',
-  'TCPREMOTEPORT',
-  'TCPLOCALIP',
-  'TCPLOCALPORT',
-  'UNIXREMOTEPATH',
-  'UNIXREMOTEPID',
-  'UNIXREMOTEEUID',
-  'UNIXREMOTEEGID',
-  'UNIXLOCALPATH',
-  'UDPLOCALIP',
-  'UDPLOCALPORT',
-  'REMOTE_ADDR',
-  'REMOTE_PORT',
-  'REMOTE_HOST',
-  'LISTEN_FDS',
-  'LISTEN_FDNAMES',
-  'STDIOD_SERVICE',
-  'STDIOD_CONNECTION',
-] as const;
-
-/** A service cannot set these. */
-export const FACT_NAMES: ReadonlySet<string> = new Set([...NAMES, LISTEN_PID]);
-
 /** Who is who: the names of the service and of the connection. */
 export interface ConnectionNames {
   readonly service: string;

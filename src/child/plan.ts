@@ -3,9 +3,9 @@
  * placeholders is filled in for each child.
  */
 import { addon, type NativePlan, type PlanOptions, type Start, type Step } from '../native/addon';
+import { FACT_NAMES } from '../service/fact-names';
 import type { Exec, Identity, Process } from '../service/service';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
-import { FACT_NAMES } from './facts';
 
 export interface Plan {
   readonly native: NativePlan;

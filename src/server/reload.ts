@@ -58,12 +58,16 @@ export class Reloader {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    while (this.#isWantedAgain) {
+    while (this.#isNeeded()) {
       this.#isWantedAgain = false;
       const result = await this.#loader.load();
       if (!this.#isStopped) this.#tryApply(result);
     }
     this.#isRunning = false;
+  }
+
+  #isNeeded(): boolean {
+    return this.#isWantedAgain && !this.#isStopped;
   }
 
   /** What we did not foresee costs the reload, and not the server. */

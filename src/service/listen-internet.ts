@@ -135,6 +135,9 @@ export function parseIpv6(text: string, portText: string): string {
 }
 
 function parsePorts(text: string, protocol: Protocol, namesOf: PortNamesOf): [number, number] {
+  if (protocol === 'tcp' && !namesOf('tcp').has(text) && namesOf('udp').has(text)) {
+    throw new Malformed(`${quote(text)} is a port of UDP alone`, `write ${text}/udp`);
+  }
   const [, first, last] = /^(\d+)-(\d+)$/.exec(text) ?? [];
   if (first === undefined || last === undefined) {
     const port = parsePort(text, protocol, namesOf);

@@ -81,6 +81,9 @@ export function unknownAccount(user: string | number | undefined): Problem {
       remedy: 'add "user: NAME"; "user: root" if it must be root',
     };
   }
+  const [, name, group] = /^([\w.-]+):([\w.-]+)$/.exec(String(user)) ?? [];
+  if (name !== undefined)
+    return { message: `"${user}" is no user`, remedy: `write "user: ${name}" and "group: ${group ?? ''}"` };
   return { message: `unknown user "${user}"`, remedy: `create it (useradd --system ${user}), or name another one` };
 }
 

@@ -3,6 +3,7 @@
  * with what environment, and which command.
  */
 import { resolve as resolvePath } from 'node:path';
+import { FACT_NAMES } from '../../service/fact-names';
 import type { Command, Exec, Identity } from '../../service/service';
 import { escapeTemplate, hasPlaceholders, unescapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
@@ -41,6 +42,10 @@ const NOBODY: Account = { name: 'nobody', uid: 65534, gid: 65534, home: '/', she
 const NO_COMMAND: Command = { path: '/', argv: ['/'] };
 
 function soundVariables(env: ServiceSettings['env'], refuse: Refuse, layers: Layers): ServiceSettings['env'] {
+  for (const name of Object.keys(env).filter((each) => FACT_NAMES.has(each))) {
+    const message = `"${name}" is a fact of the connection, which stdiod tells`;
+    layers.report(['env', name], { message, remedy: 'remove it, or choose another name' });
+  }
   const entries = Object.entries(env).filter(([name, text]) => {
     return checkTemplate({ text, path: ['env', name] }, refuse, layers);
   });

@@ -113,6 +113,7 @@ function explain(error: YAMLError, line: string): Problem {
   if (brackets !== undefined) {
     return { message: 'an address that begins with "[" must be quoted', remedy: `write "${brackets}"` };
   }
+  if (/[[,]\s*-\s*[\],]/.test(line)) return { message: 'a "-" alone in a list must be quoted', remedy: 'write "-"' };
   return EXPLAINED[error.code] ?? { message: `not valid YAML: ${lowerFirst(error.message)}`, remedy: null };
 }
 

@@ -1,7 +1,8 @@
 /**
  * What a child is told of its connection, for every kind of socket.
  */
-import { connectionFacts, connectionValues, FACT_NAMES, lentFacts, lentValues } from '../../../src/child/facts';
+import { connectionFacts, connectionValues, lentFacts, lentValues } from '../../../src/child/facts';
+import { FACT_NAMES } from '../../../src/service/fact-names';
 import type { SocketAddress } from '../../../src/service/address';
 import type { LocalEnd, Peer } from '../../../src/service/peer';
 import { PLACEHOLDERS } from '../../../src/service/template';

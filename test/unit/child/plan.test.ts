@@ -1,7 +1,7 @@
 /**
  * What a service becomes as a plan, and what is filled in for each child.
  */
-import { FACT_NAMES } from '../../../src/child/facts';
+import { FACT_NAMES } from '../../../src/service/fact-names';
 import { fillPlan, planOf, preparePlan, type Plan } from '../../../src/child/plan';
 import type { PlanOptions } from '../../../src/native/addon';
 import type { Process } from '../../../src/service/service';

@@ -48,7 +48,7 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
     passedSockets: () => [],
     hasCapability: () => true,
     whyNotReadable: () => null,
-    interfaces: () => ['lo', 'eth0'],
+    interfaces: () => ['lo', 'eth0', 'eth1'],
     hasInterface: (name) => ['lo', 'eth0', 'eth1', 'uplink'].includes(name),
     addresses: () => ['127.0.0.1', '::1', '192.0.2.7', '2001:db8::7'],
     file: readFacts,

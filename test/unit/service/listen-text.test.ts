@@ -88,6 +88,7 @@ test.each([
   ['70000', 'port must be 0-65535, got 70000', null],
   ['-1', 'port must be 0-65535, got -1', null],
   ['080', 'port 080 is not a plain number', 'write 80'],
+  ['tftp', '"tftp" is a port of UDP alone', 'write tftp/udp'],
   ['htpt', 'unknown port name "htpt"; did you mean "http"?', 'write the number, or a TCP name from /etc/services'],
   ['::1:80', 'an IPv6 address stands in brackets', 'write [::1]:80'],
   ['::1', 'an IPv6 address stands in brackets', 'write [::1]:PORT'],

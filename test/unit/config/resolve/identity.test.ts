@@ -69,6 +69,11 @@ describe('the environment', () => {
     expect(environment).not.toHaveProperty('SHELL');
   });
 
+  test.each(['REMOTE_ADDR', 'TCPREMOTEIP', 'LISTEN_PID', 'STDIOD_SERVICE'])('cannot set %s, a fact', (name) => {
+    const problem = `"${name}" is a fact of the connection, which stdiod tells (remove it, or choose another name)`;
+    expect(problemsOf(withKeys(`env: {${name}: x}`)).join()).toContain(`services.a.env.${name}: ${problem}`);
+  });
+
   test('is that of stdiod’s own user without root', () => {
     expect(processOf(service(withKeys(''), asAlice)).environment).toMatchObject({ HOME: '/home/alice', USER: 'alice' });
   });
@@ -81,4 +86,10 @@ describe('the environment', () => {
     expect(Object.keys(environment)).not.toContain('toString');
     expect(Object.keys(environment)).not.toContain('SECRET');
   });
+});
+
+test('as user:group is two keys', () => {
+  expect(problemsOf(withKeys('user: nobody:www-data')).join()).toContain(
+    '"nobody:www-data" is no user (write "user: nobody" and "group: www-data")',
+  );
 });

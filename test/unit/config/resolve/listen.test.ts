@@ -23,7 +23,7 @@ test('refuses a port that stdiod has no right to bind', () => {
 
 test.each(['fe80::1', '::1'])('refuses [%s] on an interface that is not there', (address) => {
   expect(problemsOf(withKeys(`listen: "[${address}%nosuch]:80"`))).toEqual([
-    '3:13 services.a.listen: there is no network interface "nosuch" (the interfaces here are lo, eth0)',
+    '3:13 services.a.listen: there is no network interface "nosuch" (the interfaces here are lo, eth0, eth1)',
   ]);
   for (const name of ['lo', 'uplink']) expect(problemsOf(withKeys(`listen: "[${address}%${name}]:80"`))).toEqual([]);
 });

@@ -254,7 +254,8 @@ describe('redirect', () => {
   });
 
   test('takes a target on an interface that is there', () => {
-    const problem = 'services.a.redirect: there is no network interface "nosuch" (the interfaces here are lo, eth0)';
+    const problem =
+      'services.a.redirect: there is no network interface "nosuch" (the interfaces here are lo, eth0, eth1)';
     expect(problemsOf(withKeys('redirect: "[fe80::1%nosuch]:80"')).join()).toContain(problem);
     expect(problemsOf(withKeys('redirect: "[fe80::1%eth0]:80"'))).toEqual([]);
   });

@@ -112,3 +112,7 @@ describe('within bounds of time and memory', () => {
     expect(problems.length).toBeLessThanOrEqual(10_000);
   });
 });
+
+test.each(['[gzip, -]', '[-, gzip]', '[gzip, -, x]', '[-]'])('says what is wrong with a bare "-" in %s', (list) => {
+  expect(problemsOf(withKeys(`exec: ${list}`)).join()).toContain('a "-" alone in a list must be quoted (write "-")');
+});
