@@ -1,13 +1,12 @@
 /**
  * The end of the daemon, and the other signals that it hears.
  */
-import { execFileSync } from 'node:child_process';
-import { open, type FileHandle } from 'node:fs/promises';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectTo, exchange, type Client } from './client';
 import { launchDaemon, startDaemon, startWords, type Daemon, type DaemonOptions } from './daemon';
 import { endAll } from './endings';
-import { fixture, makeFolder } from './fixtures';
+import { fixture, libraryFixture, makeFolder } from './fixtures';
 import { asOther, testAsOther, testAsRoot } from './machine';
 import { childrenOf, isRunning, listeners, openFds, status } from './proc';
 import { untilTrue } from './until';
@@ -187,36 +186,29 @@ describe('the stop', () => {
 });
 
 describe('a signal that comes early', () => {
-  const LATE = 'services: {it: {listen: "127.0.0.1:0", exec: cat}}\n';
-
-  /** A daemon that is in the middle of reading its configuration, and the file that it reads from. */
-  async function startReading(): Promise<{ daemon: Daemon; late: string; handle: FileHandle }> {
-    const folder = makeFolder();
-    const late = join(folder, 'late.yaml');
-    execFileSync('mkfifo', [late]);
-    const daemon = launchDaemon('include: late.yaml\n', {}, folder);
-    return { daemon, late, handle: await open(late, 'w') };
+  /** A daemon that is in the middle of reading its configuration, until the file is removed. */
+  async function startReading(): Promise<{ daemon: Daemon; file: string }> {
+    const file = join(makeFolder(), 'slow');
+    writeFileSync(file, '');
+    const env = { LD_PRELOAD: libraryFixture('slow-accounts.c'), SLOW_ACCOUNTS: file };
+    const daemon = launchDaemon('services: {it: {listen: "127.0.0.1:0", exec: cat}}\n', { env });
+    await untilTrue('it asks who nobody is', () => statSync(file).size > 0);
+    return { daemon, file };
   }
 
-  async function write(handle: FileHandle): Promise<void> {
-    await handle.write(LATE);
-    await handle.close();
-  }
-
-  test('does not end the daemon: a HUP becomes a reload', async () => {
-    const { daemon, late, handle } = await startReading();
+  testAsRoot('does not end the daemon: a HUP becomes a reload', async () => {
+    const { daemon, file } = await startReading();
     daemon.signal('SIGHUP');
-    await write(handle);
+    rmSync(file);
     await daemon.untilReady();
-    await write(await open(late, 'w'));
     expect(await daemon.waitFor('reloaded')).toMatchObject({ kept: 1 });
     expect(await exchange(daemon.port(), 'hello')).toBe('hello');
   });
 
-  test('is not lost: a TERM becomes a stop with 0', async () => {
-    const { daemon, handle } = await startReading();
+  testAsRoot('is not lost: a TERM becomes a stop with 0', async () => {
+    const { daemon, file } = await startReading();
     daemon.signal('SIGTERM');
-    await write(handle);
+    rmSync(file);
     expect(await daemon.ended()).toBe(0);
     expect(daemon.all('stopped')).toHaveLength(1);
   });
