@@ -55,7 +55,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
   });
 
   test('sends SIGTERM to a child that is still there after the grace', async () => {
-    const { daemon, client, pid } = await startServing(serve('cat', '100ms'));
+    const { daemon, client, pid } = await startServing(serve('cat', '1s'));
     await client.ask('hello');
     daemon.signal(signal);
     expect(await daemon.ended()).toBe(0);
