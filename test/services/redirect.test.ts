@@ -75,14 +75,15 @@ async function errorOf(socket: Socket): Promise<unknown> {
 }
 
 describe('the target', () => {
-  it.each(loopbacks)('may be an address of $family', async ({ address, test }) => {
-    if (test === it.skip) return;
-    const port = await target(echo, { host: address, port: 0 });
-    const name = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-    const { client, ended } = await converse(redirect(name));
-    client.end('hello');
-    expect(String(await restOf(client))).toBe('hello');
-    expect(await ended).toEqual(quietEnd);
+  describe.each(loopbacks)('over $family', ({ address, test }) => {
+    test('may be an address', async () => {
+      const port = await target(echo, { host: address, port: 0 });
+      const name = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+      const { client, ended } = await converse(redirect(name));
+      client.end('hello');
+      expect(String(await restOf(client))).toBe('hello');
+      expect(await ended).toEqual(quietEnd);
+    });
   });
 
   it('may be a name, of whose addresses each is tried', async () => {
