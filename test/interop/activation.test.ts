@@ -105,7 +105,7 @@ describe('a socket of another kind that systemd-socket-activate has bound', () =
     });
     const client = ['socat', '-', `UDP:127.0.0.1:${port}`];
     for (const text of ['first\n', 'second\n']) expect(await answerOf(client, text)).toBe(text);
-    expect(daemon.all('started')).toMatchObject([{ address: `127.0.0.1:${port}/udp` }]);
+    expect(await daemon.waitForCount('started', 1)).toMatchObject([{ address: `127.0.0.1:${port}/udp` }]);
   });
 
   testSocat('serves a Unix socket, whose file stdiod leaves alone', async () => {

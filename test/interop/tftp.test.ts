@@ -68,7 +68,7 @@ describe('in.tftpd', () => {
     });
     for (const name of names) await site.tftp('get', name, name);
     expect(checksums(site.here)).toEqual(checksums(site.folder));
-    const [started, ...others] = site.daemon.all('started');
+    const [started, ...others] = await site.daemon.waitForCount('started', 1);
     expect(others).toEqual([]);
     expect(status(started?.pid ?? 0)['Name']).toBe('in.tftpd');
   });
@@ -92,7 +92,7 @@ describe('in.tftpd', () => {
     ] as const) {
       await site.tftp('get', 'deep/image', name);
       await site.daemon.waitForCount('reaped', count, { exit: 0, children: 0 });
-      expect(site.daemon.all('started')).toHaveLength(count);
+      expect(await site.daemon.waitForCount('started', count)).toHaveLength(count);
     }
     const [first, second] = Object.values(checksums(site.here));
     expect(second).toBe(first);

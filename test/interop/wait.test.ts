@@ -37,7 +37,7 @@ describe('uuidd --socket-activation', () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => ask('--random')));
     for (const answer of answers) expect(answer).toMatch(UUID);
     expect(new Set(answers).size).toBe(answers.length);
-    expect(daemon.all('started')).toHaveLength(1);
+    expect(await daemon.waitForCount('started', 1)).toHaveLength(1);
   });
 
   testUuidd('is started again for the next client when it has left for want of any', async () => {

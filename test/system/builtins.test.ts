@@ -91,7 +91,7 @@ describe('over datagrams', () => {
     const daemon = await startDatagrams('echo');
     const client = await datagramClient();
     for (const text of ['one', 'x'.repeat(60_000), 'three']) expect(await client.ask(text, portOf(daemon))).toBe(text);
-    expect(daemon.all('started')).toHaveLength(1);
+    expect(await daemon.waitForCount('started', 1)).toHaveLength(1);
   });
 
   test('discard answers nothing', async () => {
@@ -143,7 +143,7 @@ describe('over datagrams', () => {
     await forged.send('hello', first);
     expect(await (await datagramClient()).ask(PROOF, first)).toBe(PROOF);
     expect(forged.received).toEqual([]);
-    expect(daemon.all('started')).toHaveLength(1);
+    expect(await daemon.waitForCount('started', 1)).toHaveLength(1);
   });
 
   test('none answers what was sent to a broadcast address', async () => {

@@ -83,7 +83,7 @@ describe('a child of a datagram service', () => {
       const pid = await pidOf(client, portOf(daemon), 'leave');
       await daemon.waitFor('reaped', { pid });
     }
-    expect([pids.size, daemon.all('started').length]).toEqual([3, 3]);
+    expect([pids.size, (await daemon.waitForCount('started', 3)).length]).toEqual([3, 3]);
     expect(sockets(daemon)).toEqual(before);
   });
 
@@ -123,7 +123,7 @@ describe('a child of a datagram service', () => {
     const [four, six] = [await datagramClient('udp4'), await datagramClient('udp6')];
     const pids = [await pidOf(four, portOf(daemon)), await pidOf(six, portOf(daemon))];
     expect(pids[0]).not.toBe(pids[1]);
-    expect(daemon.all('started').map(({ children }) => children)).toEqual([1, 2]);
+    expect((await daemon.waitForCount('started', 2)).map(({ children }) => children)).toEqual([1, 2]);
   });
 });
 
@@ -144,7 +144,7 @@ describe('a datagram that no child takes', () => {
       }),
     );
     await daemon.waitForCount('reaped', 5);
-    expect(daemon.all('started')).toHaveLength(5);
+    expect(await daemon.waitForCount('started', 5)).toHaveLength(5);
   });
 
   test('makes the next start wait, longer each time', async () => {

@@ -145,7 +145,7 @@ describe('the end of a child', () => {
       expect('exit' in reaped).not.toBe('signal' in reaped);
       told[index] = reaped.exit ?? reaped.signal;
     });
-    expect(daemon.all('accepted')).toHaveLength(lines.length);
+    expect(await daemon.waitForCount('accepted', lines.length)).toHaveLength(lines.length);
     expect(daemon.all('reaped')).toHaveLength(lines.length);
     return told;
   }

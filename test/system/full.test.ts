@@ -31,7 +31,7 @@ describe('a full service that waits', () => {
     const third = await connectTo(daemon.port());
     third.send('sent early\n');
     expect(await daemon.waitFor('paused')).toMatchObject({ service: 'echo', reason: 'full', children: 2, limit: 2 });
-    expect(daemon.all('accepted')).toHaveLength(2);
+    expect(await daemon.waitForCount('accepted', 2)).toHaveLength(2);
     await leave(first);
     expect(await third.line()).toBe('sent early');
     await leave(second);

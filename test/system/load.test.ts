@@ -69,7 +69,7 @@ test('a daemon that is stopped for a second under load loses nobody', async () =
   await daemon.waitForCount('reaped', before + 50);
   const answered = await load.stop();
   expect(await daemon.waitForCount('reaped', answered)).toHaveLength(answered);
-  expect(daemon.all('accepted')).toHaveLength(answered);
+  expect(await daemon.waitForCount('accepted', answered)).toHaveLength(answered);
 });
 
 test('clients that leave at once, with an end or a reset, are all accounted for', async () => {
@@ -84,5 +84,5 @@ test('clients that leave at once, with an end or a reset, are all accounted for'
   expect(await exchange(daemon.port(), 'after')).toBe('after');
   await untilTrue('all are reaped', () => daemon.all('reaped').length === daemon.all('accepted').length);
   await expectNothingLeft(daemon, fds);
-  expect(daemon.all('accepted')).toHaveLength(301);
+  expect(await daemon.waitForCount('accepted', 301)).toHaveLength(301);
 });

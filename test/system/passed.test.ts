@@ -127,7 +127,7 @@ describe('a reload', () => {
     await daemon.reload(yaml);
     const second = await connectTo(port);
     await second.ask('hello');
-    expect(daemon.all('started')).toHaveLength(1);
+    expect(await daemon.waitForCount('started', 1)).toHaveLength(1);
     await second.ask('leave');
     await daemon.waitFor('reaped');
     expect(await (await connectTo(port)).ask('hello')).toMatch(/hello$/);

@@ -282,7 +282,7 @@ describe('clients in a loop', () => {
   async function expectNobodyLost(daemon: Daemon, load: Load): Promise<void> {
     const answered = await load.stop();
     expect(await daemon.waitForCount('reaped', answered)).toHaveLength(answered);
-    expect(daemon.all('accepted')).toHaveLength(answered);
+    expect(await daemon.waitForCount('accepted', answered)).toHaveLength(answered);
     expect(daemon.all('dropped')).toEqual([]);
   }
 

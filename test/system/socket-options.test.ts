@@ -51,7 +51,7 @@ describe('an accepted connection', () => {
     const daemon = await startDaemon(serve(['cat'], 'defer_accept: 60s'));
     const silent = await connectTo(daemon.port());
     expect(await exchange(daemon.port(), 'hello')).toBe('hello');
-    expect(daemon.all('accepted')).toHaveLength(1);
+    expect(await daemon.waitForCount('accepted', 1)).toHaveLength(1);
     expect(await silent.ask('late')).toBe('late');
   });
 

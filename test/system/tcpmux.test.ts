@@ -134,7 +134,7 @@ test('many clients at once each get their service, with one end each', async () 
   for (const client of clients) expect(await client.ask('hello')).toBe('hello');
   for (const client of clients) client.end();
   await daemon.waitForCount('reaped', 50);
-  expect(daemon.all('accepted')).toHaveLength(50);
+  expect(await daemon.waitForCount('accepted', 50)).toHaveLength(50);
   expect(daemon.all('refused')).toEqual([]);
 });
 

@@ -136,7 +136,7 @@ describe('a Unix socket', () => {
     const daemon = await startDaemon(wait(`unix:${path}`, `"${fixture('accepts.py')} --once"`, OPEN));
     const clients = await Promise.all(Array.from({ length: 12 }, () => connectUnix(path)));
     for (const client of clients) await restOf(client, 'hello\n');
-    const [starts, ends] = [daemon.all('started'), await daemon.waitForCount('reaped', 12)];
+    const [ends, starts] = [await daemon.waitForCount('reaped', 12), daemon.all('started')];
     const gap = Date.parse(starts[11]?.time ?? '') - Date.parse(ends[10]?.time ?? '');
     expect(gap).toBeLessThan(5_000);
   });
@@ -151,7 +151,7 @@ describe('a Unix socket', () => {
       const [answer] = await askUnix('stream', path, 'leave\n').catch(() => ['']);
       return (answer ?? '').includes('leave');
     });
-    expect(daemon.all('started')).toHaveLength(2);
+    expect(await daemon.waitForCount('started', 2)).toHaveLength(2);
   });
 });
 

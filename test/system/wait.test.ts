@@ -93,7 +93,7 @@ describe('a child under wait', () => {
     for (let count = 0; count < 20; count += 1) clients.push(await connectTo(daemon.port()));
     const pids = await Promise.all(clients.map((client) => pidOf(client)));
     expect(new Set(pids).size).toBe(1);
-    expect(daemon.all('started')).toMatchObject([{ pid: pids[0], children: 1 }]);
+    expect(await daemon.waitForCount('started', 1)).toMatchObject([{ pid: pids[0], children: 1 }]);
   });
 
   test('has the socket for itself: the daemon does not look at what waits there', async () => {
@@ -102,7 +102,7 @@ describe('a child under wait', () => {
     await daemon.waitFor('started');
     for (let count = 0; count < 100; count += 1) await clientThatSent(daemon.port(), 'hello\n');
     await expectRest(daemon.pid);
-    expect(daemon.all('started')).toHaveLength(1);
+    expect(await daemon.waitForCount('started', 1)).toHaveLength(1);
     expect(first.hasEnd).toBe(false);
   });
 
@@ -196,7 +196,7 @@ describe('a child under wait', () => {
     const daemon = await startDaemon(serve().replace('"127.0.0.1:0"', '["127.0.0.1:0", "127.0.0.1:0"]'));
     const pids = [0, 1].map(async (at) => pidOf(await connectTo(daemon.port('it', at))));
     expect(new Set(await Promise.all(pids)).size).toBe(2);
-    expect(daemon.all('started').map(({ children }) => children)).toEqual([1, 2]);
+    expect((await daemon.waitForCount('started', 2)).map(({ children }) => children)).toEqual([1, 2]);
   });
 
   test('has an end event for each start', async () => {
