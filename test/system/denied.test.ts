@@ -141,6 +141,9 @@ describe('a descriptor that cannot be watched', () => {
     'costs a client of tcpmux its connection (%s), and no one else',
     async (error) => {
       const { daemon, deny, allow } = await startDenied('epoll_ctl', error, MUX);
+      // What libuv itself watches is watched by now: it would not survive to be refused.
+      expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+      await daemon.waitFor('reaped');
       deny();
       const client = await connectTo(daemon.port('mux'));
       expect(await client.rest()).toBe('');
