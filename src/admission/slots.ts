@@ -23,6 +23,8 @@ export interface Full {
   readonly full: Gate;
 }
 
+const NONE: readonly Gate[] = [];
+
 export function serviceGate(limit: number): Gate {
   return { whenFull: 'full', limit, inUse: 0 };
 }
@@ -30,6 +32,7 @@ export function serviceGate(limit: number): Gate {
 export class Slots {
   /** All services together. */
   readonly server: Gate;
+  readonly #gates = new WeakMap<Gate, readonly Gate[]>();
   /** Where somebody has left since this was last asked for. */
   #freed = new Set<Gate>();
 
@@ -47,7 +50,16 @@ export class Slots {
     if (server.inUse >= server.limit) return { full: server };
     service.inUse += 1;
     server.inUse += 1;
-    return { gates: [service, server] };
+    return { gates: this.#gatesOf(service) };
+  }
+
+  /** One list for all slots of a service: it is kept for as long as each child lives. */
+  #gatesOf(service: Gate): readonly Gate[] {
+    const known = this.#gates.get(service);
+    if (known !== undefined) return known;
+    const gates = [service, this.server];
+    this.#gates.set(service, gates);
+    return gates;
   }
 
   /** The holder has left, and may make room for somebody who waits. */
@@ -60,7 +72,7 @@ export class Slots {
   putBack(slot: Slot): void {
     if (slot.gates.length === 0) throw new Error('a slot was given back twice');
     for (const gate of slot.gates) gate.inUse -= 1;
-    slot.gates = [];
+    slot.gates = NONE;
   }
 
   /** The gates at which there may be room now; asked for again, none. */
