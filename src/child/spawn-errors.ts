@@ -2,10 +2,24 @@
  * What a failed spawn means for the connection that wanted a child. From clone(2), "Errors".
  */
 
+import { isSystemError } from '../native/system-error';
+
 /** processes, memory, open-files: the system is short of them, and the connection is worth keeping; null: it fails for good. */
 export function classifySpawnError(code: string): 'processes' | 'memory' | 'open-files' | null {
   if (code === 'EAGAIN') return 'processes';
   // The descriptor that a child of a `wait` service gets of its own (native/spawn.cc).
   if (code === 'EMFILE' || code === 'ENFILE') return 'open-files';
   return code === 'ENOMEM' ? 'memory' : null;
+}
+
+/** What stands in `dropped`. A fault of ours is none of the system's calls: it costs one connection, and not everybody else theirs. */
+export interface SpawnFailure {
+  readonly step: string;
+  readonly error: string;
+  readonly shortage: ReturnType<typeof classifySpawnError>;
+}
+
+export function describeSpawnFailure(error: unknown): SpawnFailure {
+  if (!isSystemError(error)) return { step: 'prepare', error: String(error), shortage: null };
+  return { step: error.syscall, error: error.code, shortage: classifySpawnError(error.code) };
 }

@@ -1,5 +1,5 @@
 /**
- * A server from its start to its end: opens, answers signals, drains. Called by the verbs `run` and `try`.
+ * A server from its start to its end: opens, answers signals, drains.
  */
 import { isatty } from 'node:tty';
 import type { PassedSockets } from '../listener/passed';

@@ -86,18 +86,18 @@ export class Pauses {
   #onPaused({ owner }: HostedListener, reason: PauseReason): void {
     const count = this.#countOf(owner) + 1;
     this.#pausedOf.set(owner, count);
-    if (count > 1 || this.#isToldAlready(owner, reason)) return;
+    if (count > 1 || this.#isLoggedAlready(owner, reason)) return;
     const { inUse: children, limit } = owner.gate;
     this.#parts.emit({ event: 'paused', service: owner.service.name, reason, children, limit });
   }
 
   /** With a few descriptors left, each child that ends and each that starts would be worth an event. */
-  #isToldAlready(owner: Hosted, reason: PauseReason): boolean {
+  #isLoggedAlready(owner: Hosted, reason: PauseReason): boolean {
     const timer = this.#unsettled.get(owner);
     if (timer === undefined) return false;
     clearTimeout(timer);
     this.#unsettled.delete(owner);
-    if (!isShortage(reason)) this.#tellResumed(owner);
+    if (!isShortage(reason)) this.#logResumed(owner);
     return isShortage(reason);
   }
 
@@ -106,19 +106,19 @@ export class Pauses {
     const reason = this.#reasons.get(listener);
     this.forget(listener);
     if (this.#countOf(owner) > 0) return;
-    if (reason === undefined || !isShortage(reason)) this.#tellResumed(owner);
-    else this.#tellResumedLater(owner);
+    if (reason === undefined || !isShortage(reason)) this.#logResumed(owner);
+    else this.#logResumedLater(owner);
   }
 
-  #tellResumedLater(owner: Hosted): void {
+  #logResumedLater(owner: Hosted): void {
     const timer = setTimeout(() => {
       this.#unsettled.delete(owner);
-      this.#tellResumed(owner);
+      this.#logResumed(owner);
     }, SETTLED_MS);
     this.#unsettled.set(owner, timer.unref());
   }
 
-  #tellResumed({ service, gate }: Hosted): void {
+  #logResumed({ service, gate }: Hosted): void {
     const { inUse: children, limit } = gate;
     this.#parts.emit({ event: 'resumed', service: service.name, children, limit });
   }

@@ -5,9 +5,8 @@
 import type { Children } from '../../child/children';
 import { connectionFacts, connectionValues } from '../../child/facts';
 import { fillPlan, type Plan } from '../../child/plan';
-import { classifySpawnError } from '../../child/spawn-errors';
+import { describeSpawnFailure } from '../../child/spawn-errors';
 import type { Emit } from '../../log/events';
-import { isSystemError } from '../../native/system-error';
 import { formatPeer } from '../../service/peer';
 import type { Endings, Served } from '../hosted/endings';
 import type { Connection, Handler, Shortage } from '../hosted/hosted';
@@ -35,10 +34,8 @@ export class Programs implements Handler {
       this.#spawn(connection);
       return 'taken';
     } catch (error) {
-      const shortage = isSystemError(error) ? classifySpawnError(error.code) : null;
+      const { step, error: code, shortage } = describeSpawnFailure(error);
       if (shortage !== null) return shortage;
-      // A fault of ours costs the connection, and not everybody else theirs.
-      const [step, code] = isSystemError(error) ? [error.syscall, error.code] : ['prepare', String(error)];
       this.#endings.drop(connection, step, code);
       return 'taken';
     }

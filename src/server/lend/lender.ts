@@ -9,11 +9,10 @@ import { isFull, type Slot, type Slots } from '../../admission/slots';
 import type { Child, Children, Errand, Exit } from '../../child/children';
 import { lentFacts, lentValues } from '../../child/facts';
 import { fillPlan, type Plan } from '../../child/plan';
-import { classifySpawnError } from '../../child/spawn-errors';
+import { describeSpawnFailure, type SpawnFailure } from '../../child/spawn-errors';
 import type { Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
 import { addon } from '../../native/addon';
-import { isSystemError } from '../../native/system-error';
 import { formatAddress } from '../../service/address';
 import type { Pauses } from '../accept/pauses';
 import type { Endings, Served } from '../hosted/endings';
@@ -82,15 +81,12 @@ export class Lender implements Intake {
       return 'empty';
     } catch (error) {
       this.#parts.slots.putBack(slot);
-      // A fault of ours costs the listener a moment, and must not leave it with a child that there is not.
-      const [step, code] = isSystemError(error) ? [error.syscall, error.code] : ['prepare', String(error)];
-      return this.#onFailure(listener, queue, step, code);
+      return this.#onFailure(listener, queue, describeSpawnFailure(error));
     }
   }
 
   /** A system that is short of something is asked again soon; what fails for good, ever more seldom. */
-  #onFailure(listener: HostedListener, queue: Queue, step: string, error: string): Outcome {
-    const shortage = classifySpawnError(error);
+  #onFailure(listener: HostedListener, queue: Queue, { step, error, shortage }: SpawnFailure): Outcome {
     if (shortage === null) this.#rest(listener, LAST_WAIT_MS);
     else this.#parts.pauses.pause(listener, shortage);
     this.#parts.listeners.letGo(listener, 'lent');
