@@ -82,6 +82,8 @@ constexpr unsigned long kCoreSignals = set_of(SIGQUIT) | set_of(SIGILL) | set_of
 constexpr int kSignalled = 128;
 constexpr int kFailed = 127;
 constexpr unsigned kGroupBatch = 64;
+// IOPRIO_WHO_PROCESS; libc has no header for it.
+constexpr long kOneProcess = 1;
 constexpr long kDiscard = 1 << 30;
 constexpr size_t kScratch = 4096;
 constexpr int kMostReads = 256;
@@ -148,14 +150,17 @@ long unblock_signals() {
 
 // --- What a plan lists: 0, or a negative errno. ---
 
-// Capped by the hard limit, which stays.
-long set_soft_limit(long resource, unsigned long soft) {
+// -1 is what the kernel takes for unlimited. A hard limit that stays caps the soft one.
+long set_limit(long resource, long soft, long hard) {
   struct {
     unsigned long soft, hard;
-  } limit;
-  long result = call(SYS_prlimit64, 0, resource, 0, address(&limit));
-  if (result < 0) return result;
-  limit.soft = soft < limit.hard ? soft : limit.hard;
+  } limit = {static_cast<unsigned long>(soft), static_cast<unsigned long>(hard)};
+  if (hard == kKeep) {
+    const long result = call(SYS_prlimit64, 0, resource, 0, address(&limit));
+    if (result < 0) return result;
+    const auto wanted = static_cast<unsigned long>(soft);
+    limit.soft = wanted < limit.hard ? wanted : limit.hard;
+  }
   return call(SYS_prlimit64, 0, resource, address(&limit), 0);
 }
 
@@ -192,9 +197,18 @@ long run(const ChildTask *task, const ChildStep *step) {
     case kOpSession:
       return call(SYS_setsid);
     case kOpLimit:
-      return set_soft_limit(first, static_cast<unsigned long>(second));
+      return set_limit(first, second, step->arguments[2]);
     case kOpUmask:
       return call(SYS_umask, first);
+    case kOpNice:
+      return call(SYS_setpriority, PRIO_PROCESS, 0, first);
+    case kOpCpus:
+      return call(SYS_sched_setaffinity, 0, static_cast<long>(step->count * sizeof step->list[0]),
+                  address(step->list));
+    case kOpScheduler:
+      return call(SYS_sched_setscheduler, 0, first, address(&step->arguments[1]));
+    case kOpIoPriority:
+      return call(SYS_ioprio_set, kOneProcess, 0, first);
     case kOpPrctl:
       return call(SYS_prctl, first, second);
     case kOpGroups:

@@ -7,21 +7,25 @@
 // Every named point of child set-up that can fail, and how many numbers it takes in a plan.
 // Those from kFirstListed to kLastListed are for plans to list, in their own order. All others every child
 // goes through, before and after, because its safety and ours hang on them.
-#define STDIOD_STEPS(X)              \
-  X(kOpUnshare, "close_range", 0)    \
-  X(kOpDescriptors, "dup3", 0)       \
-  X(kOpCloseRest, "close-rest", 0)   \
-  X(kOpSignals, "rt_sigaction", 0)   \
-  X(kOpSession, "setsid", 0)         \
-  X(kOpLimit, "prlimit", 2)          \
-  X(kOpUmask, "umask", 1)            \
-  X(kOpPrctl, "prctl", 2)            \
-  X(kOpGroups, "setgroups", 0)       \
-  X(kOpGid, "setresgid", 1)          \
-  X(kOpUid, "setresuid", 1)          \
-  X(kOpVerify, "verify-ids", 2)      \
-  X(kOpDirectory, "chdir", 0)        \
-  X(kOpUnblock, "rt_sigprocmask", 0) \
+#define STDIOD_STEPS(X)                    \
+  X(kOpUnshare, "close_range", 0)          \
+  X(kOpDescriptors, "dup3", 0)             \
+  X(kOpCloseRest, "close-rest", 0)         \
+  X(kOpSignals, "rt_sigaction", 0)         \
+  X(kOpSession, "setsid", 0)               \
+  X(kOpLimit, "prlimit", 3)                \
+  X(kOpUmask, "umask", 1)                  \
+  X(kOpNice, "setpriority", 1)             \
+  X(kOpCpus, "sched_setaffinity", 0)       \
+  X(kOpScheduler, "sched_setscheduler", 2) \
+  X(kOpIoPriority, "ioprio_set", 1)        \
+  X(kOpPrctl, "prctl", 2)                  \
+  X(kOpGroups, "setgroups", 0)             \
+  X(kOpGid, "setresgid", 1)                \
+  X(kOpUid, "setresuid", 1)                \
+  X(kOpVerify, "verify-ids", 2)            \
+  X(kOpDirectory, "chdir", 0)              \
+  X(kOpUnblock, "rt_sigprocmask", 0)       \
   X(kOpExec, "execve", 0)
 
 enum ChildOp {
@@ -33,13 +37,15 @@ enum ChildOp {
 
 constexpr ChildOp kFirstListed = kOpSession;
 constexpr ChildOp kLastListed = kOpDirectory;
-constexpr size_t kMostArguments = 2;
+constexpr size_t kMostArguments = 3;
+// Of a limit, in place of a number: as it is.
+constexpr long kKeep = -2;
 
 // One entry of a plan's list.
 struct ChildStep {
   ChildOp op;
   long arguments[kMostArguments];
-  // Group ids; null where the op has none.
+  // Group ids, or a mask of CPUs; null where the op has none.
   const gid_t *list;
   size_t count;
 };

@@ -4,7 +4,7 @@
  */
 import { addon, type NativePlan, type PlanOptions, type Start, type Step } from '../native/addon';
 import { FACT_NAMES } from '../service/fact-names';
-import type { Exec, Identity, Process } from '../service/service';
+import type { Exec, Identity, Process, Resources } from '../service/service';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
 
 export interface Plan {
@@ -32,15 +32,9 @@ interface Varying {
 /** What one child needs beyond the native plan and its descriptor. */
 export type Filled = Omit<Start, 'fd'>;
 
-/** As the kernel numbers them: asm-generic/resource.h, linux/prctl.h. */
-const RLIMIT_NOFILE = 7;
+/** linux/prctl.h. */
 const [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [47, 4];
 
-/**
- * Node raises its own soft limit on open files to the hard one, and programs that loop over every possible descriptor would suffer
- * for it: a child gets what a login shell gets.
- */
-const OPEN_FILES = 1024;
 const STDERR_IS_CONNECTION = -1;
 
 /** @param isWait the children get the listening or datagram socket */
@@ -64,10 +58,10 @@ export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks
 }
 
 /** What a child does to itself before it is the program, in this order. */
-export function stepsOf({ umask, identity }: Pick<Process, 'umask' | 'identity'>): Step[] {
+export function stepsOf({ umask, resources, identity }: Pick<Process, 'umask' | 'resources' | 'identity'>): Step[] {
   return [
     { op: 'setsid' },
-    { op: 'prlimit', args: [RLIMIT_NOFILE, OPEN_FILES] },
+    ...stepsForResources(resources),
     { op: 'umask', args: [umask] },
     // A right that stdiod was given as an ambient capability (to bind low ports, say) is not the program's.
     { op: 'prctl', args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] },
@@ -76,6 +70,31 @@ export function stepsOf({ umask, identity }: Pick<Process, 'umask' | 'identity'>
     { op: 'chdir' },
   ];
 }
+
+/** To raise any of them takes rights that the identity may lack. */
+function stepsForResources({ limits, nice, cpus, scheduling, ioPriority }: Resources): Step[] {
+  const steps: (Step | null)[] = [
+    ...limits.map(({ resource, soft, hard }): Step => ({ op: 'prlimit', args: [resource, soft, hard] })),
+    cpus === null ? null : { op: 'sched_setaffinity', list: maskOf(cpus) },
+    // Before nice: a policy of real time knows none, and `other` keeps it.
+    scheduling === null ? null : { op: 'sched_setscheduler', args: [scheduling.policy, scheduling.priority] },
+    nice === null ? null : { op: 'setpriority', args: [nice] },
+    ioPriority === null ? null : { op: 'ioprio_set', args: [ioPriority] },
+  ];
+  return steps.filter((step) => step !== null);
+}
+
+/** 32 CPUs to a word, the first in its lowest bit. */
+function maskOf(cpus: readonly number[]): number[] {
+  const words = Array.from({ length: Math.floor(Math.max(...cpus) / MASK_BITS) + 1 }, () => 0);
+  for (const cpu of cpus) {
+    const index = Math.floor(cpu / MASK_BITS);
+    words[index] = ((words[index] ?? 0) | (1 << (cpu % MASK_BITS))) >>> 0;
+  }
+  return words;
+}
+
+const MASK_BITS = 32;
 
 /** Groups, then gid, then uid: each needs the right that the next one gives up. */
 function become({ uid, gid, groups }: Identity): Step[] {

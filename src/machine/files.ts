@@ -40,6 +40,15 @@ export function realPath(path: string): string {
   }
 }
 
+/** null: it is not there, or not for us. */
+export function readProc(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
 const FORMATS = '/proc/sys/fs/binfmt_misc';
 
 export function readBinaryFormats(): readonly BinaryFormat[] {

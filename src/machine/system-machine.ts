@@ -1,15 +1,16 @@
 /**
  * The machine that stdiod runs on, as the configuration asks it: answered by the addon, /proc and the files themselves.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Capability, Machine } from '../config/machine/machine';
 import { addon, packageRoot } from '../native/addon';
 import { errnoName } from '../native/system-error';
 import type { PassedSocket } from '../service/listen-text';
-import { readBinaryFormats, readFacts, readHead, realPath } from './files';
+import { readBinaryFormats, readFacts, readHead, readProc, realPath } from './files';
 import { readPortNames } from './port-names';
+import { highestLimit, lowestNice, ownCpus } from './resources';
 
 /** From linux/capability.h. */
 const CAPABILITIES: Readonly<Record<Capability, bigint>> = {
@@ -17,6 +18,8 @@ const CAPABILITIES: Readonly<Record<Capability, bigint>> = {
   CAP_NET_BIND_SERVICE: 10n,
   CAP_NET_ADMIN: 12n,
   CAP_NET_RAW: 13n,
+  CAP_SYS_NICE: 23n,
+  CAP_SYS_RESOURCE: 24n,
 };
 const FIRST_UNPRIVILEGED = 1024;
 
@@ -33,6 +36,9 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     environment: process.env,
     ownProgram: (name) => join(packageRoot(), 'dist/services', name),
     hasCapability,
+    highestLimit: (resource) => highestLimit(resource, hasCapability('CAP_SYS_RESOURCE')),
+    lowestNice,
+    cpus: ownCpus,
     mayBindPort: (port) => port === 0 || hasCapability('CAP_NET_BIND_SERVICE') || port >= firstUnprivileged,
     user: (nameOrId) => addon.findUser(nameOrId),
     group: (nameOrId) => addon.findGroup(nameOrId),
@@ -68,12 +74,4 @@ function readFirstUnprivilegedPort(): number {
 function readEffectiveCapabilities(): bigint {
   const hex = /^CapEff:\s*([0-9a-f]+)$/m.exec(readProc('/proc/self/status') ?? '')?.[1] ?? '0';
   return BigInt(`0x${hex}`);
-}
-
-function readProc(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return null;
-  }
 }

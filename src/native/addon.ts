@@ -83,11 +83,16 @@ export interface NativeIdentity {
 
 /**
  * One step of child set-up, by the name that stands in a `dropped` event. native/child.cc does them in the order of the list, after
- * its descriptors and signals and before exec. `setgroups` and `verify-ids` list groups.
+ * its descriptors and signals and before exec. `setgroups` and `verify-ids` list groups, `sched_setaffinity` a mask in words of 32 bits.
+ * Of a limit -1 is unlimited, and a hard one of -2 stays as it is and caps the soft one.
  */
 export type Step =
   | { readonly op: 'setsid' | 'chdir' }
-  | { readonly op: 'prlimit'; readonly args: readonly [resource: number, soft: number] }
+  | { readonly op: 'prlimit'; readonly args: readonly [resource: number, soft: number, hard: number] }
+  | { readonly op: 'setpriority'; readonly args: readonly [nice: number] }
+  | { readonly op: 'sched_setaffinity'; readonly list: readonly number[] }
+  | { readonly op: 'sched_setscheduler'; readonly args: readonly [policy: number, priority: number] }
+  | { readonly op: 'ioprio_set'; readonly args: readonly [priority: number] }
   | { readonly op: 'umask'; readonly args: readonly [mode: number] }
   | { readonly op: 'prctl'; readonly args: readonly [option: number, argument: number] }
   | { readonly op: 'setgroups'; readonly list: readonly number[] }

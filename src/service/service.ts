@@ -4,6 +4,8 @@
  * Everything here is plain data, so that it can be compared and can cross a thread boundary.
  */
 import type { ListenAddress } from './address';
+import type { Rlimit } from './rlimits';
+import type { Scheduling } from './scheduling';
 import type { OptionValues } from './socket-options';
 
 export interface Service {
@@ -51,10 +53,24 @@ export interface Process {
   readonly directory: string;
   /** 0 to 0o777. */
   readonly umask: number;
+  readonly resources: Resources;
   /** All of it but for the facts of the connection; values are templates. */
   readonly environment: Readonly<Record<string, string>>;
   /** Where fd 2 leads; `report`: to us, for programs of our own that say things and keep an account. */
   readonly stderr: 'socket' | 'null' | 'report';
+}
+
+/** What a child may use, and its place beside others. null: as stdiod itself. */
+export interface Resources {
+  /** Those of every child and those that the file says, each resource once. */
+  readonly limits: readonly Rlimit[];
+  /** -20 (first) to 19. */
+  readonly nice: number | null;
+  /** Ascending, never empty. */
+  readonly cpus: readonly number[] | null;
+  readonly scheduling: Scheduling | null;
+  /** As ioprio_set(2) takes it. */
+  readonly ioPriority: number | null;
 }
 
 export interface Identity {

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { stepsOf } from '../../src/child/plan';
+import type { Resources } from '../../src/service/service';
 import {
   addon,
   REAP_FIELDS,
@@ -123,17 +124,33 @@ async function readAll(client: net.Socket): Promise<string> {
   return received;
 }
 
-/** `identity` and `umask` become the steps that stdiod makes of them. */
-type PlanWishes = Partial<PlanOptions> & { readonly identity?: NativeIdentity | null; readonly umask?: number };
+/** `identity`, `umask` and `resources` become the steps that stdiod makes of them. */
+type PlanWishes = Partial<PlanOptions> & {
+  readonly identity?: NativeIdentity | null;
+  readonly umask?: number;
+  readonly resources?: Partial<Resources>;
+};
+
+const NO_WISHES: Resources = {
+  limits: [{ resource: 7, soft: 1024, hard: -2 }],
+  nice: null,
+  cpus: null,
+  scheduling: null,
+  ioPriority: null,
+};
 
 function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {
-  const { identity = null, umask = 0o22, ...options } = wishes;
+  const { identity = null, umask = 0o22, resources = {}, ...options } = wishes;
   return addon.preparePlan({
     path: argv[0] ?? '',
     argv,
     environment: ['PATH=/usr/bin:/bin'],
     directory: '/',
-    steps: stepsOf({ umask, identity: identity === null ? null : { user: '', ...identity } }),
+    steps: stepsOf({
+      umask,
+      resources: { ...NO_WISHES, ...resources },
+      identity: identity === null ? null : { user: '', ...identity },
+    }),
     stderrFd: -1,
     isWait: false,
     ...options,

@@ -114,7 +114,7 @@ describe.each(WAYS)('a child made by $way', ({ isFork }) => {
       openReaper();
       const [, , hard] = /^Max open files +(\d+) +(\d+)/m.exec(fs.readFileSync('/proc/self/limits', 'utf8')) ?? [];
       const { output } = await outputOf(
-        shell('ulimit -Sn; ulimit -Hn', { steps: [{ op: 'prlimit', args: [7, 333] }] }),
+        shell('ulimit -Sn; ulimit -Hn', { steps: [{ op: 'prlimit', args: [7, 333, -2] }] }),
       );
       return [output, hard];
     }, isFork);

@@ -3,11 +3,13 @@
  * end. Most steps never fail by themselves; strace(1) makes them.
  */
 import { inFreshProcess } from './fresh-process';
+import type { Resources } from '../../src/service/service';
 import { ROOT, testWith, tool } from './needs';
 
 interface Fault {
   readonly path?: string;
   readonly directory?: string;
+  readonly resources?: Partial<Resources>;
   readonly identity?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
   /** An expression for `strace -e inject=`. */
   readonly injection?: string;
@@ -96,6 +98,13 @@ test('setgroups fails: nobody becomes somebody else without the right', async ()
   expect(exit).toMatchObject({ step: 'setgroups', error: EPERM });
 });
 
+const EVERYTHING: Partial<Resources> = {
+  nice: 1,
+  cpus: [0],
+  scheduling: { policy: 3, priority: 0 },
+  ioPriority: (2 << 13) | 7,
+};
+
 const REFUSALS: [step: string, call: string, error: number][] = [
   ['close_range', 'close_range:error=EMFILE', EMFILE],
   ['dup3', 'dup3:error=EMFILE', EMFILE],
@@ -104,6 +113,10 @@ const REFUSALS: [step: string, call: string, error: number][] = [
   ['setsid', 'setsid:error=EMFILE', EMFILE],
   ['prlimit', 'prlimit64:error=EMFILE', EMFILE],
   ['umask', 'umask:error=EMFILE', EMFILE],
+  ['setpriority', 'setpriority:error=EMFILE', EMFILE],
+  ['sched_setaffinity', 'sched_setaffinity:error=EMFILE', EMFILE],
+  ['sched_setscheduler', 'sched_setscheduler:error=EMFILE', EMFILE],
+  ['ioprio_set', 'ioprio_set:error=EMFILE', EMFILE],
   ['prctl', 'prctl:error=EMFILE', EMFILE],
   ['setgroups', 'setgroups:error=EMFILE', EMFILE],
   ['setresgid', 'setresgid:error=EMFILE', EMFILE],
@@ -116,7 +129,7 @@ const REFUSALS: [step: string, call: string, error: number][] = [
 
 for (const [step, injection, error] of REFUSALS) {
   testWith(ROOT, tool('strace'))(`${step} fails: ${injection}`, async () => {
-    expect(await fail({ injection, identity: NOBODY })).toEqual({ ...END, step, error });
+    expect(await fail({ injection, identity: NOBODY, resources: EVERYTHING })).toEqual({ ...END, step, error });
   });
 }
 

@@ -90,6 +90,10 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
     'setsid',
     'prlimit',
     'umask',
+    'setpriority',
+    'sched_setaffinity',
+    'sched_setscheduler',
+    'ioprio_set',
     'prctl',
     'setgroups',
     'setresgid',
@@ -99,6 +103,7 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
     'rt_sigprocmask',
     'execve',
   ];
+  const ALL_STEPS = 'nice: 19, cpu_affinity: 0-8191, scheduling: batch, io_priority: idle';
   const OF_ROOT = ['setgroups', 'setresgid', 'setresuid', 'verify-ids'];
 
   const testSteps = isRoot ? test : test.skip;
@@ -108,7 +113,7 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
   async function checkStep(step: string): Promise<void> {
     const deny = join(makeFolder(), 'deny');
     const wrapper = [fixture('deny-syscall.c'), step, String(constants.errno.EIO), deny];
-    const yaml = 'services: {it: {listen: "127.0.0.1:0", exec: cat, max_connections: 1}}\n';
+    const yaml = `services: {it: {listen: "127.0.0.1:0", exec: cat, max_connections: 1, ${ALL_STEPS}}}\n`;
     const daemon = await startDaemon(yaml, { ...options, wrapper });
     const fds = openFds(daemon.pid);
     expect(await exchange(daemon.port(), 'before')).toBe('before');

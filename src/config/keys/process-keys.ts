@@ -2,7 +2,10 @@
  * The keys that say how a process is started: who it is, and what it finds.
  */
 import { z } from 'zod';
-import { account, fileMode, nonEmpty, text, variableName } from './values';
+import { parseIoPriority, parseScheduling } from '../../service/scheduling';
+import { remedies } from './remedies';
+import { rlimitKeys } from './rlimit-keys';
+import { account, cpus, fileMode, nonEmpty, text, variableName } from './values';
 
 export const identityKeys = {
   user: account
@@ -23,6 +26,29 @@ export const processKeys = {
   umask: fileMode('0022')
     .default('0022')
     .describe('Permissions that it does not give to the files it creates; a quoted octal mode.'),
+  rlimits: z
+    .strictObject(rlimitKeys)
+    .prefault({})
+    .describe('Resource limits: one value, soft and hard, or `SOFT:HARD`. `unlimited` is one, too.'),
+  nice: z
+    .int()
+    .min(-20)
+    .max(19)
+    .optional()
+    .describe("Its place at the CPU: -20 (first) to 19 (last). Without it: stdiod's own."),
+  cpu_affinity: cpus.optional().describe("The CPUs that it may run on: `0-3,8`. Without it: stdiod's own."),
+  scheduling: z
+    .string()
+    .refine((value) => parseScheduling(value) !== undefined, { error: 'not a scheduling policy' })
+    .register(remedies, { remedy: () => 'write other, batch, idle, fifo:1 (to 99) or round-robin:1 (to 99)' })
+    .optional()
+    .describe("`other`, `batch`, `idle`, `fifo:N` or `round-robin:N`, see sched(7). Without it: stdiod's own."),
+  io_priority: z
+    .string()
+    .refine((value) => parseIoPriority(value) !== undefined, { error: 'not an I/O priority' })
+    .register(remedies, { remedy: () => 'write idle, best-effort:0 (first, to 7) or realtime:0 (to 7)' })
+    .optional()
+    .describe('`idle`, `best-effort:N` or `realtime:N`; N is 0 (first) to 7. Without it: by its `nice`.'),
   env: z.record(variableName, text).default({}).describe('Variables to set, over those that every service gets.'),
   pass_env: z.array(variableName).default([]).describe("Names of variables to pass on from stdiod's own environment."),
   stderr: z

@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import { DURATION_PATTERN, LONGEST_DURATION_MS, parseDuration } from '../../service/duration';
+import { parseCpus } from '../../service/scheduling';
 import { SIZE_PATTERN, parseSize } from '../../service/size';
 import { remedies } from './remedies';
 
@@ -69,6 +70,13 @@ export const size = z
       .refine((value) => (parseSize(value) ?? 0) <= LARGEST_BUFFER, { error: 'larger than the largest size, 1G' }),
   ])
   .register(remedies, { remedy: () => 'write bytes, or a number and K, M or G: 64K, 10M' });
+
+export const cpus = z
+  .union([
+    z.int().min(0),
+    z.string().refine((value) => parseCpus(value) !== undefined, { error: 'not a list of CPUs' }),
+  ])
+  .register(remedies, { remedy: () => 'write numbers and ranges: "0-3,8"' });
 
 /** @param example what to write; YAML reads digits without quotes as a number */
 export function fileMode(example: string): z.ZodString {

@@ -21,6 +21,12 @@ export interface Machine {
   ownProgram(name: OwnProgram): string;
   /** Whether stdiod's own threads have it in their effective set (capabilities(7)). */
   hasCapability(capability: Capability): boolean;
+  /** The hard limit that stdiod can give a child (getrlimit(2)); -1: none. */
+  highestLimit(resource: number): number;
+  /** The nice value that stdiod can give without CAP_SYS_NICE. */
+  lowestNice(): number;
+  /** The CPUs that stdiod may run on. */
+  cpus(): readonly number[];
   /** Whether stdiod has the right to bind this port (net.ipv4.ip_unprivileged_port_start, CAP_NET_BIND_SERVICE). */
   mayBindPort(port: number): boolean;
   /** An account by name or by number, through the system's name service; undefined: there is none. */
@@ -55,7 +61,8 @@ export interface Machine {
 /** `builtin` serves the built-ins but tcpmux. */
 export type OwnProgram = 'builtin' | 'redirect';
 
-export type Capability = 'CAP_CHOWN' | 'CAP_NET_ADMIN' | 'CAP_NET_BIND_SERVICE' | 'CAP_NET_RAW';
+export type Capability =
+  'CAP_CHOWN' | 'CAP_NET_ADMIN' | 'CAP_NET_BIND_SERVICE' | 'CAP_NET_RAW' | 'CAP_SYS_NICE' | 'CAP_SYS_RESOURCE';
 
 export interface Account {
   readonly name: string;

@@ -17,6 +17,7 @@ import type { Shape } from './conflicts';
 import { makeEnvironment, searchPathOf } from './environment';
 import { resolvePerson } from './identity';
 import { redirectCommand } from './redirect';
+import { resolveResources } from './resources';
 import { type Refuse, checkTemplate, refusePeer } from './templates';
 
 export function resolveExec(written: ServiceSettings, shape: Shape, machine: Machine, layers: Layers): Exec {
@@ -28,6 +29,7 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
     identity,
     directory: resolveDirectory(settings.directory, identity, refuse, machine, layers),
     umask: Number.parseInt(settings.umask, 8),
+    resources: resolveResources(settings, machine, layers),
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     // Its words are for the operator: to its client every byte is the target's.
     stderr: shape.run === 'redirect' ? 'report' : (settings.stderr ?? 'null'),

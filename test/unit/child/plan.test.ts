@@ -43,15 +43,31 @@ test('a plan says what the service says', () => {
   });
 });
 
-const OWN = [
-  { op: 'setsid' },
-  { op: 'prlimit', args: [7, 1024] },
-  { op: 'umask', args: [0o77] },
-  { op: 'prctl', args: [47, 4] },
-];
+const OWN = [{ op: 'setsid' }, { op: 'umask', args: [0o77] }, { op: 'prctl', args: [47, 4] }];
 
 test('a child has a session, limits and a mask of its own, and no right of ours, before it enters its folder', () => {
   expect(optionsOf({ identity: null, umask: 0o77 }).steps).toEqual([...OWN, { op: 'chdir' }]);
+});
+
+test('what it may use comes before the rights to it are given up', () => {
+  const resources = {
+    limits: [{ resource: 6, soft: 20, hard: 20 }],
+    nice: -5,
+    cpus: [0, 31, 33],
+    scheduling: { policy: 3, priority: 0 },
+    ioPriority: 24576,
+  };
+  const identity = { user: 'www', uid: 33, gid: 34, groups: [] };
+  const steps = optionsOf({ identity, resources, umask: 0o77 }).steps;
+  expect(steps.slice(0, 7)).toEqual([
+    { op: 'setsid' },
+    { op: 'prlimit', args: [6, 20, 20] },
+    { op: 'sched_setaffinity', list: [0x80000001, 2] },
+    { op: 'sched_setscheduler', args: [3, 0] },
+    { op: 'setpriority', args: [-5] },
+    { op: 'ioprio_set', args: [24576] },
+    { op: 'umask', args: [0o77] },
+  ]);
 });
 
 test('a child that becomes somebody gives up groups, then gid, then uid, is asked who it is, and enters its folder as that user', () => {
