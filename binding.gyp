@@ -23,6 +23,8 @@
         'native/addon.cc',
         'native/accounts.cc',
         'native/address.cc',
+        'native/aside.cc',
+        'native/control.cc',
         'native/error.cc',
         'native/handover.cc',
         'native/line.cc',

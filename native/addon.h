@@ -4,6 +4,7 @@
 #include <napi.h>
 
 void init_accounts(Napi::Env env, Napi::Object exports);
+void init_aside(Napi::Env env, Napi::Object exports);
 void init_handover(Napi::Env env, Napi::Object exports);
 void init_line(Napi::Env env, Napi::Object exports);
 void init_output(Napi::Env env, Napi::Object exports);

@@ -3,6 +3,8 @@
 // src/server on the main thread.
 #include "addon.h"
 #include "address.h"
+#include "aside.h"
+#include "control.h"
 #include "error.h"
 
 #include <errno.h>
@@ -14,11 +16,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <memory>
 #include <string>
 
 namespace {
 
-constexpr int kMostErrors = 64;
+// What is asked of a socket that others may hold is asked aside. Throws ETIMEDOUT where there is no answer.
+template <typename Answer>
+std::shared_ptr<Answer> ask(Napi::Env env, int fd, std::function<void(Answer *)> question) {
+  auto answer = std::make_shared<Answer>();
+  if (run_aside(fd, [answer, question] { question(answer.get()); }) == Outcome::kDone) return answer;
+  throw_system_error(env, ETIMEDOUT, "lock_sock");
+  return nullptr;
+}
 
 int int_option(int fd, int level, int option) {
   int value = 0;
@@ -83,18 +93,21 @@ void disconnect(int fd) {
   bind(fd, &after.generic, after.length);
 }
 
-// Errors that somebody asked to be told of (IP_RECVERR) would wake us until they are read. A Unix socket has
-// no such queue: what is asked for there is its next datagram, with the descriptors that come with it.
+// Errors that somebody asked to be told of (IP_RECVERR) would wake us until they are read. Who asks for no
+// more of them throws away those that are there.
 void drop_errors(int fd) {
+  const int off = 0;
+  const int family = int_option(fd, SOL_SOCKET, SO_DOMAIN);
+  if (family == AF_INET || family == AF_INET6) setsockopt(fd, IPPROTO_IP, IP_RECVERR, &off, sizeof off);
+  if (family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &off, sizeof off);
   int_option(fd, SOL_SOCKET, SO_ERROR);
-  if (!is_internet(fd)) return;
-  char control[512];
-  for (int i = 0; i < kMostErrors; ++i) {
-    msghdr message = {};
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
-  }
+}
+
+void put_right(int fd, bool is_datagram) {
+  const int from_head = -1;
+  setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &from_head, sizeof from_head);
+  drop_errors(fd);
+  if (is_datagram && is_connected(fd)) disconnect(fd);
 }
 
 // takeBack(fd, isDatagram): what a child may have changed and what can be put right on the socket itself:
@@ -103,61 +116,57 @@ void drop_errors(int fd) {
 void TakeBack(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const bool is_datagram = info[1].ToBoolean();
-  const int from_head = -1;
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
     throw_system_error(info.Env(), errno, "fcntl");
     return;
   }
-  setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &from_head, sizeof from_head);
-  drop_errors(fd);
-  if (is_datagram && is_connected(fd)) disconnect(fd);
+  ask<bool>(info.Env(), fd, [fd, is_datagram](bool *) { put_right(fd, is_datagram); });
 }
 
 // isUsable(fd, isDatagram): false when a child has shut it down (only TCP then says that it listens no more),
 // connected a datagram socket to one peer, left an error in it that would wake us for ever, or it has no
 // port.
-Napi::Value IsUsable(const Napi::CallbackInfo &info) {
-  const int fd = info[0].ToNumber().Int32Value();
-  const bool is_datagram = info[1].ToBoolean();
+bool is_usable(int fd, bool is_datagram) {
   pollfd entry = {fd, POLLRDHUP, 0};
   const bool is_broken = poll(&entry, 1, 0) > 0 && (entry.revents & (POLLERR | POLLHUP | POLLRDHUP)) != 0;
   const bool is_open = is_datagram ? !is_connected(fd) : int_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
   const bool is_bound = !is_internet(fd) || port_of(own_address(fd)) != 0;
-  return Napi::Boolean::New(info.Env(), is_open && is_bound && !is_broken);
+  return is_open && is_bound && !is_broken;
+}
+
+Napi::Value IsUsable(const Napi::CallbackInfo &info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  const bool is_datagram = info[1].ToBoolean();
+  const auto is_so =
+      ask<bool>(info.Env(), fd, [fd, is_datagram](bool *answer) { *answer = is_usable(fd, is_datagram); });
+  return is_so == nullptr ? info.Env().Undefined() : Napi::Boolean::New(info.Env(), *is_so);
 }
 
 // stopListening(fd): for everybody who has the socket.
 void StopListening(const Napi::CallbackInfo &info) {
-  shutdown(info[0].ToNumber().Int32Value(), SHUT_RDWR);
+  const int fd = info[0].ToNumber().Int32Value();
+  run_aside(fd, [fd] { shutdown(fd, SHUT_RDWR); });
+}
+
+uint32_t queue_length(int fd) {
+  tcp_info state;
+  socklen_t length = sizeof state;
+  const bool is_tcp = int_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP;
+  if (is_tcp && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &length) == 0) return state.tcpi_unacked;
+  return is_readable(fd) ? 1 : 0;
 }
 
 // queueLength(listener) → how many clients wait. Only TCP tells the number; for others 1 means some.
 Napi::Value QueueLength(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
-  tcp_info state;
-  socklen_t length = sizeof state;
-  const bool is_tcp = int_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP;
-  if (is_tcp && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &length) == 0) {
-    return Napi::Number::New(info.Env(), state.tcpi_unacked);
-  }
-  return Napi::Number::New(info.Env(), is_readable(fd) ? 1 : 0);
-}
-
-// A child may have left the socket with options that make room for them all the same.
-void close_passed(cmsghdr *entry) {
-  const size_t count = (entry->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-  for (size_t i = 0; i < count; ++i) {
-    int fd;
-    memcpy(&fd, CMSG_DATA(entry) + i * sizeof fd, sizeof fd);
-    close(fd);
-  }
+  const auto length = ask<uint32_t>(info.Env(), fd, [fd](uint32_t *answer) { *answer = queue_length(fd); });
+  return length == nullptr ? info.Env().Undefined() : Napi::Number::New(info.Env(), *length);
 }
 
 // The nanosecond at which the kernel received a datagram tells it from another one with the same content.
 std::string timestamp_of(msghdr *message) {
   for (cmsghdr *entry = CMSG_FIRSTHDR(message); entry != nullptr; entry = CMSG_NXTHDR(message, entry)) {
-    if (entry->cmsg_level == SOL_SOCKET && entry->cmsg_type == SCM_RIGHTS) close_passed(entry);
     if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_TIMESTAMPNS) continue;
     timespec time;
     memcpy(&time, CMSG_DATA(entry), sizeof time);
@@ -166,38 +175,55 @@ std::string timestamp_of(msghdr *message) {
   return "";
 }
 
+struct Head {
+  bool is_there = false;
+  Address peer;
+  std::string identity;
+};
+
 // headOf(socket) → {identity, peerAddress, peerPort} of the first datagram in the queue, which stays there;
 // or null. The option is on for the moment only: a child that asks for control messages must not find ours
 // among them.
-Napi::Value HeadOf(const Napi::CallbackInfo &info) {
-  Napi::Env env = info.Env();
-  const int fd = info[0].ToNumber().Int32Value();
-  Address peer;
+void read_head(int fd, Head *head) {
   // Room for the time and nothing else: descriptors that a Unix client passes would be installed here by a
   // mere peek.
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(timespec))];
   char byte;
   iovec part = {&byte, 1};
-  msghdr message = {&peer.generic, sizeof peer.storage, &part, 1, control, sizeof control, 0};
+  msghdr message = {&head->peer.generic, sizeof head->peer.storage, &part, 1, control, sizeof control, 0};
   int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
   const ssize_t length = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
   on = 0;
   setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
-  if (length < 0) return env.Null();
-  peer.length = message.msg_namelen;
+  if (length < 0) return;
+  // A child may have left the socket with options that make room for them all the same, and who has it still
+  // may change those while we look.
+  close_descriptors(&message);
+  head->is_there = true;
+  head->peer.length = message.msg_namelen;
+  head->identity = timestamp_of(&message) + " " + std::to_string(length);
+}
+
+Napi::Value HeadOf(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const int fd = info[0].ToNumber().Int32Value();
+  const auto head = ask<Head>(env, fd, [fd](Head *answer) { read_head(fd, answer); });
+  if (head == nullptr) return env.Undefined();
+  if (!head->is_there) return env.Null();
   char text[kAddressText];
-  write_text(peer, text);
-  Napi::Object head = Napi::Object::New(env);
-  head.Set("identity", timestamp_of(&message) + " " + std::to_string(length));
-  head.Set("peerAddress", text);
-  head.Set("peerPort", port_of(peer));
-  return head;
+  write_text(head->peer, text);
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("identity", head->identity);
+  result.Set("peerAddress", text);
+  result.Set("peerPort", port_of(head->peer));
+  return result;
 }
 
 // dropHead(socket): throws one datagram away.
 void DropHead(const Napi::CallbackInfo &info) {
-  recv(info[0].ToNumber().Int32Value(), nullptr, 0, MSG_DONTWAIT | MSG_TRUNC);
+  const int fd = info[0].ToNumber().Int32Value();
+  run_aside(fd, [fd] { recv(fd, nullptr, 0, MSG_DONTWAIT | MSG_TRUNC); });
 }
 
 // takePassed(number) → {fd, family, type, isListening, address, port}: a socket that was open when we
@@ -240,7 +266,8 @@ Napi::Value WhoListens(const Napi::CallbackInfo &info) {
   const int fd = socket(AF_UNIX, type_of(wanted.Get("type").ToString()) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return Napi::Number::New(info.Env(), errno);
   const int error = connect(fd, &address.generic, address.length) < 0 ? errno : 0;
-  close(fd);
+  // Whoever it is may have sent us something.
+  close_later(fd);
   return Napi::Number::New(info.Env(), error == EAGAIN || error == EPROTOTYPE ? 0 : error);
 }
 

@@ -1,6 +1,7 @@
 // What the daemon itself may read of a connection and write to it before a program has it: one line and one
 // answer, without ever waiting. For tcpmux, whose clients name the service that they want.
 #include "addon.h"
+#include "control.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,6 +12,21 @@
 
 namespace {
 
+// As recv(2), without taking anything. What comes with descriptors (a Unix socket's client may send some) is
+// the client's end: to read it would be to throw them away, and that may wait.
+ssize_t peek(int fd, char *buffer, size_t limit) {
+  // Room for one beside the sender's ids, which a socket that was passed to us may be told to tell.
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int))];
+  iovec part = {buffer, limit};
+  msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t length = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  return length > 0 && close_descriptors(&message) ? 0 : length;
+}
+
 // readLine(connection, limit) → {text, isEnd}: what has come of a line, never a byte beyond its end; isEnd:
 // the line is complete. Null: nothing has come; text "" without isEnd: the client has left.
 Napi::Value ReadLine(const Napi::CallbackInfo &info) {
@@ -18,7 +34,7 @@ Napi::Value ReadLine(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   char buffer[1024];
   const size_t limit = std::min<size_t>(sizeof buffer, info[1].ToNumber().Uint32Value());
-  ssize_t length = recv(fd, buffer, limit, MSG_PEEK | MSG_DONTWAIT);
+  ssize_t length = peek(fd, buffer, limit);
   if (length < 0 && (errno == EAGAIN || errno == EINTR)) return env.Null();
   const char *newline =
       length <= 0 ? nullptr : static_cast<char *>(memchr(buffer, '\n', static_cast<size_t>(length)));

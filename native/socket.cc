@@ -2,6 +2,7 @@
 // Every descriptor made here is close-on-exec from birth.
 #include "addon.h"
 #include "address.h"
+#include "aside.h"
 #include "error.h"
 #include "options.h"
 
@@ -16,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
 #include <string>
 
 namespace {
@@ -110,10 +112,23 @@ Napi::Value OpenListener(const Napi::CallbackInfo &info) {
   return opened(env, fd, address);
 }
 
+// Whether nobody else holds the kernel's lock of the socket: getsockname takes it, as setsockopt does.
+bool is_free(int fd) {
+  return run_aside(fd, [fd] {
+           Address own;
+           own.length = sizeof own.storage;
+           getsockname(fd, &own.generic, &own.length);
+         }) == Outcome::kDone;
+}
+
 // setListenerOptions(fd, {backlog, nodelay, keepalive, extra}): on a socket that is bound already.
 void SetListenerOptions(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const auto options = info[1].As<Napi::Object>();
+  if (!is_free(fd)) {
+    throw_system_error(info.Env(), ETIMEDOUT, "setsockopt");
+    return;
+  }
   int family = 0, type = 0;
   socklen_t length = sizeof family;
   getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length);
@@ -206,16 +221,24 @@ sock_filter kDropSyn[] = {
     {BPF_RET | BPF_K, 0, 0, 0xffffffff},
 };
 
+// 0 or an errno.
+int hold_off(int fd, bool is_on) {
+  const sock_fprog program = {sizeof kDropSyn / sizeof kDropSyn[0], kDropSyn};
+  const int unused = 0;
+  const int result = is_on ? setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program)
+                           : setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused);
+  return result < 0 ? errno : 0;
+}
+
 // holdOff(listener, on): while on, the kernel ignores new clients (they try again by themselves) and those
 // whose handshake is under way still arrive, so that the queue can be emptied before a close.
 void HoldOff(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
-  const sock_fprog program = {sizeof kDropSyn / sizeof kDropSyn[0], kDropSyn};
-  const int unused = 0;
-  const int result = info[1].ToBoolean()
-                         ? setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program)
-                         : setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused);
-  if (result < 0) throw_system_error(info.Env(), errno, "setsockopt");
+  const bool is_on = info[1].ToBoolean();
+  auto error = std::make_shared<int>(0);
+  const Outcome outcome = run_aside(fd, [fd, is_on, error] { *error = hold_off(fd, is_on); });
+  const int failed = outcome == Outcome::kDone ? *error : ETIMEDOUT;
+  if (failed != 0) throw_system_error(info.Env(), failed, "setsockopt");
 }
 
 // hasWaiting(listener): whether a client is in the queue, without taking it.
@@ -234,17 +257,34 @@ void discard(int fd) {
   }
 }
 
-// refuse(connection): closes it so that the client sees an end and no reset, whatever it has sent already.
-void Refuse(const Napi::CallbackInfo &info) {
-  const int fd = info[0].ToNumber().Int32Value();
+int family_of(int fd) {
+  int family = AF_UNSPEC;
+  socklen_t length = sizeof family;
+  getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length);
+  return family;
+}
+
+void end(int fd) {
   shutdown(fd, SHUT_WR);
   discard(fd);
   close(fd);
 }
 
-// close(fd). EINTR is not retried: on Linux the descriptor is gone.
+// refuse(connection): closes it so that the client sees an end and no reset, whatever it has sent already.
+// What a client of a Unix socket has sent may be sockets, and to throw those away may wait.
+void Refuse(const Napi::CallbackInfo &info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  if (family_of(fd) == AF_UNIX)
+    run_later([fd] { end(fd); });
+  else
+    end(fd);
+}
+
+// close(fd): of a listener, which is closed when this returns, unless somebody else keeps it from that. EINTR
+// is not retried: on Linux the descriptor is gone.
 void Close(const Napi::CallbackInfo &info) {
-  close(info[0].ToNumber().Int32Value());
+  const int fd = info[0].ToNumber().Int32Value();
+  if (run_aside(fd, [fd] { close(fd); }) == Outcome::kNotTried) close_later(fd);
 }
 
 // interfaces() → the names of the network interfaces, of our own network namespace (/sys may show another

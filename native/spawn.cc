@@ -9,6 +9,7 @@
 #include "spawn.h"
 
 #include "addon.h"
+#include "aside.h"
 #include "child.h"
 #include "error.h"
 #include "plan.h"
@@ -18,6 +19,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -78,14 +80,27 @@ Slot *make_slot() {
   return slot;
 }
 
-void close_connection(Slot *slot) {
+bool is_unix(int fd) {
+  int family = AF_UNIX;
+  socklen_t length = sizeof family;
+  getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length);
+  return family == AF_UNIX;
+}
+
+// Where the child has the connection still, as nobody but us has known it before, our close is one of two and
+// cannot wait. Else it may be the last one, of a socket that the program has told to linger; or of one with a
+// queue into which its client has put such a socket. What is lent has been in other hands.
+void close_connection(Slot *slot, bool is_child_ours) {
   if (slot->connection < 0) return;
-  close(slot->connection);
+  if (is_child_ours && !slot->plan->view.is_lent && !is_unix(slot->connection))
+    close(slot->connection);
+  else
+    close_later(slot->connection);
   slot->connection = -1;
 }
 
 void free_slot(Slot *slot) {
-  close_connection(slot);
+  close_connection(slot, false);
   slot->plan.reset();
   slot->pid = 0;
   spawner.free.push_back(slot);
@@ -111,7 +126,7 @@ bool sweep() {
   size_t kept = 0;
   for (Slot *slot : spawner.busy) {
     const bool left = has_left(slot);
-    if (left || is_unshared(slot)) close_connection(slot);
+    if (left || is_unshared(slot)) close_connection(slot, !left);
     if (left && !has_failed(slot)) {
       free_slot(slot);
       continue;

@@ -174,11 +174,16 @@ export interface Addon {
   readReport(reader: Fd): Report | null;
   /** write(2) or send(2); 0: it would have to wait. */
   writeSome(fd: number, bytes: Uint8Array, isSocket: boolean, mayWait: boolean): number;
+  /** Starts the threads that do what may wait (native/aside.cc). @throws SystemError: there is no thread for us */
+  startAside(): void;
   /** _exit(2): threads that hang are not waited for. Whatever is to be written has been. */
   leave(status: number): never;
   /** O_NONBLOCK, which all holders of the socket share. */
   setBlocking(fd: Fd, isBlocking: boolean): void;
-  /** Puts right what a child may have changed, as far as the socket itself allows. */
+  /**
+   * Puts right what a child may have changed, as far as the socket itself allows. Here and in the five calls below: what others hold
+   * is looked at by another thread, with a limit. @throws SystemError ETIMEDOUT: somebody holds the kernel's lock of the socket
+   */
   takeBack(fd: Fd, isDatagram: boolean): void;
   /** Whether a socket that came back from a child still listens; a datagram socket always does. */
   isUsable(fd: Fd, isDatagram: boolean): boolean;

@@ -200,6 +200,7 @@ describe.each(WAYS)('a child made by $way', ({ isFork }) => {
         const stat = fs.readFileSync('/proc/self/stat', 'utf8').split(') ')[1]?.split(' ').slice(1, 4) ?? [];
         return [...(status ?? []), ...stat, process.cwd()];
       };
+      addon.startAside();
       const before = state();
       await outputOf(shell('true', { umask: 0o777, directory: '/usr' }));
       return [before, state()];

@@ -46,7 +46,12 @@ export class Replacer {
     } catch (error) {
       asSystemError(error);
     }
-    return addon.isUsable(listener.fd, listener.address.type === 'datagram');
+    try {
+      return addon.isUsable(listener.fd, listener.address.type === 'datagram');
+    } catch (error) {
+      asSystemError(error);
+      return false;
+    }
   }
 
   /** Binds the address of one that is closed, and puts the new one in its place. */

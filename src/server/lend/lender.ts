@@ -13,6 +13,7 @@ import { describeSpawnFailure, type SpawnFailure } from '../../child/spawn-error
 import type { Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
 import { addon } from '../../native/addon';
+import { asSystemError } from '../../native/system-error';
 import { formatAddress } from '../../service/address';
 import type { Pauses } from '../accept/pauses';
 import type { Endings, Served } from '../hosted/endings';
@@ -53,23 +54,34 @@ export class Lender implements Intake {
   /** Something has come: the child may have it. What is on its way out is lent to nobody. */
   onReadable(listener: HostedListener): Outcome {
     if (listener.phase !== 'open') return 'empty';
-    const queue = queueOf(listener);
-    if (queue === null) return this.#onNothing(listener);
+    const queue = this.#look(listener);
+    if (queue === null) return 'empty';
     const slot = this.#parts.slots.takeBeyond(listener.owner.gate);
     if (!isFull(slot)) return this.#lend(listener, queue, slot);
     this.#parts.pauses.pause(listener, slot.full.whenFull);
     return 'paused';
   }
 
+  /** null: there is nothing to lend it for, and what was to be done about that is done. */
+  #look(listener: HostedListener): Queue | null {
+    try {
+      const queue = queueOf(listener);
+      if (queue === null) this.#onNothing(listener);
+      return queue;
+    } catch (error) {
+      this.#onLocked(listener, error);
+      return null;
+    }
+  }
+
   /**
    * Ready, and nothing there: an error that came after its child had left, or what somebody whom that child has left behind
    * does to the socket, would wake us for ever. What can be put right needs no new socket, which he might keep us from binding.
    */
-  #onNothing(listener: HostedListener): Outcome {
+  #onNothing(listener: HostedListener): void {
     addon.takeBack(listener.fd, listener.address.type === 'datagram');
     if (isUsable(listener)) this.#rest(listener, LAST_EXCUSED_MS);
     else this.#replace(listener);
-    return 'empty';
   }
 
   #lend(listener: HostedListener, queue: Queue, slot: Slot): Outcome {
@@ -116,8 +128,18 @@ export class Lender implements Intake {
 
   #onExit(listener: HostedListener, before: Queue, child: Child<Served>, exit: Exit): void {
     this.#parts.endings.onExit(child, exit);
-    this.#takeBack(listener, before, exit);
+    try {
+      this.#takeBack(listener, before, exit);
+    } catch (error) {
+      this.#onLocked(listener, error);
+    }
     this.#parts.listeners.letGo(listener, 'lent');
+  }
+
+  /** Whom the child has left behind keeps us from looking at the socket: it is his. */
+  #onLocked(listener: HostedListener, error: unknown): void {
+    asSystemError(error);
+    this.#replace(listener);
   }
 
   /** Decides about it while it is still held. */

@@ -1,0 +1,22 @@
+// Work on sockets that others hold too, or have put something into: it may wait in the kernel, so the main
+// thread has it done.
+#pragma once
+
+#include <functional>
+
+enum class Outcome {
+  kDone,
+  // It goes on, and may do so for ever. It owns all that it touches, and nothing of that must be looked at.
+  kLate,
+  // Nothing was done: something else that was to be done with this descriptor is late still.
+  kNotTried
+};
+
+// Runs `work` on another thread and waits for it, though not for long.
+Outcome run_aside(int fd, std::function<void()> work);
+
+// Runs `work` on another thread, after all that was given to it before, and does not wait.
+void run_later(std::function<void()> work);
+
+// Closes a descriptor without waiting for it.
+void close_later(int fd);
