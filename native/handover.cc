@@ -143,6 +143,16 @@ Napi::Value IsUsable(const Napi::CallbackInfo &info) {
   return is_so == nullptr ? info.Env().Undefined() : Napi::Boolean::New(info.Env(), *is_so);
 }
 
+// isOnInterface(fd, name): false when the socket is bound to an interface that is not the one of that name by
+// now: it knows a number, and an interface that comes back has another one. (To an address that is not
+// link-local, as in ::1%lo, the kernel takes the interface for no more than a remark.)
+Napi::Value IsOnInterface(const Napi::CallbackInfo &info) {
+  const std::string name = info[1].ToString();
+  const int index = int_option(info[0].ToNumber().Int32Value(), SOL_SOCKET, SO_BINDTOIFINDEX);
+  const bool is_there = index <= 0 || static_cast<unsigned>(index) == if_nametoindex(name.c_str());
+  return Napi::Boolean::New(info.Env(), is_there);
+}
+
 // stopListening(fd): for everybody who has the socket.
 void StopListening(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
@@ -277,6 +287,7 @@ void init_handover(Napi::Env env, Napi::Object exports) {
   exports.Set("setBlocking", Napi::Function::New(env, SetBlocking));
   exports.Set("takeBack", Napi::Function::New(env, TakeBack));
   exports.Set("isUsable", Napi::Function::New(env, IsUsable));
+  exports.Set("isOnInterface", Napi::Function::New(env, IsOnInterface));
   exports.Set("stopListening", Napi::Function::New(env, StopListening));
   exports.Set("queueLength", Napi::Function::New(env, QueueLength));
   exports.Set("headOf", Napi::Function::New(env, HeadOf));

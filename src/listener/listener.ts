@@ -104,6 +104,11 @@ export class Listeners<Owner> {
     this.#sockets.giveWay(socket, isGiven);
   }
 
+  /** Whether clients of its address still come to it: its path leads to it, its interface is still there. */
+  isInPlace({ socket }: Listener<Owner>): boolean {
+    return this.#sockets.isInPlace(socket);
+  }
+
   /** No new client can reach it, as far as its family allows; those in the queue still can be accepted. */
   retire(listener: Listener<Owner>): void {
     listener.phase = 'retired';
@@ -157,6 +162,16 @@ export class Listeners<Owner> {
 
 export function isHeld<Owner>({ holds }: Listener<Owner>, why: Hold): boolean {
   return (holds & HOLDS[why]) !== 0;
+}
+
+/** Somebody may have shut it down, or destroyed it; or keeps us from looking at it. */
+export function isUsable<Owner>({ fd, address }: Listener<Owner>): boolean {
+  try {
+    return addon.isUsable(fd, address.type === 'datagram');
+  } catch (error) {
+    asSystemError(error);
+    return false;
+  }
 }
 
 export function isHeldOnly<Owner>({ holds }: Listener<Owner>, why: Hold): boolean {

@@ -9,13 +9,15 @@ import { resetsOf, type SocketOption } from '../service/socket-options';
 import { optionsFor } from './options';
 import type { PassedSockets } from './passed';
 import type { ListeningSocket, Origin } from './socket';
-import { bindUnixPath, removePath, setPathAccess, stepAside, stepBack } from './unix-path';
+import { bindUnixPath, hasPath, removePath, setPathAccess, stepAside, stepBack } from './unix-path';
 
 interface Verbs {
   /** New clients are kept away. */
   readonly holdOff: (socket: ListeningSocket) => void;
   /** Takes `holdOff` back. */
   readonly welcome: (socket: ListeningSocket) => void;
+  /** Whether clients of its address still come to it. */
+  readonly isInPlace: (socket: ListeningSocket) => boolean;
   readonly change: (socket: ListeningSocket, options: SocketOptions) => void;
   readonly close: (socket: ListeningSocket) => void;
 }
@@ -30,6 +32,7 @@ const VERBS: Readonly<Record<Origin['kind'], Verbs>> = {
     welcome: (socket) => {
       dropNewClients(socket, false);
     },
+    isInPlace: hasInterface,
     change: NOTHING,
     close: ({ fd }) => {
       addon.close(fd);
@@ -39,13 +42,15 @@ const VERBS: Readonly<Record<Origin['kind'], Verbs>> = {
     holdOff: removePath,
     // Once removed the name may belong to somebody else: a reload that wants the address binds it anew.
     welcome: NOTHING,
+    isInPlace: hasPath,
     change: setPathAccess,
     close: (socket) => {
       removePath(socket);
       addon.close(socket.fd);
     },
   },
-  passed: { holdOff: NOTHING, welcome: NOTHING, change: NOTHING, close: NOTHING },
+  // Whoever has bound it knows where.
+  passed: { holdOff: NOTHING, welcome: NOTHING, isInPlace: () => true, change: NOTHING, close: NOTHING },
 };
 
 export class Sockets {
@@ -70,6 +75,10 @@ export class Sockets {
 
   welcome(socket: ListeningSocket): void {
     VERBS[socket.origin.kind].welcome(socket);
+  }
+
+  isInPlace(socket: ListeningSocket): boolean {
+    return VERBS[socket.origin.kind].isInPlace(socket);
   }
 
   /** @returns what the kernel has no way to take back. @throws SystemError; some of the options may have been set */
@@ -100,6 +109,13 @@ export class Sockets {
   close(socket: ListeningSocket): void {
     VERBS[socket.origin.kind].close(socket);
   }
+}
+
+/** One that went and came back is another one to the kernel, whatever its name. */
+function hasInterface({ fd, address, options }: ListeningSocket): boolean {
+  const scope = 'address' in address ? address.address.split('%')[1] : undefined;
+  const name = optionsFor(address, options).extra.SO_BINDTODEVICE ?? scope ?? '';
+  return name === '' || addon.isOnInterface(fd, String(name));
 }
 
 /** TCP alone has handshakes that could be ignored. Some kernels want CAP_NET_ADMIN for a socket filter; without it clients go on coming. */

@@ -61,15 +61,20 @@ function publish({ fd, address, origin, options }: ListeningSocket, path: string
   if (!isOurs(statIfThere(path), origin)) throw systemError('EADDRINUSE', 'bind');
 }
 
+/** Whether whoever connects there comes to us. */
+export function hasPath({ address, origin }: ListeningSocket): boolean {
+  return 'path' in address && isOurs(statIfThere(address.path), origin);
+}
+
 /** The path goes while it is still ours. */
-export function removePath({ address, origin }: ListeningSocket): void {
-  if ('path' in address && isOurs(statIfThere(address.path), origin)) removeIfThere(address.path);
+export function removePath(socket: ListeningSocket): void {
+  if ('path' in socket.address && hasPath(socket)) removeIfThere(socket.address.path);
 }
 
 /** Leaves the path to another one of ours for the moment, and stays in the folder under a name of its own. */
 export function stepAside(socket: ListeningSocket): void {
   const { address, origin } = socket;
-  if (!('path' in address) || !isOurs(statIfThere(address.path), origin)) return;
+  if (!('path' in address) || !hasPath(socket)) return;
   const aside = ownAsideOf(address.path, origin);
   renameIfThere(address.path, aside);
   const moved = statIfThere(aside);

@@ -187,6 +187,8 @@ export interface Addon {
   takeBack(fd: Fd, isDatagram: boolean): void;
   /** Whether a socket that came back from a child still listens; a datagram socket always does. */
   isUsable(fd: Fd, isDatagram: boolean): boolean;
+  /** SO_BINDTOIFINDEX, if_nametoindex(3): whether the interface that it is bound to, if any, still is the one of that name. */
+  isOnInterface(fd: Fd, name: string): boolean;
   /** shutdown(2): nobody else who has the socket keeps its port from being listened on again. */
   stopListening(fd: Fd): void;
   /** Clients that wait to be accepted; where the kernel does not tell the number, 1 means some. */

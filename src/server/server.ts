@@ -20,7 +20,6 @@ import { Sockets } from '../listener/sockets';
 import type { Emit } from '../log/events';
 import { addon } from '../native/addon';
 import { PollSet } from '../native/poll-set';
-import { formatAddress } from '../service/address';
 import type { Configuration } from '../service/service';
 import { Acceptor } from './accept/acceptor';
 import { Kept } from './accept/kept';
@@ -29,6 +28,7 @@ import { Drain } from './drain';
 import { Tcpmux } from './handlers/tcpmux';
 import { Endings, type Served } from './hosted/endings';
 import type { Hosted, HostedListener } from './hosted/hosted';
+import { logFailed, logListening } from './hosted/listening';
 import { Replacer } from './hosted/replace';
 import { ListenKeys, type ListenFailure } from './roster/open-listeners';
 import { RetiredListeners } from './roster/retired';
@@ -76,11 +76,11 @@ export class Server {
     const listeners = new Listeners<Hosted>(new Sockets(passed), pollSet, this);
     const kept = new Kept(endings);
     const pauses = new Pauses({ emit, listeners, kept, server: slots.server });
-    const acceptor = new Acceptor({ slots, endings, pauses, kept, nextId });
-    const retired = new RetiredListeners(listeners, pauses, onFreed);
     const replacer = new Replacer(listeners, emit, (listener) => {
-      pauses.forget(listener);
+      pauses.release(listener);
     });
+    const acceptor = new Acceptor({ slots, endings, pauses, kept, replacer, nextId });
+    const retired = new RetiredListeners(listeners, pauses, onFreed);
     const services = (): Iterable<Hosted> => this.#roster;
     const tcpmux = new Tcpmux({
       slots,
@@ -159,17 +159,8 @@ export class Server {
   }
 
   /** No client may stop the server: what we did not foresee costs its listener a moment. */
-  onFault({ owner, address }: HostedListener, error: unknown): void {
-    const service = owner.service.name;
-    const where = formatAddress(address);
-    this.#emit({
-      event: 'failed',
-      verb: 'serve',
-      address: where,
-      service,
-      error: String(error),
-      action: 'tried again in a moment',
-    });
+  onFault(listener: HostedListener, error: unknown): void {
+    logFailed(this.#emit, listener, { verb: 'serve', error: String(error), action: 'tried again in a moment' });
   }
 
   #onSaid({ pid, owner: { hosted, connection } }: Child<Served>, line: string): void {
@@ -181,10 +172,6 @@ export class Server {
   }
 
   #logListening({ fresh }: Applied & { ok: true }): void {
-    for (const { address, owner } of fresh) {
-      const { name, socket } = owner.service;
-      const backlog = address.type === 'datagram' ? undefined : socket.backlog;
-      this.#emit({ event: 'listening', service: name, address: formatAddress(address), backlog });
-    }
+    for (const listener of fresh) logListening(this.#emit, listener);
   }
 }

@@ -12,7 +12,7 @@ import { datagramClient, type DatagramClient } from './datagram-client';
 import { atEnd, endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
 import { findFreePorts } from './machine';
-import { listeners, openFds } from './proc';
+import { isRunning, listeners, openFds } from './proc';
 import { expectRest } from './rest';
 import { askUnix, exchangeUnix } from './unix-client';
 import { untilTrue } from './until';
@@ -38,7 +38,7 @@ function udpPort(daemon: Daemon, service = 'it'): number {
 
 function killAtEnd(pid: number): void {
   atEnd(() => {
-    process.kill(pid, 'SIGKILL');
+    if (isRunning(pid)) process.kill(pid, 'SIGKILL');
   });
 }
 
@@ -103,6 +103,28 @@ describe('who is left behind with a datagram socket', () => {
     await meetDatagramHeir(daemon);
     expect(daemon.all('failed')).toEqual([]);
     expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+  });
+});
+
+describe('who is left behind with a datagram socket that was shut down', () => {
+  test('keeps the port until he leaves; then the service comes back by itself', async () => {
+    const daemon = await startDaemon(services({ it: entry(HEIR, '127.0.0.1:0/udp'), other: OTHER }));
+    const port = udpPort(daemon);
+    const client = await datagramClient();
+    const answered = once(client.socket, 'message') as Promise<[Buffer, { port: number }]>;
+    await client.send('hello', port);
+    const [heir, rest] = [Number((await answered)[0]), (await answered)[1].port];
+    killAtEnd(heir);
+    await client.next();
+    await daemon.waitFor('reaped', { service: 'it', exit: 0 });
+    expect(await client.ask('shutdown', rest)).toBe('shutdown');
+    await daemon.waitFor('failed', { verb: 'listen', service: 'it' });
+    expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+    process.kill(heir, 'SIGKILL');
+    await daemon.waitForCount('listening', 2, { service: 'it' });
+    await meetDatagramHeir(daemon);
+    expect(daemon.all('failed')).toHaveLength(1);
+    expect(await daemon.stop()).toBe(0);
   });
 });
 

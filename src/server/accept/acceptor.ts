@@ -3,11 +3,12 @@
  * the client stays in the kernel's queue and the listener is paused, or the client is refused, as the service says.
  */
 import { isFull, type Gate, type Slots } from '../../admission/slots';
-import { acceptFrom, type AcceptResult } from '../../listener/listener';
+import { acceptFrom, isUsable, type AcceptResult } from '../../listener/listener';
 import type { PauseReason } from '../../log/events';
 import { addon } from '../../native/addon';
 import type { Endings } from '../hosted/endings';
 import type { Connection, HostedListener, Intake, Outcome } from '../hosted/hosted';
+import type { Replacer } from '../hosted/replace';
 import type { Kept } from './kept';
 import type { Pauses } from './pauses';
 
@@ -26,6 +27,7 @@ export interface AcceptorParts {
   readonly endings: Pick<Endings, 'turnAway'>;
   readonly pauses: Pick<Pauses, 'pause'>;
   readonly kept: Pick<Kept, 'add'>;
+  readonly replacer: Pick<Replacer, 'replaceDestroyed'>;
   readonly nextId: () => string;
 }
 
@@ -41,6 +43,7 @@ export class Acceptor implements Intake {
   onReadable(listener: HostedListener): Outcome {
     for (let taken = 0; taken < BATCH; taken += 1) {
       const outcome = this.#acceptOne(listener);
+      if (outcome === 'empty' && taken === 0) this.#onNobody(listener);
       if (outcome !== 'more') return outcome;
     }
     return 'more';
@@ -91,8 +94,16 @@ export class Acceptor implements Intake {
     if (result.kind === 'empty') return 'empty';
     this.#goneInRow = result.fault === 'gone' ? this.#goneInRow + 1 : 0;
     if (result.fault === 'gone' && this.#goneInRow < MOST_GONE) return 'more';
+    if (result.fault === 'broken' && listener.phase === 'open' && !isUsable(listener)) return 'empty';
     this.#parts.pauses.pause(listener, reasonOf(result.code));
     return 'paused';
+  }
+
+  /** Ready, and nobody there: a socket that was destroyed (`ss -K`), or shut down by whoever has it too, would wake us for ever. */
+  #onNobody(listener: HostedListener): void {
+    if (isUsable(listener)) return;
+    if (listener.phase === 'open') this.#parts.replacer.replaceDestroyed(listener);
+    else this.#parts.pauses.pause(listener, 'accept');
   }
 }
 

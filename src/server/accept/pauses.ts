@@ -83,6 +83,11 @@ export class Pauses {
     this.#parts.listeners.letGo(listener, 'paused');
   }
 
+  /** As `forget`, for one in whose place comes another that waits for nothing. */
+  release(listener: HostedListener): void {
+    if (this.#reasons.has(listener)) this.#resume(listener);
+  }
+
   #onPaused({ owner }: HostedListener, reason: PauseReason): void {
     const count = this.#countOf(owner) + 1;
     this.#pausedOf.set(owner, count);
@@ -129,7 +134,7 @@ export class Pauses {
    */
   #retry(listener: HostedListener): void {
     const outcome = isHeldOnly(listener, 'paused') ? listener.owner.intake.onReadable(listener) : 'empty';
-    if (outcome !== 'paused' && this.#reasons.has(listener)) this.#resume(listener);
+    if (outcome !== 'paused') this.release(listener);
   }
 
   #serveQueue(gate: Gate): void {

@@ -1,24 +1,32 @@
 /**
- * A listener whose socket is of no use any more is bound anew at the same address. Clients in its queue are lost with it.
+ * A listener whose socket is of no use any more is bound anew at the same address. Clients in its queue are lost with it. Where
+ * somebody else keeps the address (who was left behind by a child that was lent a datagram socket), it is tried until he goes.
  */
-import type { Listeners } from '../../listener/listener';
+import { isUsable, type Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
 import { addon } from '../../native/addon';
 import { asSystemError, describeSystemError } from '../../native/system-error';
-import { formatAddress, type SocketAddress } from '../../service/address';
+import type { SocketAddress } from '../../service/address';
 import type { Hosted, HostedListener } from './hosted';
+import { logFailed, logListening } from './listening';
 
 /** Of a passed socket there is only one. */
-const SPOILT = 'a child has left the socket that was passed to stdiod in a state in which it cannot be used';
+const SPOILT = 'the socket that was passed to stdiod is in a state in which it cannot be used';
+
+/** Between two attempts to bind; it doubles up to the last. */
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 10_000;
+/** Whoever destroys one after the other has us bind so often and no more. */
+const REST_MS = 250;
 
 export class Replacer {
-  readonly #listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo' | 'change'>;
+  readonly #listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo' | 'holdFor' | 'change'>;
   readonly #emit: Emit;
   readonly #onClosed: (listener: HostedListener) => void;
 
   /** @param onClosed the old one is gone: what is known of it can be forgotten */
   constructor(
-    listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo' | 'change'>,
+    listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo' | 'holdFor' | 'change'>,
     emit: Emit,
     onClosed: (listener: HostedListener) => void,
   ) {
@@ -29,15 +37,29 @@ export class Replacer {
 
   /** One that is on its way out is only closed; one that somebody else has bound for us is made to listen again. */
   replace(listener: HostedListener): void {
+    this.#renew(listener);
+  }
+
+  /** As `replace`, for one that is in service and was destroyed from outside. */
+  replaceDestroyed(listener: HostedListener): void {
+    const fresh = this.#renew(listener);
+    if (fresh === null) return;
+    this.#listeners.holdFor(fresh, 'resting', REST_MS);
+    logFailed(this.#emit, fresh, { verb: 'accept', error: 'the socket was destroyed', action: 'bound anew' });
+  }
+
+  /** @returns what listens in its place, which may be itself; null: nobody */
+  #renew(listener: HostedListener): HostedListener | null {
     const isOurs = listener.socket.origin.kind !== 'passed';
-    if (!isOurs && this.#isRepaired(listener)) return;
+    if (!isOurs && this.#isRepaired(listener)) return listener;
     const isWanted = listener.phase === 'open';
     // What a child has left behind may listen there still, and would keep the port from us.
     if (isOurs && listener.wasLent) addon.stopListening(listener.fd);
     this.#listeners.close(listener);
     this.#onClosed(listener);
-    if (isWanted && isOurs) this.#reopen(listener);
-    else if (isWanted) this.#logFailed(listener, SPOILT, 'not served until stdiod starts anew');
+    if (isWanted && isOurs) return this.#reopen(listener, FIRST_RETRY_MS);
+    if (isWanted) this.#logLost(listener, SPOILT, 'not served until stdiod starts anew');
+    return null;
   }
 
   #isRepaired(listener: HostedListener): boolean {
@@ -46,31 +68,37 @@ export class Replacer {
     } catch (error) {
       asSystemError(error);
     }
-    try {
-      return addon.isUsable(listener.fd, listener.address.type === 'datagram');
-    } catch (error) {
-      asSystemError(error);
-      return false;
-    }
+    return isUsable(listener);
   }
 
-  /** Binds the address of one that is closed, and puts the new one in its place. */
-  #reopen(closed: HostedListener): void {
+  /** Binds the address of one that is closed, and puts the new one in its place, now or later. */
+  #reopen(closed: HostedListener, retryMs: number): HostedListener | null {
     const { owner } = closed;
     const at = owner.listeners.indexOf(closed);
-    if (at < 0) return;
+    if (at < 0) return null;
     try {
       const fresh = this.#listeners.open(addressOf(closed), owner.service.socket, owner);
       owner.listeners = owner.listeners.with(at, fresh);
       this.#listeners.letGo(fresh, 'new');
+      return fresh;
     } catch (error) {
-      this.#logFailed(closed, describeSystemError(asSystemError(error)), 'not served until the next reload');
+      const text = describeSystemError(asSystemError(error));
+      if (retryMs === FIRST_RETRY_MS) this.#logLost(closed, text, 'tried again until it can be bound');
+      this.#reopenLater(closed, retryMs);
+      return null;
     }
   }
 
-  #logFailed({ owner, address }: HostedListener, error: string, action: string): void {
-    const [service, where] = [owner.service.name, formatAddress(address)];
-    this.#emit({ event: 'failed', verb: 'listen', address: where, service, error, action });
+  #reopenLater(closed: HostedListener, retryMs: number): void {
+    const retry = (): void => {
+      const fresh = this.#reopen(closed, Math.min(2 * retryMs, LAST_RETRY_MS));
+      if (fresh !== null) logListening(this.#emit, fresh);
+    };
+    setTimeout(retry, retryMs).unref();
+  }
+
+  #logLost(listener: HostedListener, error: string, action: string): void {
+    logFailed(this.#emit, listener, { verb: 'listen', error, action });
   }
 }
 

@@ -10,7 +10,7 @@ import type { Child, Children, Errand, Exit } from '../../child/children';
 import { lentFacts, lentValues } from '../../child/facts';
 import { fillPlan, type Plan } from '../../child/plan';
 import { describeSpawnFailure, type SpawnFailure } from '../../child/spawn-errors';
-import type { Listeners } from '../../listener/listener';
+import { isUsable, type Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
 import { addon } from '../../native/addon';
 import { asSystemError } from '../../native/system-error';
@@ -183,8 +183,4 @@ export class Lender implements Intake {
     waits.set(listener, 2 * waitMs);
     listeners.holdFor(listener, 'resting', waitMs);
   }
-}
-
-function isUsable({ fd, address }: HostedListener): boolean {
-  return addon.isUsable(fd, address.type === 'datagram');
 }

@@ -23,7 +23,10 @@ export type Roles = Pick<Hosted, 'intake' | 'handler'>;
 export interface RosterParts {
   readonly emit: Emit;
   readonly slots: Pick<Slots, 'server'>;
-  readonly listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo' | 'change' | 'sharePort' | 'giveWay'>;
+  readonly listeners: Pick<
+    Listeners<Hosted>,
+    'open' | 'close' | 'letGo' | 'change' | 'sharePort' | 'giveWay' | 'isInPlace'
+  >;
   readonly pauses: Pick<Pauses, 'forget' | 'retryAll'>;
   readonly retired: Pick<RetiredListeners, 'retire' | 'revive'> & Iterable<HostedListener>;
   readonly replacer: Pick<Replacer, 'replace'>;
@@ -72,10 +75,11 @@ export class Roster {
     return { ok: true, diff, fresh: opened.fresh };
   }
 
-  /** Accepts no more: every listener is retired. */
+  /** Accepts no more: every listener is retired, and none comes in its place. */
   close(): void {
-    for (const { listeners } of this.#hosted.values()) {
-      for (const listener of listeners) this.#parts.retired.retire(listener);
+    for (const hosted of this.#hosted.values()) {
+      for (const listener of hosted.listeners) this.#parts.retired.retire(listener);
+      hosted.listeners = [];
     }
   }
 
@@ -99,15 +103,18 @@ export class Roster {
     return isFailed(opened) ? openBeside(this.#goers(wanted, existing), opened, wanted, parts) : opened;
   }
 
-  /** Our listeners by key, those on their way out included: they are put back into service when they are wanted. */
+  /**
+   * Our listeners by key, those on their way out included: they are put back into service when they are wanted. One whose path or
+   * interface was taken from it is no listener of that address any more: it is bound anew, and this one retired.
+   */
   #existing(): Map<string, HostedListener> {
-    const { keys, retired } = this.#parts;
-    const revivable = [...retired].filter((listener) => !hasLostPath(listener));
+    const { keys, retired, listeners: all } = this.#parts;
+    const revivable = [...retired].filter((listener) => !hasLostPath(listener) && all.isInPlace(listener));
     const found = new Map(revivable.map((listener) => [keys.ofAddress(namedBy(listener)), listener]));
     for (const { service, listeners } of this.#hosted.values()) {
       keys.ofService(service).forEach((key, at) => {
         const listener = listeners[at];
-        if (listener?.phase === 'open') found.set(key, listener);
+        if (listener?.phase === 'open' && all.isInPlace(listener)) found.set(key, listener);
       });
     }
     return found;

@@ -78,6 +78,8 @@ export class PretendSockets {
   readonly taken = new Set<string>();
   /** Those from which new clients are kept away. */
   readonly heldOff = new Set<Fd>();
+  /** Those whose path or interface somebody has taken away. */
+  readonly astray = new Set<Fd>();
   /** What the kernel says to a change of options. */
   refusal: Error | null = null;
   /** In the order in which they were bound. */
@@ -114,6 +116,16 @@ export class PretendSockets {
 
   welcome({ fd }: ListeningSocket): void {
     this.heldOff.delete(fd);
+  }
+
+  isInPlace({ fd }: ListeningSocket): boolean {
+    return !this.astray.has(fd);
+  }
+
+  /** Whoever took its path away has not taken another one's. */
+  lose({ fd }: ListeningSocket): void {
+    this.astray.add(fd);
+    this.#bound.delete(fd);
   }
 
   change(socket: ListeningSocket, options: SocketOptions): readonly SocketOption[] {

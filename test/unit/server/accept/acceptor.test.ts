@@ -1,7 +1,7 @@
 /**
  * From a readable listener to connections that have a slot and a handler, on a pretended queue of clients.
  */
-import { addon } from '../../../../src/native/addon';
+import { addon, type Fd } from '../../../../src/native/addon';
 import { Acceptor } from '../../../../src/server/accept/acceptor';
 import type { Connection, Handler, HostedListener, Shortage } from '../../../../src/server/hosted/hosted';
 import type { Service } from '../../../../src/service/service';
@@ -9,7 +9,7 @@ import { hostedService, PretendServer, systemError } from '../pretended';
 
 jest.mock('../../../../src/native/addon', () => ({
   ACCEPT_FIELDS: 6,
-  addon: { accept: jest.fn(), hasWaiting: jest.fn() },
+  addon: { accept: jest.fn(), hasWaiting: jest.fn(), isUsable: jest.fn() },
 }));
 
 const kernel = jest.mocked(addon);
@@ -22,6 +22,8 @@ let kept: Connection[];
 let paused: string[];
 /** `5 full`: the client, and which gate had no room. */
 let turnedAway: string[];
+/** Which were bound anew. */
+let replaced: Fd[];
 let shortage: Shortage | null;
 let acceptor: Acceptor;
 
@@ -35,7 +37,8 @@ const handler: Handler = {
 
 beforeEach(() => {
   server = new PretendServer();
-  [queue, taken, kept, paused, turnedAway, shortage] = [[], [], [], [], [], null];
+  [queue, taken, kept, paused, turnedAway, replaced, shortage] = [[], [], [], [], [], [], null];
+  kernel.isUsable.mockReturnValue(true);
   kernel.hasWaiting.mockImplementation(() => queue.length > 0);
   kernel.accept.mockReset().mockImplementation((_, numbers) => {
     const next = queue.shift();
@@ -50,6 +53,7 @@ beforeEach(() => {
     endings: { turnAway: ({ fd }, _, { whenFull }): void => void turnedAway.push(`${fd} ${whenFull}`) },
     pauses: { pause: (_, reason): void => void paused.push(reason) },
     kept: { add: (connection): void => void kept.push(connection) },
+    replacer: { replaceDestroyed: ({ fd }): void => void replaced.push(fd) },
     nextId: () => `c${(last += 1)}`,
   });
 });
@@ -136,6 +140,23 @@ test('a listener from which every accept fails gives the others their turn, and 
   expect([queue.length, listener.owner.gate.inUse]).toEqual([8, 0]);
   expect(acceptor.onReadable(listener)).toBe('paused');
   expect(paused).toEqual(['accept']);
+});
+
+test.each(['EINVAL', null])('a listener that was destroyed is bound anew, and not paused (accept: %p)', (code) => {
+  const listener = serve();
+  kernel.isUsable.mockReturnValue(false);
+  queue = code === null ? [] : [systemError(code, 'accept4')];
+  expect(acceptor.onReadable(listener)).toBe('empty');
+  expect([replaced, paused, listener.owner.gate.inUse]).toEqual([[listener.fd], [], 0]);
+});
+
+test('one that is on its way out is not bound anew', () => {
+  const listener = serve();
+  server.listeners.retire(listener);
+  kernel.isUsable.mockReturnValue(false);
+  queue = [systemError('EINVAL', 'accept4')];
+  acceptor.onReadable(listener);
+  expect([replaced, paused]).toEqual([[], ['accept']]);
 });
 
 test.each([

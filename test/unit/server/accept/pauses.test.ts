@@ -263,6 +263,14 @@ test('a closed listener is not paused, and its kept connection is tried again al
   expect([jest.getTimerCount(), pauses.isWaiting]).toEqual([0, false]);
 });
 
+test('one that is replaced while it is paused is told to be resumed', () => {
+  const listener = pausedOf('echo', 1, 'full');
+  server.listeners.close(listener);
+  pauses.release(listener);
+  pauses.release(listener);
+  expect([server.events, pauses.isWaiting]).toEqual([['paused echo', 'resumed echo'], false]);
+});
+
 test('room matters to somebody only while there is somebody', () => {
   expect(pauses.isWaiting).toBe(false);
   const listener = pausedOf('echo', 1, 'full');

@@ -13,10 +13,13 @@ let forgotten: HostedListener[];
 let replacer: Replacer;
 
 beforeEach(() => {
+  jest.useFakeTimers();
   [server, forgotten] = [new PretendServer(), []];
   owner = hostedService({ name: 'tftp' });
   replacer = new Replacer(server.listeners, server.emit, (listener) => forgotten.push(listener));
 });
+
+afterEach(() => jest.useRealTimers());
 
 test('another socket stands in its place, at the same address, and is watched', () => {
   const [one, two, three] = [80, 81, 82].map((port) => server.listen(owner, tcp(port)));
@@ -65,6 +68,58 @@ test('one that its service does not have any more is closed, and nothing comes i
   expect([server.sockets.addresses, owner.listeners]).toEqual([[], []]);
 });
 
+test('one that was destroyed is told, and its successor rests for a moment', () => {
+  const listener = server.listen(owner);
+  replacer.replaceDestroyed(listener);
+  const [fresh] = owner.listeners;
+  if (fresh === undefined) throw new Error('no listener');
+  expect(server.told).toEqual([
+    {
+      ...{ event: 'failed', verb: 'accept', address: '127.0.0.1:80', service: 'tftp' },
+      ...{ error: 'the socket was destroyed', action: 'bound anew' },
+    },
+  ]);
+  expect(server.isWatched(fresh)).toBe(false);
+  jest.advanceTimersByTime(250);
+  expect(server.isWatched(fresh)).toBe(true);
+});
+
+describe('an address that somebody keeps', () => {
+  /** When it was tried, milliseconds. */
+  let tries: number[];
+  let listener: HostedListener;
+
+  beforeEach(() => {
+    const start = performance.now();
+    listener = server.listen(owner);
+    server.sockets.taken.add('127.0.0.1:80');
+    tries = [];
+    const open = server.sockets.open.bind(server.sockets);
+    jest.spyOn(server.sockets, 'open').mockImplementation((...words) => {
+      tries.push(Math.round(performance.now() - start));
+      return open(...words);
+    });
+    replacer.replace(listener);
+  });
+
+  test('is tried ever more seldom and told once, until it can be bound', () => {
+    jest.advanceTimersByTime(30_000);
+    expect(tries).toEqual([0, 250, 750, 1750, 3750, 7750, 15_750, 25_750]);
+    expect(server.events).toEqual(['failed tftp']);
+    server.sockets.taken.clear();
+    jest.advanceTimersByTime(10_000);
+    expect(server.events).toEqual(['failed tftp', 'listening tftp']);
+    expect(owner.listeners).toMatchObject([{ address: tcp(80), phase: 'open' }]);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  test('is tried no more when its service has it no more', () => {
+    owner.listeners = [];
+    jest.advanceTimersByTime(30_000);
+    expect([tries, jest.getTimerCount()]).toEqual([[0], 0]);
+  });
+});
+
 test('an address that cannot be bound anew is told, with what was done about it', () => {
   const listener = server.listen(owner);
   server.sockets.taken.add('127.0.0.1:80');
@@ -72,7 +127,7 @@ test('an address that cannot be bound anew is told, with what was done about it'
   expect(server.told).toEqual([
     {
       ...{ event: 'failed', verb: 'listen', address: '127.0.0.1:80', service: 'tftp' },
-      ...{ error: 'EADDRINUSE address already in use', action: 'not served until the next reload' },
+      ...{ error: 'EADDRINUSE address already in use', action: 'tried again until it can be bound' },
     },
   ]);
   expect([owner.listeners, listener.phase]).toEqual([[listener], 'closed']);

@@ -76,12 +76,49 @@ function listenerOf(name: string, at = 0): HostedListener {
   return listener;
 }
 
+/** Its path leads to it no more. */
+const PATH: SocketAddress = { family: 'unix', type: 'stream', path: '/run/web' };
+
 /** A child has it, or has had it. */
 function lend(listener: HostedListener, isBack: boolean): void {
   server.listeners.hold(listener, 'lent');
   listener.wasLent = true;
   if (isBack) server.listeners.letGo(listener, 'lent');
 }
+
+describe('a listener whose path or interface was taken from it', () => {
+  beforeEach(() => {
+    mustApply(serviceOn('web', [PATH]), serviceOn('mail', [tcp(25)]));
+  });
+
+  test('is bound anew by a reload that changes nothing, and the old one retired', () => {
+    const old = listenerOf('web');
+    server.sockets.lose(old.socket);
+    expect(mustApply(serviceOn('web', [PATH]), serviceOn('mail', [tcp(25)]))).toEqual(['unix:/run/web']);
+    expect([old.phase, listenerOf('web') === old, server.isWatched(listenerOf('web'))]).toEqual([
+      'retired',
+      false,
+      true,
+    ]);
+  });
+
+  test('goes on as it is when somebody else listens there by now', () => {
+    const old = listenerOf('web');
+    server.sockets.lose(old.socket);
+    server.sockets.taken.add('unix:/run/web');
+    expect(apply(serviceOn('web', [PATH]), serviceOn('mail', [tcp(25)])).ok).toBe(false);
+    expect([old.phase, listenerOf('web') === old]).toEqual(['open', true]);
+  });
+
+  test('stays with the child that has it', () => {
+    const old = listenerOf('web');
+    lend(old, false);
+    server.sockets.lose(old.socket);
+    mustApply(serviceOn('web', [PATH]), serviceOn('mail', [tcp(25)]));
+    jest.advanceTimersByTime(60_000);
+    expect([old.phase, listenerOf('web').phase]).toEqual(['retired', 'open']);
+  });
+});
 
 describe('the first configuration', () => {
   test('has every enabled service served at each of its addresses', () => {
