@@ -6,7 +6,9 @@
  *   - to a source port that a service may have: those below 1024, ours, and those of --ports;
  *   - to what was sent to a broadcast or multicast address, or comes from one;
  *   - that is longer than the request, but with --amplify: it is cut to the request's length;
- *   - that has no address to go to: a Unix socket without a name, port 0.
+ *   - that has no address to go to: a Unix socket without a name, port 0;
+ *   - beyond --rate answers a second to one host (IPv6: one /64 network): a loop of two that answer each
+ *     other, whatever their ports, dies of the first answer that is not given.
  *
  * The socket may be of IPv4, of IPv6, or of Unix. The super-server has bound it and gets it back when we end.
  */
@@ -18,12 +20,15 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { LONGEST = 65536, CONTROL = 256, FIRST_ORDINARY_PORT = 1024 };
+enum { LONGEST = 65536, CONTROL = 256, FIRST_ORDINARY_PORT = 1024, BUCKETS = 4096 };
 
 typedef struct {
   struct msghdr message; /* what recvmsg fills in; it points to what follows */
@@ -35,6 +40,15 @@ typedef struct {
   } control;
 } Request;
 
+/* A token bucket: filled at --rate a second, up to what a second brings. Who falls into the same bucket by
+ * chance shares it; nobody can choose to, because the hash begins with a secret. */
+typedef struct {
+  double answers;
+  double filled_at; /* seconds, CLOCK_MONOTONIC; 0: it was never used and is full */
+} Bucket;
+
+static Bucket buckets[BUCKETS];
+static uint64_t secret;
 static char bytes[LONGEST];
 /* None for Unix sockets: the descriptors that a client passes would come with it, and stay open. */
 static size_t control_room;
@@ -195,6 +209,48 @@ static bool is_answerable(Request *request, const Options *options) {
   return true;
 }
 
+/* FNV-1a. */
+static uint64_t hash(const void *data, size_t length, uint64_t seed) {
+  const unsigned char *byte = data;
+  uint64_t sum = 0xcbf29ce484222325u ^ seed;
+  for (size_t index = 0; index < length; index++) sum = (sum ^ byte[index]) * 0x100000001b3u;
+  return sum ^ sum >> 32;
+}
+
+/* By its address without the port, which anybody may choose. */
+static Bucket *bucket_of(const struct sockaddr_storage *peer, socklen_t size) {
+  const void *from = peer;
+  size_t length = size;
+  if (peer->ss_family == AF_INET) {
+    from = &((const struct sockaddr_in *)peer)->sin_addr;
+    length = sizeof(struct in_addr);
+  } else if (peer->ss_family == AF_INET6) {
+    const struct in6_addr *address = &((const struct sockaddr_in6 *)peer)->sin6_addr;
+    const bool is4 = IN6_IS_ADDR_V4MAPPED(address);
+    from = is4 ? &address->s6_addr[12] : &address->s6_addr[0];
+    length = is4 ? 4 : 8;
+  }
+  return &buckets[hash(from, length, secret) % BUCKETS];
+}
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Whether there is an answer left for this host; takes it. */
+static bool take_answer(const Request *request, const Options *options) {
+  Bucket *bucket = bucket_of(&request->peer, request->message.msg_namelen);
+  const double most = options->rate, time = now();
+  bucket->answers += (time - bucket->filled_at) * most;
+  if (bucket->filled_at == 0 || bucket->answers > most) bucket->answers = most;
+  bucket->filled_at = time;
+  if (bucket->answers < 1) return false;
+  bucket->answers -= 1;
+  return true;
+}
+
 /* An answer that cannot be sent is lost, as any datagram may be. A Unix peer that does not read would block
  * us for ever. */
 static void send_back(Request *request, size_t length) {
@@ -212,12 +268,14 @@ static int answer_one(Answer *answer, const Options *options) {
 
   size_t answered = answer(bytes, (size_t)length, options);
   if (answered > (size_t)length && !options->amplify) answered = (size_t)length;
-  if (answered > 0) send_back(&request, answered);
+  if (answered > 0 && take_answer(&request, options)) send_back(&request, answered);
   return 0;
 }
 
 int serve_datagrams(Answer *answer, Options *options) {
   int error = prepare(options);
+  /* Without a secret it is a bound all the same. */
+  if (getrandom(&secret, sizeof secret, GRND_NONBLOCK) < 0) secret = (uint64_t)getpid();
   while (error == 0 && wait_for_datagram(options->idle_seconds)) error = answer_one(answer, options);
   if (error != 0)
     fprintf(stderr, "builtin: stdin is not a datagram socket that works: %s\n", strerror(error));

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WRONG_USAGE = 2, LONGEST_IDLE = 86400 };
+enum { WRONG_USAGE = 2, LONGEST_IDLE = 86400, HIGHEST_RATE = 1000000 };
 
 static const struct {
   const char *name;
@@ -37,17 +37,19 @@ enum { SERVICES = sizeof services / sizeof *services };
 
 static const char usage[] =
     "Usage: builtin [--file PATH] NAME\n"
-    "       builtin --datagram [--idle SECONDS] [--ports LIST] [--amplify] [--file PATH] NAME\n"
+    "       builtin --datagram [--idle SECONDS] [--ports LIST] [--rate COUNT] [--amplify]\n"
+    "               [--file PATH] NAME\n"
     "\n"
     "NAME is chargen, daytime, discard, echo, qotd or time.\n"
     "\n"
     "  --datagram       stdin is a datagram socket; without this, stdin and stdout are a connection\n"
     "  --idle SECONDS   end when no datagram has come for so long (30)\n"
     "  --ports LIST     answer no datagram from these source ports, such as 7007,7100-7199\n"
+    "  --rate COUNT     answer one host so many times a second, and no more (100)\n"
     "  --amplify        answer with more bytes than were asked with\n"
     "  --file PATH      qotd's quotes, with a line that is a lone % between two of them\n";
 
-static Options options = {.idle_seconds = 30};
+static Options options = {.idle_seconds = 30, .rate = 100};
 
 static _Noreturn void point_to_help(void) {
   fputs("Try: builtin --help\n", stderr);
@@ -72,6 +74,11 @@ static long parse_number(const char **text, const char *ends, long highest) {
 static void parse_idle(const char *text) {
   options.idle_seconds = (int)parse_number(&text, "", LONGEST_IDLE);
   if (options.idle_seconds < 1) misused("--idle takes whole seconds, from 1 to 86400", "");
+}
+
+static void parse_rate(const char *text) {
+  options.rate = (int)parse_number(&text, "", HIGHEST_RATE);
+  if (options.rate < 1) misused("--rate takes a number from 1 to 1000000", "");
 }
 
 /* PORT or FIRST-LAST. Leaves `text` at what follows. */
@@ -106,13 +113,10 @@ static int find_service(const char *name) {
 /* Reads all options, and returns the one that only datagrams know, if there was one. */
 static const char *parse_options(int argc, char **argv, bool *datagram) {
   static const struct option known[] = {
-      {"datagram", no_argument, NULL, 'd'},
-      {"idle", required_argument, NULL, 'i'},
-      {"ports", required_argument, NULL, 'p'},
-      {"amplify", no_argument, NULL, 'a'},
-      {"file", required_argument, NULL, 'f'},
-      {"help", no_argument, NULL, 'h'},
-      {NULL, 0, NULL, 0},
+      {"datagram", no_argument, NULL, 'd'},    {"idle", required_argument, NULL, 'i'},
+      {"ports", required_argument, NULL, 'p'}, {"rate", required_argument, NULL, 'r'},
+      {"amplify", no_argument, NULL, 'a'},     {"file", required_argument, NULL, 'f'},
+      {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
   };
   const char *for_datagrams = NULL;
   int which, letter;
@@ -122,9 +126,10 @@ static const char *parse_options(int argc, char **argv, bool *datagram) {
     if (letter == 'd') *datagram = true;
     if (letter == 'i') parse_idle(optarg);
     if (letter == 'p') parse_ports(optarg);
+    if (letter == 'r') parse_rate(optarg);
     if (letter == 'a') options.amplify = true;
     if (letter == 'f') options.quotes = optarg;
-    if (strchr("ipa", letter) != NULL) for_datagrams = known[which].name;
+    if (strchr("ipra", letter) != NULL) for_datagrams = known[which].name;
   }
   return for_datagrams;
 }

@@ -62,6 +62,17 @@ describe.each(loopbacks)('over $family', ({ address, test }) => {
   });
 });
 
+test('one host is answered so often a second and no more, whatever its port, and the others as before', async () => {
+  const { port } = await handOver('udp', '127.0.0.1', builtin('echo', '--rate', '1'));
+  const [first, second, neighbour] = [await Peer.open(), await Peer.open(), await Peer.open('127.0.0.2')];
+  await first.send('one', port);
+  for (let count = 0; count < 50; count += 1) await second.send('two', port);
+  expect((await neighbour.ask('three', port, '127.0.0.1')).bytes.toString()).toBe('three');
+  const answers = [...(await first.everything()), ...(await second.everything())];
+  expect(answers.length).toBeGreaterThan(0);
+  expect(answers.length).toBeLessThan(50);
+});
+
 describe('the length of an answer', () => {
   it.each(speaking)('of %s is never more than that of the request, and an empty one gets none', async (name) => {
     const { port } = await handOver('udp', '127.0.0.1', builtin(name));
@@ -189,7 +200,7 @@ describe('the process', () => {
   });
 
   it('stays as long as datagrams come', async () => {
-    const { port } = await handOver('udp', '127.0.0.1', builtin('echo', '--idle', '3'));
+    const { port } = await handOver('udp', '127.0.0.1', builtin('echo', '--idle', '3', '--rate', '1000000'));
     const client = await Peer.open();
     const end = Date.now() + 3500;
     while (Date.now() < end) expect((await client.ask('hello', port)).bytes.toString()).toBe('hello');
