@@ -29,6 +29,8 @@ describe('an accepted connection', () => {
   test.each([
     ['nodelay: true', 'IPPROTO_TCP.TCP_NODELAY', '1'],
     ['nodelay: false', 'IPPROTO_TCP.TCP_NODELAY', '0'],
+    ['', 'SOL_SOCKET.SO_KEEPALIVE', '1'],
+    ['keepalive: false', 'SOL_SOCKET.SO_KEEPALIVE', '0'],
     ['keepalive: true', 'SOL_SOCKET.SO_KEEPALIVE', '1'],
     ['keepalive: {idle: 61s}', 'IPPROTO_TCP.TCP_KEEPIDLE', '61'],
     ['keepalive: {interval: 7s}', 'IPPROTO_TCP.TCP_KEEPINTVL', '7'],
@@ -37,7 +39,7 @@ describe('an accepted connection', () => {
     ['tos: 16', 'IPPROTO_IP.IP_TOS', '16'],
     ['receive_buffer: 32K', 'SOL_SOCKET.SO_RCVBUF', '65536'],
     ['send_buffer: 32K', 'SOL_SOCKET.SO_SNDBUF', '65536'],
-  ])('has %s', async (socket, name, value) => {
+  ])('with {%s} has what that says (%s)', async (socket, name, value) => {
     const daemon = await startDaemon(serve(tells(name), socket));
     expect(await exchange(daemon.port(), '')).toBe(`${value}\n`);
   });
@@ -102,7 +104,7 @@ describe('a listener', () => {
     const daemon = await startDaemon(serve(tell, 'tos: 16, user_timeout: 9s, keepalive: true'));
     const port = daemon.port();
     expect(await exchange(port, '')).toBe('16 9000 1\n');
-    await daemon.reload(serve(tell, ''));
+    await daemon.reload(serve(tell, 'keepalive: false'));
     expect(await exchange(port, '')).toBe('0 0 0\n');
     expect(daemon.all('failed')).toEqual([]);
   });
@@ -118,7 +120,7 @@ describe('a listener', () => {
 
 describe('options that change while an address', () => {
   const NAMES = ['SOL_SOCKET.SO_KEEPALIVE', 'IPPROTO_TCP.TCP_NODELAY'];
-  const OPTIONS = 'socket: {keepalive: true, nodelay: true}';
+  const OPTIONS = 'socket: {keepalive: false, nodelay: true}';
   /** Tells its options for each line that comes. */
   const tell = JSON.stringify([
     'python3',
@@ -141,9 +143,9 @@ describe('options that change while an address', () => {
     const [x, y, z] = [port, port + 1, port + 2];
     const daemon = await startDaemon(`services: {a: ${entry([x, y], '')}, b: ${entry([z], '')}}\n`);
     const before = listeners(daemon.pid).get(x);
-    expect(await (await connectTo(x)).ask('?')).toBe('0 0');
+    expect(await (await connectTo(x)).ask('?')).toBe('1 0');
     await daemon.reload(`services: {a: ${entry([y], OPTIONS)}, b: ${entry([z, x], OPTIONS)}}\n`);
-    expect(await (await connectTo(x)).ask('?')).toBe('1 1');
+    expect(await (await connectTo(x)).ask('?')).toBe('0 1');
     expect(listeners(daemon.pid).get(x)).toBe(before);
     expect(daemon.all('failed')).toEqual([]);
   });
@@ -155,13 +157,13 @@ describe('options that change while an address', () => {
     const daemon = await startDaemon(`services: {a: ${entry([x, y], one)}}\n`);
     const before = listeners(daemon.pid).get(x);
     const first = await connectTo(x);
-    expect(await first.ask('?')).toBe('0 0');
+    expect(await first.ask('?')).toBe('1 0');
     // Whoever waits keeps the listener from being closed.
     const second = await connectTo(x);
     await daemon.waitFor('paused');
     await daemon.reload(`services: {a: ${entry([y], `${one}, ${OPTIONS}`)}}\n`);
     await daemon.reload(`services: {a: ${entry([x, y], OPTIONS)}}\n`);
-    expect(await (await connectTo(x)).ask('?')).toBe('1 1');
+    expect(await (await connectTo(x)).ask('?')).toBe('0 1');
     expect(listeners(daemon.pid).get(x)).toBe(before);
     for (const client of [first, second]) client.end();
   });

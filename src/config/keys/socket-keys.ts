@@ -26,7 +26,7 @@ export const socketSchema = z.strictObject({
   nodelay: z.boolean().default(false).describe('TCP: send small writes at once (TCP_NODELAY).'),
   keepalive: z
     .union([z.boolean(), keepalive])
-    .default(false)
+    .default(true)
     .describe('TCP: probe idle clients, so that a vanished one ends (SO_KEEPALIVE). A map says how.'),
   user_timeout: someTime
     .optional()

@@ -10,7 +10,7 @@ test('fills in every default', () => {
     run: { kind: 'exec', process: { directory: '/', umask: 0o022, stderr: 'socket' } },
     maxConnections: 1000,
     whenFull: 'wait',
-    socket: { backlog: 4096, nodelay: false, keepalive: false },
+    socket: { backlog: 4096, nodelay: false, keepalive: true },
     stopGraceMs: 5000,
   });
 });
@@ -23,7 +23,7 @@ test('reads every key', () => {
     'stderr: null',
     'max_connections: 7',
     'when_full: refuse',
-    'socket: {backlog: 1, nodelay: true, keepalive: true}',
+    'socket: {backlog: 1, nodelay: true, keepalive: false}',
     'stop_grace: 500ms',
   ];
   expect(service(withKeys(keys.join('\n')))).toMatchObject({
@@ -31,7 +31,7 @@ test('reads every key', () => {
     run: { kind: 'exec', command: { argv: ['kitty'] }, process: { umask: 0o077, stderr: 'null' } },
     maxConnections: 7,
     whenFull: 'refuse',
-    socket: { backlog: 1, nodelay: true, keepalive: true },
+    socket: { backlog: 1, nodelay: true, keepalive: false },
     stopGraceMs: 500,
   });
 });

@@ -12,7 +12,7 @@ describe('defaults', () => {
     const { environment } = processOf(loaded);
     expect(environment).toMatchObject({ A: '1', B: '2' });
     expect(environment['TZ']).toBeUndefined();
-    expect(loaded.socket).toMatchObject({ backlog: 2, nodelay: true, keepalive: false });
+    expect(loaded.socket).toMatchObject({ backlog: 2, nodelay: true, keepalive: true });
   });
 
   test('are reported once, however many services have them', () => {
