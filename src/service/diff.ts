@@ -19,11 +19,13 @@ export function diffServices(before: readonly Service[], after: readonly Service
     const previous = old.get(service.name);
     return previous === undefined ? [] : [{ before: previous, after: service }];
   });
+  // The dearest part of a reload of thousands: once for each.
+  const keptPairs = new Set(both.filter((pair) => isDeepStrictEqual(pair.before, pair.after)));
   return {
     added: [...next.values()].filter(({ name }) => !old.has(name)),
-    changed: both.filter((pair) => !isDeepStrictEqual(pair.before, pair.after)),
+    changed: both.filter((pair) => !keptPairs.has(pair)),
     removed: [...old.values()].filter(({ name }) => !next.has(name)),
-    kept: both.filter((pair) => isDeepStrictEqual(pair.before, pair.after)).map((pair) => pair.after),
+    kept: [...keptPairs].map((pair) => pair.after),
   };
 }
 
