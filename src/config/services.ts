@@ -63,6 +63,7 @@ function readServicesOf(tree: Tree, below: readonly Layer[], reading: Reading): 
   if (services === undefined || !requireMap(services, ['services'], tree, reading.problems)) return [];
   const resolved: Resolved[] = [];
   for (const name of tree.keysOf(services)) {
+    if (reading.problems.isFull) break;
     reading.names.add(name, tree);
     const data = services[name];
     const base = ['services', name];

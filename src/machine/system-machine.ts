@@ -9,6 +9,7 @@ import { addon, packageRoot } from '../native/addon';
 import { errnoName } from '../native/system-error';
 import type { PassedSocket } from '../service/listen-text';
 import { readBinaryFormats, readFacts, readHead, readProc, realPath } from './files';
+import { readStartBytes } from './start-bytes';
 import { readPortNames } from './port-names';
 import { highestLimit, lowestNice, ownCpus } from './resources';
 
@@ -31,6 +32,8 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
   return {
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
+    architecture: process.arch,
+    startBytes: readStartBytes(),
     suidDumpable: Number(readProc('/proc/sys/fs/suid_dumpable') ?? 0),
     hasIpv6: existsSync('/proc/net/if_inet6'),
     environment: process.env,

@@ -16,6 +16,8 @@ import type { ListenFailure } from './roster/open-listeners';
 import type { Server } from './server';
 
 const STDERR = 2;
+/** Of the problems of a file that is rejected; `rejected` has their number. */
+const MOST_TOLD = 100;
 
 export class Reloader {
   readonly #file: string;
@@ -93,7 +95,7 @@ export class Reloader {
   }
 
   #rejectProblems(diagnostics: readonly Diagnostic[]): void {
-    for (const { file, line, column, path, message, remedy } of diagnostics) {
+    for (const { file, line, column, path, message, remedy } of diagnostics.slice(0, MOST_TOLD)) {
       this.#log.emit({ event: 'problem', file, line, column, path, message, remedy });
     }
     this.#log.emit({ event: 'rejected', problems: diagnostics.length });

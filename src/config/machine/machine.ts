@@ -11,6 +11,10 @@ export interface Machine {
   /** stdiod's own effective ids. */
   readonly uid: number;
   readonly gid: number;
+  /** As Node names it: `x64`, `arm64`. */
+  readonly architecture: string;
+  /** What execve(2) takes of arguments and environment together, bytes. */
+  readonly startBytes: number;
   /** fs.suid_dumpable (proc_sys_fs(5)). */
   readonly suidDumpable: number;
   /** Whether the kernel has IPv6. */

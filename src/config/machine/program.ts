@@ -7,6 +7,7 @@ import type { Problem } from '../report/problems';
 import { shellQuoted } from '../report/shell-quoted';
 import { explainAbsent, explainClosed } from './access';
 import { isOfFormat } from './binary-formats';
+import { foreignProcessor } from './elf';
 import type { Machine } from './machine';
 
 /** An interpreter may itself be a script; the kernel follows four (BINPRM recursion). */
@@ -44,11 +45,19 @@ function whyNotStartable(path: string, runner: Runner, machine: Machine, depth: 
   const head = machine.head(path);
   if (head === undefined) return null;
   if (head.toString('latin1', 0, 2) === '#!') return whyNotScript(path, head, runner, machine, depth);
-  if (head.toString('latin1', 0, 4) === '\u007fELF') return null;
+  const isElf = head.toString('latin1', 0, 4) === '\u007fELF';
+  const processor = isElf ? foreignProcessor(head, machine.architecture) : null;
+  if (isElf && processor === null) return null;
   if (machine.binaryFormats().some((format) => isOfFormat(path, head, format))) return null;
+  if (processor !== null) return foreign(path, processor, machine);
   const message =
     head.length === 0 ? `${path} is empty` : `${path} is neither an ELF program nor a script with a "#!" line`;
   return { message, remedy: 'if it is a script, let its first line name its interpreter: #!/bin/sh' };
+}
+
+function foreign(path: string, processor: string, { architecture }: Machine): Problem {
+  const message = `${path} was made for another processor: ${processor}, and this is ${architecture}`;
+  return { message, remedy: 'install the one that was made for this machine' };
 }
 
 function whyNotScript(path: string, head: Buffer, runner: Runner, machine: Machine, depth: number): Problem | null {

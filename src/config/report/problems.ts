@@ -18,8 +18,8 @@ export interface Spot {
   readonly path: string;
 }
 
-/** A file can be wrong in a million places; this many are kept. */
-const MOST_KEPT = 10_000;
+/** A file can be wrong in a million places; this many are kept, and then nobody looks for more. */
+const MOST_KEPT = 1_000;
 
 export class Problems {
   private readonly found = new Map<string, Spot & Problem>();
@@ -28,7 +28,7 @@ export class Problems {
 
   /** A problem that several services inherit from one place counts once. */
   report(spot: Spot, problem: Problem): void {
-    if (this.found.size >= MOST_KEPT) return;
+    if (this.isFull) return;
     const place = `${spot.source.order} ${spot.offset ?? -1}`;
     const key = `${place} ${problem.message}`;
     this.spots.add(place);
@@ -37,6 +37,11 @@ export class Problems {
 
   get isEmpty(): boolean {
     return this.found.size === 0;
+  }
+
+  /** What else is wrong is found when these are mended. */
+  get isFull(): boolean {
+    return this.found.size >= MOST_KEPT;
   }
 
   isReportedAt(source: Source, offset: number): boolean {

@@ -18,6 +18,7 @@ import { makeEnvironment, searchPathOf } from './environment';
 import { resolvePerson } from './identity';
 import { redirectCommand } from './redirect';
 import { resolveResources } from './resources';
+import { reportTooLong } from './start-size';
 import { type Refuse, checkTemplate, refusePeer } from './templates';
 
 export function resolveExec(written: ServiceSettings, shape: Shape, machine: Machine, layers: Layers): Exec {
@@ -34,7 +35,9 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
     // Its words are for the operator: to its client every byte is the target's.
     stderr: shape.run === 'redirect' ? 'report' : (settings.stderr ?? 'null'),
   } as const;
-  return { kind: 'exec', command: resolveCommand(settings, shape, identity, machine, layers), process };
+  const exec = { kind: 'exec', command: resolveCommand(settings, shape, identity, machine, layers), process } as const;
+  if (written.exec !== undefined) reportTooLong(exec, written.exec, machine.startBytes, layers);
+  return exec;
 }
 
 /** Whom a disabled service's environment names when its user does not exist. */

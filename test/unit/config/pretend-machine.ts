@@ -36,6 +36,8 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
   return {
     uid: 0,
     gid: 0,
+    architecture: process.arch,
+    startBytes: 2_097_152,
     suidDumpable: 0,
     hasIpv6: true,
     environment: { PATH: '/usr/bin:/bin', TZ: 'UTC', SECRET: 'x' },

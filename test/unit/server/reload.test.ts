@@ -120,6 +120,14 @@ test('every problem of the file is told, and nothing is applied', async () => {
   expect([applied, formats]).toEqual([[], 0]);
 });
 
+test('of very many problems the first hundred are told, and how many there are', async () => {
+  reloader.request();
+  const problems = Array.from({ length: 1000 }, (_, index) => ({ ...PLACE, message: `${index}`, remedy: null }));
+  await answer({ ok: false, diagnostics: problems });
+  expect(told).toHaveLength(101);
+  expect(told.at(-1)).toEqual({ event: 'rejected', problems: 1000 });
+});
+
 test('every address that cannot be bound is told, with what was done about it', async () => {
   const error = Object.assign(systemError('EADDRINUSE', 'bind'), { code: 'EADDRINUSE', syscall: 'bind' });
   failures = [{ service: 'web', address: tcp(80), error }];

@@ -171,6 +171,32 @@ test('accepts ELF programs and scripts with options, env -S and all', () => {
   for (const name of ['elf', 'options', 'split']) expect(problemWith(`./${name}`)).toBe('');
 });
 
+describe('an ELF program that was made for another processor', () => {
+  const S390 = Buffer.from('7f454c46020201' + '00'.repeat(9) + '00020016', 'hex').toString('latin1');
+
+  test('is refused', () => {
+    const path = make('foreign', S390);
+    expect(problemWith('./foreign')).toContain(
+      `${path} was made for another processor: S/390, and this is ${process.arch}`,
+    );
+  });
+
+  test('is accepted where the kernel was taught to run it', () => {
+    make('foreign', S390);
+    const magic = Buffer.from('7f454c46', 'hex');
+    const format = { offset: 0, magic, mask: Buffer.alloc(0), extension: '' };
+    expect(problemsOf(withKeys('exec: ./foreign'), { binaryFormats: () => [format] }, file)).toEqual([]);
+  });
+});
+
+test('refuses a command that is too long for the kernel with its environment, and shows the longest part', () => {
+  const words = Array.from({ length: 20 }, () => 'x'.repeat(100_000));
+  const command = `exec: [cat, ${words.join(', ')}]`;
+  expect(problemsOf(withKeys(command))).toEqual([]);
+  const [problem] = problemsOf(withKeys(`${command}\nenv: {LONG: ${'y'.repeat(110_000)}}`));
+  expect(problem).toMatch(/^\d+:\d+ services\.a\.env\.LONG: the command with its environment has 21\d{5} bytes, /);
+});
+
 test('asks nothing of a disabled service’s program, user and folder, but still reads its text', () => {
   const keys = 'enabled: false\nexec: /no/such --x\nuser: nosuch\ndirectory: /no/where\nlisten: 7';
   expect(commandOf(service(withKeys(keys)))).toEqual({ path: '/no/such', argv: ['/no/such', '--x'] });
