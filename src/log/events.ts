@@ -26,7 +26,15 @@ export type LogEvent =
       children: number;
       limit: number;
     }
-  | { event: 'refused'; service: string; peer: string; reason: PauseReason | RefusalReason; limit: number }
+  /** One client; or, without a peer, so many. */
+  | {
+      event: 'refused';
+      service: string;
+      peer?: string;
+      reason: PauseReason | RefusalReason;
+      limit: number;
+      count?: number;
+    }
   | { event: 'dropped'; service: string; connection: string; peer: string; step: string; error: string }
   /** A datagram that was thrown away on purpose. */
   | { event: 'dropped'; service: string; address: string; peer: string; reason: 'unread' }

@@ -6,7 +6,7 @@ import type { Children } from '../child/children';
 import type { Reaper } from '../child/reaper';
 import type { Terminator } from '../child/terminate';
 import type { Emit } from '../log/events';
-import type { Served } from './hosted/endings';
+import type { Endings, Served } from './hosted/endings';
 import type { Holder, Hosted } from './hosted/hosted';
 import type { RetiredListeners } from './roster/retired';
 import type { Roster } from './roster/roster';
@@ -23,6 +23,7 @@ export interface DrainParts {
   readonly retired: Pick<RetiredListeners, 'count' | 'closeAll'> & Iterable<{ readonly owner: Hosted }>;
   readonly children: Pick<Children<Served>, 'count' | typeof Symbol.iterator>;
   readonly reaper: Pick<Reaper<Served>, 'reapAll'>;
+  readonly endings: Pick<Endings, 'flush'>;
   readonly terminator: Pick<Terminator<Served>, 'begin' | 'end'>;
   /** Those who hold connections without a child. */
   readonly holders: readonly Holder[];
@@ -45,7 +46,7 @@ export class Drain {
 
   /** @returns whether every child was collected */
   async start(signal: string): Promise<boolean> {
-    const { emit, roster, children } = this.#parts;
+    const { emit, roster, children, endings } = this.#parts;
     emit({ event: 'stopping', signal, children: children.count });
     const isClean = await new Promise<boolean>((resolve) => {
       this.#settle = resolve;
@@ -54,6 +55,7 @@ export class Drain {
       this.check();
     });
     for (const timer of this.#timers) clearTimeout(timer);
+    endings.flush();
     emit({ event: 'stopped', children: children.count });
     return isClean;
   }

@@ -107,6 +107,7 @@ export class Server {
       retired,
       children,
       reaper,
+      endings,
       terminator,
       holders: [kept, tcpmux],
     });

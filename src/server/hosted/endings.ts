@@ -8,6 +8,7 @@ import type { Emit, RefusalReason } from '../../log/events';
 import { addon, type Fd } from '../../native/addon';
 import { formatPeer, type Peer } from '../../service/peer';
 import type { Connection, Hosted } from './hosted';
+import { Refusals } from './refusals';
 
 const MS = 1000;
 
@@ -30,12 +31,14 @@ interface Stranger {
 export class Endings implements Errand<Served> {
   readonly #slots: Slots;
   readonly #emit: Emit;
+  readonly #refusals: Refusals;
   readonly #onFreed: () => void;
 
   /** @param onFreed a slot is free, or what holds up a server that wants to leave is gone */
   constructor(slots: Slots, emit: Emit, onFreed: () => void) {
     this.#slots = slots;
     this.#emit = emit;
+    this.#refusals = new Refusals(emit);
     this.#onFreed = onFreed;
   }
 
@@ -43,7 +46,7 @@ export class Endings implements Errand<Served> {
   turnAway({ fd, peer }: Stranger, hosted: Hosted, { whenFull, limit }: Gate, answer = ''): void {
     close(fd, answer);
     const { name: service } = hosted.service;
-    this.#emit({ event: 'refused', service, peer: formatPeer(peer), reason: whenFull, limit });
+    this.#refusals.tell(hosted, { event: 'refused', service, peer: formatPeer(peer), reason: whenFull, limit });
   }
 
   /** Closed on purpose. @param answer the last words to the client */
@@ -51,8 +54,19 @@ export class Endings implements Errand<Served> {
     close(fd, answer);
     const { service, gate } = hosted;
     this.#slots.release(slot);
-    this.#emit({ event: 'refused', service: service.name, peer: formatPeer(peer), reason, limit: gate.limit });
+    this.#refusals.tell(hosted, {
+      event: 'refused',
+      service: service.name,
+      peer: formatPeer(peer),
+      reason,
+      limit: gate.limit,
+    });
     this.#onFreed();
+  }
+
+  /** Tells what was left to be told later. */
+  flush(): void {
+    this.#refusals.flush();
   }
 
   /** Lost to a failure of ours. */

@@ -69,7 +69,7 @@ function drainOf(): Drain {
     server.emit({ event: 'terminating', signal, children: count });
   });
   return new Drain({
-    ...{ emit: server.emit, children, terminator, holders },
+    ...{ emit: server.emit, children, terminator, holders, endings: { flush: (): void => undefined } },
     reaper: {
       reapAll: (): void => {
         for (const child of dead) alive.delete(child);
