@@ -302,6 +302,26 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
   return Napi::Number::New(env, slot->pid);
 }
 
+bool is_in_setup(pid_t pid) {
+  for (const Slot *slot : spawner.busy) {
+    if (slot->pid == pid) return true;
+  }
+  return false;
+}
+
+// setOomScore(pid, score): never for a child before its exec, because the kernel gives the score to every
+// process that shares the memory, and that is us. One that is gone, or whom we may not change, is left alone.
+void SetOomScore(const Napi::CallbackInfo &info) {
+  const pid_t pid = info[0].ToNumber().Int32Value();
+  sweep();
+  if (is_in_setup(pid)) return;
+  const std::string score = std::to_string(info[1].ToNumber().Int32Value());
+  const int fd = open(("/proc/" + std::to_string(pid) + "/oom_score_adj").c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  if (write(fd, score.c_str(), score.size()) < 0) errno = 0;
+  close(fd);
+}
+
 // setPlainFork(on)
 void SetPlainFork(const Napi::CallbackInfo &info) {
   spawner.plain_fork = info[0].ToBoolean();
@@ -325,5 +345,6 @@ SpawnFailure settle_child(pid_t pid) {
 
 void init_spawn(Napi::Env env, Napi::Object exports) {
   exports.Set("spawn", Napi::Function::New(env, Spawn));
+  exports.Set("setOomScore", Napi::Function::New(env, SetOomScore));
   exports.Set("setPlainFork", Napi::Function::New(env, SetPlainFork));
 }

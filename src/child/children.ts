@@ -5,6 +5,7 @@
  * one thread; a pid is not reused before we reap it, so a signal never hits a stranger.
  */
 import { addon, type Pid, type Start } from '../native/addon';
+import { OomScores } from './oom-scores';
 import { PidTable } from './pid-table';
 import type { Plan } from './plan';
 import type { Reports, Traffic } from './reports';
@@ -45,9 +46,11 @@ export interface Exit {
 export class Children<Owner> {
   readonly #byPid = new PidTable<Child<Owner>>();
   readonly #reports: Pick<Reports<Child<Owner>>, 'add'>;
+  readonly #oomScores: OomScores<Child<Owner>>;
 
   constructor(reports: Pick<Reports<Child<Owner>>, 'add'>) {
     this.#reports = reports;
+    this.#oomScores = new OomScores((child) => this.has(child));
   }
 
   get count(): number {
@@ -63,6 +66,7 @@ export class Children<Owner> {
     const pid = addon.spawn(plan.native, start);
     const child = { pid, owner, startedMs: Math.round(performance.now()), errand };
     this.#byPid.add(pid, child);
+    this.#oomScores.add(child);
     if (plan.isReporting) this.#reports.add(pid, child);
     return child;
   }

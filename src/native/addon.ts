@@ -155,6 +155,8 @@ export interface Addon {
   preparePlan(options: PlanOptions): NativePlan;
   /** clone(2). Takes the descriptor unless it throws or the plan is for `wait`: then the child gets one of its own. */
   spawn(plan: NativePlan, start: Start): Pid;
+  /** /proc/PID/oom_score_adj (proc(5)) of a child that has not been reaped; one that is still in its set-up is left alone. */
+  setOomScore(pid: Pid, score: number): void;
   setPlainFork(isPlain: boolean): void;
   /** The name of each step of child set-up, by the number in a reap record. */
   readonly stepNames: readonly string[];

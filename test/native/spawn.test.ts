@@ -3,12 +3,29 @@
  * native/child.cc. Everything is promised for both ways of making a child.
  */
 import { inFreshProcess } from './fresh-process';
-import { ROOT, testWith } from './needs';
+import { ROOT, testWith, tool } from './needs';
 
 const WAYS = [
   { way: 'clone', isFork: false },
   { way: 'fork', isFork: true },
 ];
+
+testWith(tool('strace'))(
+  'a child that shares our memory gets no score for the want of it, which would be ours as well',
+  async () => {
+    const [before, after] = await inFreshProcess(async ({ addon, fs, connection, plan, openReaper, inject }) => {
+      const own = (): string => fs.readFileSync('/proc/self/oom_score_adj', 'latin1');
+      const before = own();
+      openReaper();
+      const { socket } = await connection();
+      await inject('close_range:delay_enter=1000000');
+      const pid = addon.spawn(plan(['/bin/true']), { fd: socket.fd, facts: '' });
+      addon.setOomScore(pid, 500);
+      return [before, own()];
+    });
+    expect(after).toBe(before);
+  },
+);
 
 describe.each(WAYS)('a child made by $way', ({ isFork }) => {
   test('has its connection on fds 0, 1 and 2, in blocking mode, and no other descriptor', async () => {

@@ -2,7 +2,7 @@
  * What the program finds when it starts: /proc and small programs tell.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectTo, exchange, type Client } from './client';
 import { startDaemon, startWords, type Daemon, type DaemonOptions } from './daemon';
@@ -79,6 +79,14 @@ describe.each(WAYS)('%s', (_, options) => {
     const { CapPrm, CapEff, CapAmb } = status(pid);
     expect({ CapPrm, CapEff, CapAmb }).toEqual({ CapPrm: NONE, CapEff: NONE, CapAmb: NONE });
   });
+});
+
+test('a child that stays is ended for want of memory before the daemon is', async () => {
+  const { daemon, pid } = await startSession();
+  const score = (of: number): number => Number(readFileSync(`/proc/${of}/oom_score_adj`, 'latin1'));
+  const own = score(daemon.pid);
+  await untilTrue('it has a higher score', () => score(pid) === Math.min(1000, own + 300));
+  expect(score(daemon.pid)).toBe(own);
 });
 
 test('a child has as many open files as a daemon with fewer than 1024 may have', async () => {

@@ -26,6 +26,8 @@ jest.mock('../../../src/native/addon', () => ({
   },
 }));
 
+jest.mock('../../../src/child/oom-scores', () => ({ OomScores: jest.fn(() => ({ add: () => undefined })) }));
+
 const PLAN: Plan = { native: {} as NativePlan, varying: null, isReporting: false };
 const START = { fd: 5 as Fd, facts: '' };
 /** In the unit of a reap record, KiB. */
