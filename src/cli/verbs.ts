@@ -57,7 +57,7 @@ const TRY_NAME = '<the command line>';
 /** One service without a file; the YAML that it stands for goes to stdout, ready to be kept. */
 export async function tryVerb({ listen, command, json }: RequestOf<'try'>, signals: Signals): Promise<number> {
   const passed = PassedSockets.fromEnvironment(process.env);
-  const yaml = stringify({ services: { try: { listen, exec: command.map(escapeTemplate) } } });
+  const yaml = tryYaml(listen, command);
   const result = loadConfigurationText(yaml, join(process.cwd(), TRY_NAME), systemMachine(passed.list));
   if (!result.ok) {
     const diagnostics = result.diagnostics.map((diagnostic) => ({ ...diagnostic, file: TRY_NAME }));
@@ -66,6 +66,15 @@ export async function tryVerb({ listen, command, json }: RequestOf<'try'>, signa
   }
   writeOutput(yaml);
   return serveAndTell({ configuration: result.configuration, file: null, signals, passed, json });
+}
+
+/** Programs of version managers and virtual environments are where the caller's PATH says, and so are those that they call. */
+function tryYaml(listen: string, command: readonly string[]): string {
+  const exec = command.map(escapeTemplate);
+  const isPort = /^\d{1,5}$/.test(listen);
+  const yaml = stringify({ services: { try: { listen: isPort ? Number(listen) : listen, exec, pass_env: ['PATH'] } } });
+  const note = `# every address of this machine; for itself alone: 127.0.0.1:${listen}`;
+  return isPort ? yaml.replace(/^ +listen: .*$/m, (line) => `${line} ${note}`) : yaml;
 }
 
 export function schemaVerb(): number {

@@ -13,7 +13,7 @@ afterEach(endAll);
 
 interface Example {
   readonly needs: readonly string[];
-  /** How a machine without its program is made: of a bare name, with an empty search path. */
+  /** How a machine without its program is made; of one that is looked up in stdiod's own PATH, with an empty PATH. */
   readonly hide?: (shipped: Shipped) => void;
   /** What is said then. */
   readonly complaint: RegExp;
@@ -31,9 +31,27 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
     needs: ['python3'],
     complaint: /services\.chat\.exec: .*env does not find "python3"/,
   },
-  'git.yaml': { needs: ['git'], complaint: /services\.git\.exec\[0\]: there is no program "git"/ },
-  'one-liner.yaml': { needs: [], complaint: /services\.greet\.exec\[0\]: there is no program "sh"/ },
-  'rsync.yaml': { needs: ['rsync'], complaint: /services\.rsync\.exec: there is no program "rsync"/ },
+  'git.yaml': {
+    needs: ['git'],
+    hide: (shipped) => {
+      shipped.edit('config/git.yaml', '- git\n', '- git-is-not-installed\n');
+    },
+    complaint: /services\.git\.exec\[0\]: there is no program "git-is-not-installed"/,
+  },
+  'one-liner.yaml': {
+    needs: [],
+    hide: (shipped) => {
+      shipped.edit('config/one-liner.yaml', '- sh ', '- no-sh-here ');
+    },
+    complaint: /services\.greet\.exec\[0\]: there is no program "no-sh-here"/,
+  },
+  'rsync.yaml': {
+    needs: ['rsync'],
+    hide: (shipped) => {
+      shipped.edit('config/rsync.yaml', 'exec: rsync', 'exec: rsync-is-not-installed');
+    },
+    complaint: /services\.rsync\.exec: there is no program "rsync-is-not-installed"/,
+  },
   'services.yaml': {
     needs: ['python3', NODE_FOR_EVERYBODY],
     complaint: /services\.guess\.exec: there is no program "node"[^]*env does not find "python3"/,

@@ -118,9 +118,9 @@ describe('the descriptors', () => {
 });
 
 describe('the surroundings', () => {
-  test('are the folder / and the umask 0022', async () => {
-    const { pid } = await startSession();
-    expect(link(pid, 'cwd')).toBe('/');
+  test('are the folder of the configuration and the umask 0022', async () => {
+    const { pid, daemon } = await startSession();
+    expect(link(pid, 'cwd')).toBe(daemon.folder);
     expect(status(pid)['Umask']).toBe('0022');
   });
 

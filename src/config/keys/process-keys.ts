@@ -22,7 +22,9 @@ export const identityKeys = {
 };
 
 export const processKeys = {
-  directory: nonEmpty.default('/').describe('Its working directory.'),
+  directory: nonEmpty
+    .optional()
+    .describe('Its working directory. Without it: the folder of the file, or `/` where the user may not enter that.'),
   umask: fileMode('0022')
     .default('0022')
     .describe('Permissions that it does not give to the files it creates; a quoted octal mode.'),

@@ -21,9 +21,16 @@ export function explainClosed(path: string, identity: Identity | null, machine: 
     const remedy = `chmod +x ${shellQuoted(path)}, unless an ACL or a noexec mount forbids it`;
     return { message: `${who} may not execute ${path} (${error})`, remedy };
   }
-  const remedy = `chmod o+x ${shellQuoted(folder)}, move what is needed elsewhere, or choose another "user"`;
+  const remedy = remedyClosed(folder);
   const what = folder === path ? `enter ${path}` : `reach ${path}: the folder ${folder}`;
   return { message: `${who} cannot ${what}${folder === path ? '' : ' is closed to it'} (${error})`, remedy };
+}
+
+/** A home was closed for more reasons than this one. */
+function remedyClosed(folder: string): string {
+  if (/^\/(root|home\/[^/]+)$/.test(folder))
+    return `move what is needed out of ${folder} (to /srv or /opt), or choose another "user"`;
+  return `chmod o+x ${shellQuoted(folder)}, move what is needed elsewhere, or choose another "user"`;
 }
 
 /** On the way to the path, from the root: the first folder that the identity may not enter. */

@@ -2,22 +2,16 @@
  * Whether a file can be run by an identity, and if not, why and what to do: execve(2) asked in advance.
  */
 import { isAbsolute } from 'node:path';
-import type { Identity } from '../../service/service';
 import type { Problem } from '../report/problems';
 import { shellQuoted } from '../report/shell-quoted';
 import { explainAbsent, explainClosed } from './access';
 import { isOfFormat } from './binary-formats';
 import { foreignProcessor } from './elf';
 import type { Machine } from './machine';
+import { type Runner, remedyElsewhere } from './search-path';
 
 /** An interpreter may itself be a script; the kernel follows four (BINPRM recursion). */
 const MOST_INTERPRETERS = 4;
-
-/** Who is to run it, and where an `env` in its first line would look. */
-export interface Runner {
-  readonly identity: Identity | null;
-  readonly searchPath: string;
-}
 
 /** null: it can be run. */
 export function whyNotRunnable(path: string, runner: Runner, machine: Machine, depth = 0): Problem | null {
@@ -98,6 +92,6 @@ function whyNotFoundByEnv(
   if (found) return null;
   return {
     message: `env does not find "${name}" in ${runner.searchPath}`,
-    remedy: `install ${name}, or set PATH in "env"`,
+    remedy: remedyElsewhere(name, runner, machine) ?? `install ${name}, or set PATH in "env"`,
   };
 }

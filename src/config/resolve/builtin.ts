@@ -9,7 +9,7 @@ import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import { explainAbsent, explainClosed, firstClosedFolder } from '../machine/access';
 import type { Machine } from '../machine/machine';
-import type { Runner } from '../machine/program';
+import type { Runner } from '../machine/search-path';
 import type { Problem } from '../report/problems';
 import { shellQuoted } from '../report/shell-quoted';
 import { locateOwn } from './own-program';

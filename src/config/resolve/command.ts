@@ -7,7 +7,8 @@ import { escapeTemplate, unescapeTemplate } from '../../service/template';
 import { type SplitResult, type Word, splitWords } from '../../service/words';
 import type { Layers } from '../keys/layers';
 import type { Machine } from '../machine/machine';
-import { type Runner, whyNotRunnable } from '../machine/program';
+import { whyNotRunnable } from '../machine/program';
+import { type Runner, remedyElsewhere } from '../machine/search-path';
 import type { Path } from '../report/path';
 import type { Problem } from '../report/problems';
 import { type Refuse, type WrittenText, checkTemplate, refuseAny } from './templates';
@@ -22,14 +23,14 @@ interface Written {
 export type Exec = string | readonly string[];
 
 /** The words as templates. undefined: the problems are reported. */
-export function readWords(exec: Exec, refuse: Refuse, layers: Layers): readonly string[] | undefined {
+export function readWords(exec: Exec, refuse: Refuse, layers: Layers): readonly WrittenText[] | undefined {
   const written = typeof exec === 'string' ? readString(exec, layers) : readList(exec);
   if (written === undefined) return undefined;
   const { words, first } = written;
   const isSound = words.map((word, index) => checkTemplate(word, index === 0 ? refuseAny : refuse, layers));
   if (isSound.includes(false)) return undefined;
   const problem = refuseFirstWord(unescapeTemplate(words[0]?.text ?? ''), typeof exec === 'string');
-  if (problem === null) return words.map(({ text }) => text);
+  if (problem === null) return words;
   layers.report(first[0], problem, first[1]);
   return undefined;
 }
@@ -45,11 +46,6 @@ export function locateProgram(word: string, runner: Runner, machine: Machine, la
 export function makeCommand(path: string, words: readonly string[], argv0: string | undefined): Command {
   const [first = escapeTemplate(path), ...rest] = words;
   return { path, argv: [argv0 === undefined ? first : escapeTemplate(argv0), ...rest] };
-}
-
-/** Where the first word stands, for a problem with the program that it names. */
-export function firstWordPath(exec: Exec): Path {
-  return typeof exec === 'string' ? ['exec'] : ['exec', 0];
 }
 
 function readList(words: readonly string[]): Written {
@@ -112,15 +108,23 @@ function assignment(variable: string, word: string): Problem {
 
 /** As execvp(3): past what is missing or may not be executed, to the first that can be run. */
 function lookUp(name: string, runner: Runner, machine: Machine): string | Problem {
-  const folders = runner.searchPath.split(':').filter((folder) => isAbsolute(folder));
   let denied: Problem | null = null;
-  for (const folder of folders) {
+  for (const folder of runner.searchPath.split(':').filter(isAbsolute)) {
     const path = join(folder, name);
     if (typeof machine.file(path) === 'string') continue;
     const problem = whyNotRunnable(path, runner, machine);
     if (problem === null) return path;
     denied ??= problem;
   }
+  return denied ?? noProgram(name, runner, machine);
+}
+
+function noProgram(name: string, runner: Runner, machine: Machine): Problem {
+  const message = `there is no program "${name.slice(0, 60)}" in ${runner.searchPath}`;
+  if (/\s/.test(name)) {
+    const remedy = "no program's name has a blank: give each word by itself, or all of them to a shell: sh -c '…'";
+    return { message, remedy };
+  }
   const remedy = 'install it, correct the name, or write the full path';
-  return denied ?? { message: `there is no program "${name.slice(0, 60)}" in ${runner.searchPath}`, remedy };
+  return { message, remedy: remedyElsewhere(name, runner, machine) ?? remedy };
 }

@@ -94,8 +94,7 @@ function describeProcess({ identity, directory, umask, stderr }: Process, settin
   const others = SETUP_KEYS.filter((key) => key !== 'stderr');
   return {
     ...(identity === null ? written(IDENTITY_KEYS, settings) : describeIdentity(identity)),
-    ...written(others, settings),
-    directory,
+    ...written(others, { ...settings, directory }),
     umask: `0${umask.toString(8).padStart(3, '0')}`,
     ...(stderr === 'report' ? {} : { stderr }),
   };

@@ -21,11 +21,11 @@ function shellOf({ shell }: Account): { SHELL?: string } {
   return /^$|\/(nologin|false|true)$/.test(shell) ? {} : { SHELL: shell };
 }
 
-/** Where a bare command name is looked up: in the service's own PATH if it is the same for all, or else in stdiod's. */
-export function searchPathOf(settings: ServiceSettings, machine: Machine): string {
-  const own = settings.env['PATH'];
+/** Where a bare command name is looked up: in the PATH that the program itself will have, whoever loads the file. */
+export function searchPathOf({ env, pass_env }: ServiceSettings, machine: Machine): string {
+  const own = env['PATH'];
   if (own !== undefined && !hasPlaceholders(own)) return unescapeTemplate(own);
-  return machine.environment['PATH'] ?? DEFAULT_PATH;
+  return passedOn(pass_env, machine)['PATH'] ?? DEFAULT_PATH;
 }
 
 function passedOn(names: readonly string[], machine: Machine): Record<string, string> {

@@ -3,7 +3,8 @@
  */
 import type { Layers } from '../keys/layers';
 import type { Machine, OwnProgram } from '../machine/machine';
-import { type Runner, whyNotRunnable } from '../machine/program';
+import { whyNotRunnable } from '../machine/program';
+import type { Runner } from '../machine/search-path';
 import type { Problem } from '../report/problems';
 
 /** @param key what the service says in place of a program */

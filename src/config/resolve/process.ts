@@ -12,9 +12,10 @@ import { explainAbsent, explainClosed } from '../machine/access';
 import type { Account, Machine } from '../machine/machine';
 import type { Problem } from '../report/problems';
 import { builtinCommand } from './builtin';
-import { firstWordPath, locateProgram, makeCommand, readWords } from './command';
+import { locateProgram, makeCommand, readWords } from './command';
 import type { Shape } from './conflicts';
 import { makeEnvironment, searchPathOf } from './environment';
+import { type Start, reportLostFiles } from './lost-files';
 import { resolvePerson } from './identity';
 import { redirectCommand } from './redirect';
 import { resolveResources } from './resources';
@@ -26,16 +27,18 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
   const settings = { ...written, env: soundVariables(written.env, refuse, layers) };
   const person = resolvePerson(settings, machine, layers);
   const identity = person?.identity ?? null;
+  const directory = resolveDirectory(settings.directory, identity, refuse, machine, layers);
   const process = {
     identity,
-    directory: resolveDirectory(settings.directory, identity, refuse, machine, layers),
+    directory,
     umask: Number.parseInt(settings.umask, 8),
     resources: resolveResources(settings, machine, layers),
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     // Its words are for the operator: to its client every byte is the target's.
     stderr: shape.run === 'redirect' ? 'report' : (settings.stderr ?? 'null'),
   } as const;
-  const exec = { kind: 'exec', command: resolveCommand(settings, shape, identity, machine, layers), process } as const;
+  const command = resolveCommand(settings, shape, { identity, directory }, machine, layers);
+  const exec = { kind: 'exec', command, process } as const;
   if (written.exec !== undefined) reportTooLong(exec, written.exec, machine.startBytes, layers);
   return exec;
 }
@@ -60,38 +63,53 @@ function soundVariables(env: ServiceSettings['env'], refuse: Refuse, layers: Lay
 function resolveCommand(
   settings: ServiceSettings,
   shape: Shape,
-  identity: Identity | null,
+  start: Start,
   machine: Machine,
   layers: Layers,
 ): Command {
-  const runner = { identity, searchPath: searchPathOf(settings, machine) };
+  const { identity } = start;
+  const runner = {
+    identity,
+    searchPath: searchPathOf(settings, machine),
+    isPathSet: settings.env['PATH'] !== undefined,
+  };
   if (shape.run === 'builtin') return builtinCommand(settings, shape.isDatagram, runner, machine, layers);
   const { exec, redirect } = settings;
   if (shape.run === 'redirect') return redirectCommand(redirect ?? '', runner, machine, layers) ?? NO_COMMAND;
-  const words = exec === undefined ? undefined : readWords(exec, refusePeer(shape, layers), layers);
-  if (exec === undefined || words?.[0] === undefined) return NO_COMMAND;
-  const word = unescapeTemplate(words[0]);
+  const written = exec === undefined ? undefined : readWords(exec, refusePeer(shape, layers), layers);
+  const [first, ...others] = written ?? [];
+  if (written === undefined || first === undefined) return NO_COMMAND;
+  const words = written.map(({ text }) => text);
+  const word = unescapeTemplate(first.text);
+  reportLostFiles(others, start, settings.directory === undefined, machine, layers);
   const located = locateProgram(word, runner, machine, layers);
   if (typeof located === 'string') return makeCommand(located, words, settings.argv0);
-  layers.onMachine.report(firstWordPath(exec), located);
+  layers.onMachine.report(first.path, located);
   const path = word.includes('/') ? resolvePath(layers.folderOf(['exec']), word) : word;
   return makeCommand(path, words, settings.argv0);
 }
 
-/** A template; one with placeholders is looked for when a connection comes. */
+/** A template; one with placeholders is looked for when a connection comes. Without one: beside the file, if that may be. */
 function resolveDirectory(
-  written: string,
+  written: string | undefined,
   identity: Identity | null,
   refuse: Refuse,
   machine: Machine,
   layers: Layers,
 ): string {
+  if (written === undefined) return escapeTemplate(ownFolder(identity, machine, layers));
   if (!checkTemplate({ text: written, path: ['directory'] }, refuse, layers)) return '/';
   const directory = resolvePath(escapeTemplate(layers.folderOf(['directory'])), written);
   if (hasPlaceholders(directory)) return directory;
   const problem = whyNotEnterable(unescapeTemplate(directory), identity, machine);
   if (problem !== null) layers.onMachine.report(['directory'], problem);
   return directory;
+}
+
+/** Of the file that names the service. */
+function ownFolder(identity: Identity | null, machine: Machine, layers: Layers): string {
+  const folder = resolvePath(layers.folderOf([]));
+  return machine.whyNotExecutable(folder, identity) === null ? folder : '/';
 }
 
 function whyNotEnterable(directory: string, identity: Identity | null, machine: Machine): Problem | null {

@@ -8,7 +8,7 @@ import { escapeTemplate } from '../../service/template';
 import { whyTooLong } from '../../service/unix-text';
 import type { Layers } from '../keys/layers';
 import type { Machine } from '../machine/machine';
-import type { Runner } from '../machine/program';
+import type { Runner } from '../machine/search-path';
 import type { Problem } from '../report/problems';
 import { whyNoZone } from './interface';
 import { absoluteUnixPath } from './listen';

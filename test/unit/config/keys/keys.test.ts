@@ -3,11 +3,12 @@ import { load, problemsOf, processOf, service, withKeys } from '../loading';
 test('fills in every default', () => {
   const { configuration } = load('services:\n  shout:\n    listen: 7007\n    exec: tr a-z A-Z\n');
   expect(configuration).toMatchObject({ limits: { maxConnections: 10_000 }, log: { format: 'auto' } });
+  const directory = process.cwd();
   expect(configuration.services[0]).toMatchObject({
     name: 'shout',
     description: null,
     enabled: true,
-    run: { kind: 'exec', process: { directory: '/', umask: 0o022, stderr: 'socket' } },
+    run: { kind: 'exec', process: { directory, umask: 0o022, stderr: 'socket' } },
     maxConnections: 1000,
     whenFull: 'wait',
     socket: { backlog: 4096, nodelay: false, keepalive: true },

@@ -1,7 +1,10 @@
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { commandOf, problemsOf, processOf, service, withKeys } from '../loading';
+import { unescapeTemplate } from '../../../../src/service/template';
+import type { Machine } from '../../../../src/config/machine/machine';
+import { DEFAULT_PATH } from '../../../../src/config/resolve/environment';
+import { commandOf, load, problemsOf, processOf, service, withKeys } from '../loading';
 
 /** Everybody may enter it: the tests speak of what stands in it. */
 const folder = mkdtempSync(join(tmpdir(), 'stdiod-command-'));
@@ -51,10 +54,51 @@ test('tells the program the name that argv0 gives', () => {
   expect(commandOf(service(withKeys('exec: bin/script x\nargv0: /a/b'), {}, file)).argv).toEqual(['/a/b', 'x']);
 });
 
-test('looks a bare name up in the service’s own PATH first, then in stdiod’s', () => {
+describe('a bare name', () => {
   const path = join(folder, 'bin');
-  expect(commandOf(service(withKeys(`exec: script\nenv: {PATH: "/nowhere:relative::${path}"}`))).path).toBe(script);
-  expect(commandOf(service(withKeys('exec: script'), { environment: { PATH: path } })).path).toBe(script);
+  make('bin/app', '#!/bin/sh\n');
+  make('bin/language', '#!/bin/sh\n');
+  const caller = { environment: { PATH: `/nowhere:${path}` } };
+
+  test('is looked up in the PATH that the program itself will have', () => {
+    const found = join(path, 'app');
+    expect(commandOf(service(withKeys(`exec: app\nenv: {PATH: "/nowhere:relative::${path}"}`))).path).toBe(found);
+    expect(commandOf(service(withKeys('exec: app\npass_env: [PATH]'), caller)).path).toBe(found);
+    const both = `exec: app\npass_env: [PATH]\nenv: {PATH: ${path}}`;
+    expect(commandOf(service(withKeys(both), { environment: { PATH: '/no' } })).path).toBe(found);
+    expect(commandOf(service(withKeys('exec: cat'), { environment: { PATH: '/nowhere' } })).path).toMatch(/^\/.*cat$/);
+  });
+
+  test('that stdiod alone would find is told, with both ways out', () => {
+    const message = `there is no program "app" in ${DEFAULT_PATH}`;
+    expect(problemsOf(withKeys('exec: app'), caller)).toEqual([
+      `3:11 services.a.exec: ${message} (stdiod's own PATH has ${path}/app: write that, or add "pass_env: [PATH]")`,
+    ]);
+    expect(problemsOf(withKeys('exec: app\nenv: {PATH: /usr/bin}'), caller).join()).toContain(
+      `write that, or add its folder to PATH in "env")`,
+    );
+  });
+
+  test('that is closed to the user where stdiod would find it has to be installed', () => {
+    const closed = { ...caller, whyNotExecutable: (each: string) => (each.startsWith(path) ? 'EACCES' : null) };
+    expect(problemsOf(withKeys('exec: app'), closed).join()).toContain(
+      `(install it for everybody: user nobody cannot reach ${path}/app: the folder ${path} is closed to it (EACCES))`,
+    );
+  });
+
+  test('after env in a "#!" line is looked up in the same place', () => {
+    make('by-env', '#!/usr/bin/env language\n');
+    expect(problemsOf(withKeys('exec: ./by-env'), caller, file).join()).toContain(
+      `env does not find "language" in ${DEFAULT_PATH} (stdiod's own PATH has ${path}/language: write that, or add`,
+    );
+    expect(problemsOf(withKeys('exec: ./by-env\npass_env: [PATH]'), caller, file)).toEqual([]);
+  });
+
+  test('with a blank in it is a command line, and for a shell', () => {
+    expect(problemWith('["tr a-z A-Z | rev"]')).toContain(
+      "(no program's name has a blank: give each word by itself, or all of them to a shell: sh -c '…')",
+    );
+  });
 });
 
 test('passes by what the user may not execute, as execvp does', () => {
@@ -68,7 +112,7 @@ test('passes by what the user may not execute, as execvp does', () => {
 });
 
 test.each([
-  ['nosuch', '3:11 services.a.exec: there is no program "nosuch" in /usr/bin:/bin'],
+  ['nosuch', '3:11 services.a.exec: there is no program "nosuch" in /usr/local/sbin:/usr/local/bin:'],
   ['bin/nosuch', `${folder}/bin/nosuch does not exist (correct the path)`],
   ['./bin', `${folder}/bin is a folder`],
   ['/dev/null', '/dev/null is not a regular file'],
@@ -132,6 +176,16 @@ function linkIsClosed(path: string): string | null {
   return path.includes('/closed') || path.endsWith('/link') ? 'EACCES' : null;
 }
 
+test.each(['/root', '/home/alice'])('does not advise to open the home %s', (home) => {
+  const changes: Partial<Machine> = {
+    file: () => ({ kind: 'file', mode: 0o755 }),
+    whyNotExecutable: (path) => (path.startsWith(home) ? 'EACCES' : null),
+  };
+  expect(problemsOf(withKeys(`exec: ${home}/x/app`), changes).join()).toContain(
+    `the folder ${home} is closed to it (EACCES) (move what is needed out of ${home} (to /srv or /opt), or choose`,
+  );
+});
+
 test('gives no chmod +x alone where only others lack the right', () => {
   make('private', '#!/bin/sh\n', 0o700);
   expect(problemWith('./private')).toContain(`user nobody may not execute ${folder}/private (EACCES)`);
@@ -147,7 +201,7 @@ test.each([
     '#!/bin/sh\r\necho\r\n',
     `FILE has Windows line ends (CRLF): the kernel looks for an interpreter "/bin/sh\\r" (sed -i 's/\\r$//' FILE)`,
   ],
-  ['env', '#!/usr/bin/env no-such-language\n', 'env does not find "no-such-language" in /usr/bin:/bin'],
+  ['env', '#!/usr/bin/env no-such-language\n', `env does not find "no-such-language" in ${DEFAULT_PATH}`],
   ['text', 'echo hello\n', 'FILE is neither an ELF program nor a script with a "#!" line'],
   ['empty', '', 'FILE is empty'],
 ])('refuses a program with %s', (name, text, expected) => {
@@ -212,5 +266,74 @@ describe('directory', () => {
     expect(problemsOf(withKeys('directory: locked'), {}, file).join()).toContain(
       `user nobody cannot enter ${folder}/locked`,
     );
+  });
+
+  test('is by default the folder of the file that names the service, or / where its user may not enter that', () => {
+    const loaded = load(withKeys(''), {}, file);
+    expect(processOf(loaded.configuration.services[0] ?? service('')).directory).toBe(folder);
+    expect(loaded.effective.services['a']).toMatchObject({ directory: folder });
+    expect(processOf(service(withKeys(''), { whyNotExecutable: isClosed }, file)).directory).toBe('/');
+    expect(processOf(service(`defaults: {directory: bin}\n${withKeys('')}`, {}, file)).directory).toBe(
+      join(folder, 'bin'),
+    );
+  });
+
+  test('takes a percent sign in the name of that folder for itself', () => {
+    const odd = join(folder, '50%{service}');
+    mkdirSync(odd, { mode: 0o755 });
+    const { directory } = processOf(service(withKeys(''), {}, join(odd, 'services.yaml')));
+    expect(unescapeTemplate(directory)).toBe(odd);
+  });
+});
+
+function isClosed(path: string): string | null {
+  return path === folder ? 'EACCES' : null;
+}
+
+describe('a file beside the configuration', () => {
+  make('app.py', '');
+  make('conf/app.conf', '');
+  make('daemon', '');
+
+  test('is found by default', () => {
+    expect(problemWith('sh app.py --config=conf/app.conf')).toBe('');
+  });
+
+  test.each([
+    ['sh app.py', '3:14 services.a.exec: "app.py"'],
+    ['[sh, ./app.py]', '3:16 services.a.exec[1]: "./app.py"'],
+    ['sh -- --config=conf/app.conf', '3:17 services.a.exec: "conf/app.conf"'],
+    ['sh -x conf/', '3:17 services.a.exec: "conf/"'],
+  ])('that the program of %j would look for elsewhere is told', (exec, place) => {
+    const name = /: "(.*)"$/.exec(place)?.[1] ?? '';
+    const full = join(folder, name).replace(/\/$/, '');
+    expect(problemWith(exec, '\ndirectory: /usr')).toBe(
+      `${place} is in ${folder}, and the program starts in /usr (write ${full}, or remove "directory")`,
+    );
+  });
+
+  test('in a folder that is closed to the user is told', () => {
+    expect(problemsOf(withKeys('exec: sh app.py'), { whyNotExecutable: isClosed }, file)).toEqual([
+      `3:14 services.a.exec: "app.py" is in ${folder}, which user nobody may not enter: the program starts in /` +
+        ' (move it to a folder that user nobody may enter (in /srv or /opt), or choose another "user")',
+    ]);
+  });
+
+  test.each([
+    'git daemon',
+    'cat nosuch.py',
+    `cat ${folder}/app.py`,
+    'cat -a.py',
+    'echo .',
+    'cat %{service}.py',
+    'cat ..',
+  ])('is not what %j means', (exec) => {
+    expect(problemWith(exec, '\ndirectory: /usr')).toBe('');
+  });
+
+  test('is no matter when the folder has one of that name too, or is known only later', () => {
+    make('other/app.py', '');
+    expect(problemWith('sh app.py', '\ndirectory: other')).toBe('');
+    expect(problemWith('sh app.py', '\ndirectory: "/usr/%{service}"')).toBe('');
   });
 });
