@@ -21,6 +21,7 @@ import { Source } from './report/source';
 import type { EffectiveConfiguration } from './resolve/effective';
 import type { Resolved } from './resolve/resolve';
 import { readServices } from './services';
+import { foreignFile } from './text/foreign-file';
 import { findIncluded } from './text/include';
 import { readSource } from './text/read';
 import { parseDocument } from './yaml/document';
@@ -85,6 +86,11 @@ function assemble(frame: Data, services: readonly Resolved[]): LoadResult {
 }
 
 function readTree(source: Source, problems: Problems): Tree | undefined {
+  const foreign = foreignFile(source.text);
+  if (foreign !== undefined) {
+    problems.report({ source, offset: foreign.offset, path: '' }, foreign.problem);
+    return undefined;
+  }
   const document = parseDocument(source, problems);
   if (document === undefined) return undefined;
   const tree = buildTree(document, source, problems);
@@ -97,8 +103,8 @@ function readTree(source: Source, problems: Problems): Tree | undefined {
 /** The keys at the top of the main file that are right. */
 function checkFrame(main: Tree, problems: Problems): Data {
   const root = main.root as Data;
-  const { badKeys } = check(frameSchema, root, 'top', reporterFor(main, [], problems));
-  if (!Object.hasOwn(root, 'services') && !Object.hasOwn(root, 'include')) {
+  const { badKeys, meantKeys } = check(frameSchema, root, 'top', reporterFor(main, [], problems));
+  if (!['services', 'include'].some((key) => Object.hasOwn(root, key) || meantKeys.has(key))) {
     const remedy = 'add "services:", and below it each service by its name';
     problems.report({ source: main.source, offset: 0, path: '' }, { message: 'there are no services', remedy });
   }

@@ -76,9 +76,9 @@ function readServicesOf(tree: Tree, below: readonly Layer[], reading: Reading): 
 function readService(name: string, stack: readonly [Layer, ...Layer[]], reading: Reading): Resolved {
   const layers = new Layers(name, stack, reading.problems);
   const merged = layers.merged();
-  const { badKeys } = check(serviceSchema, merged, 'service', layers);
+  const { badKeys, meantKeys } = check(serviceSchema, merged, 'service', layers);
   const settings = serviceSchema.parse(badKeys.size === 0 ? merged : withoutKeys(merged, badKeys));
-  const resolved = resolveService(settings, layers, reading.machine);
+  const resolved = resolveService(settings, layers, meantKeys, reading.machine);
   if (!settings.enabled) return resolved;
   for (const entry of resolved.entries) reading.clashes.add(entry, resolved.service.socket, layers);
   return resolved;

@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Capability, Machine } from '../config/machine/machine';
 import { addon, packageRoot } from '../native/addon';
-import { errnoName } from '../native/system-error';
+import { errnoName, isSystemError } from '../native/system-error';
 import type { PassedSocket } from '../service/listen-text';
 import { readBinaryFormats, readFacts, readHead, readProc, realPath } from './files';
 import { readStartBytes } from './start-bytes';
@@ -51,6 +51,7 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     interfaces: () => addon.interfaces(),
     hasInterface: (name) => addon.hasInterface(name),
     addresses: ownAddresses,
+    hasAddress,
     file: readFacts,
     head: readHead,
     realPath,
@@ -63,6 +64,18 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
 function ownAddresses(): readonly string[] {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   return all.map(({ address }) => address);
+}
+
+/** Asked with a datagram socket on a port that the kernel chooses: nobody can be in its way, and nobody notices it. */
+function hasAddress(address: string): boolean {
+  const family = address.includes(':') ? 'ipv6' : 'ipv4';
+  const options = { backlog: 1, nodelay: false, keepalive: false, extra: {} };
+  try {
+    addon.close(addon.openListener({ family, type: 'datagram', address, port: 0 }, options).fd);
+    return true;
+  } catch (error) {
+    return !(isSystemError(error) && error.code === 'EADDRNOTAVAIL');
+  }
 }
 
 function errnoNameOrNull(error: number): string | null {

@@ -102,5 +102,5 @@ function readEscaped(line: string, index: number): Piece | Fault {
 function isForShell(line: string, index: number): boolean {
   const character = line.charAt(index);
   if (character === '$') return /[A-Za-z0-9_{(@*#?!$-]/.test(line.charAt(index + 1));
-  return '|<>;&`'.includes(character);
+  return '|<>;&`*'.includes(character);
 }

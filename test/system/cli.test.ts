@@ -46,6 +46,14 @@ describe('check', () => {
     expect(stderr).toMatch(/^it\.yaml:3:\d+: services\.b: unknown key "comand"/m);
   });
 
+  test('knows which addresses this machine has: its own, loopback, every one and those of groups', () => {
+    const listen = ['127.9.9.9:0', '0.0.0.0:0', '224.0.0.251:0/udp', '203.0.113.77:0', '203.0.113.77:0/udp'];
+    const yaml = JSON.stringify({ services: { a: { listen, exec: 'cat', wait: true } } });
+    const { status, stderr } = run(['check', '-c', 'it.yaml'], folderWith({ 'it.yaml': yaml }));
+    const found = [...stderr.matchAll(/services\.a\.listen\[(\d)\]: this machine has no address 203\.0\.113\.77$/gm)];
+    expect([status, found.map(([, index]) => index)]).toEqual([78, ['3', '4']]);
+  });
+
   test('prints problems as JSON on stdout with --json', () => {
     const { status, stdout, stderr } = run(['check', '-c', 'it.yaml', '--json'], folderWith({ 'it.yaml': BAD }));
     expect([status, stderr]).toEqual([78, '']);

@@ -225,7 +225,8 @@ describe('an address that moves', () => {
     const port = await findFreePorts(1);
     const wide = services({ a: at(port) });
     const daemon = await startDaemon(wide);
-    daemon.configure(services({ a: at(`127.0.0.1:${port}`), b: at(`192.0.2.1:${port}`) }));
+    const other = await startDaemon(services({ theirs: at('127.0.0.1:0') }));
+    daemon.configure(services({ a: at(`127.0.0.1:${port}`), b: at(`127.0.0.1:${other.port()}`) }));
     for (let time = 1; time <= 2; time += 1) {
       daemon.signal('SIGHUP');
       await daemon.waitForCount('rejected', time);

@@ -22,17 +22,20 @@ export interface Reporter {
 export interface Checked {
   /** Keys of the map whose value is wrong, or that we do not know. */
   readonly badKeys: ReadonlySet<string>;
+  /** Keys of ours that unknown ones of the map were meant to be. */
+  readonly meantKeys: ReadonlySet<string>;
 }
 
 export function check(schema: z.ZodObject, data: Data, kind: MapKind, reporter: Reporter): Checked {
   const { error } = schema.safeParse(data);
   const badKeys = new Set<string>();
+  const meantKeys = new Set<string>();
   for (const issue of error?.issues ?? []) {
-    const keys = issue.code === 'unrecognized_keys' && issue.path.length === 0 ? issue.keys : [String(issue.path[0])];
-    for (const key of keys) badKeys.add(key);
-    reportIssue(issue, schema, data, kind, reporter);
+    const isUnknown = issue.code === 'unrecognized_keys' && issue.path.length === 0;
+    for (const key of isUnknown ? issue.keys : [String(issue.path[0])]) badKeys.add(key);
+    for (const meant of reportIssue(issue, schema, data, kind, reporter)) if (isUnknown) meantKeys.add(meant);
   }
-  return { badKeys };
+  return { badKeys, meantKeys };
 }
 
 export function withoutKeys(data: Data, keys: ReadonlySet<string>): Data {
@@ -40,22 +43,24 @@ export function withoutKeys(data: Data, keys: ReadonlySet<string>): Data {
   return Object.assign(Object.create(null), Object.fromEntries(entries)) as Data;
 }
 
-function reportIssue(issue: Issue, schema: z.ZodObject, data: Data, kind: MapKind, reporter: Reporter): void {
+/** @returns the keys that unknown ones were meant to be */
+function reportIssue(issue: Issue, schema: z.ZodObject, data: Data, kind: MapKind, reporter: Reporter): string[] {
   if (issue.code === 'unrecognized_keys') {
-    reportUnknownKeys(issue.keys, issue.path as Path, schema, kind, reporter);
-    return;
+    return reportUnknownKeys(issue.keys, issue.path as Path, schema, kind, reporter);
   }
   for (const finding of findingsOf(issue)) {
     const { path, issue: inner } = finding;
     if (inner.code === 'unrecognized_keys') reportUnknownKeys(inner.keys, path, schema, kind, reporter);
     else reportFinding(finding, schema, valueAt(data, path), reporter);
   }
+  return [];
 }
 
 function reportFinding(finding: Finding, schema: z.ZodObject, value: unknown, reporter: Reporter): void {
   const { path, issue } = finding;
   if (reporter.isReported(path)) return;
-  const problem = explainFinding(finding, value, reporter.written(path), remedyAt(schema, path, value));
+  const written = reporter.written(path);
+  const problem = explainFinding(finding, value, written, remedyAt(schema, path, value, written));
   if (issue.code === 'invalid_key') reporter.reportKey(path, problem);
   else reporter.report(path, problem);
 }
@@ -66,12 +71,18 @@ function reportUnknownKeys(
   schema: z.ZodObject,
   kind: MapKind,
   reporter: Reporter,
-): void {
+): string[] {
   const known = keysAt(schema, path);
-  for (const key of keys) {
-    const problem = explainUnknownKey(key, path.length === 0 ? kind : 'other', known);
-    reporter.reportKey([...path, key], problem);
-  }
+  return keys.flatMap((key) => {
+    const { message, remedy, meant } = explainUnknownKey(key, kindAt(path, kind), known);
+    reporter.reportKey([...path, key], { message, remedy });
+    return meant ?? [];
+  });
+}
+
+function kindAt(path: Path, kind: MapKind): MapKind {
+  if (path.length === 0) return kind;
+  return kind === 'top' && path[0] === 'log' ? 'log' : 'other';
 }
 
 /** The keys that the map at the path may have. */

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { parseIoPriority, parseScheduling } from '../../service/scheduling';
 import { remedies } from './remedies';
 import { rlimitKeys } from './rlimit-keys';
-import { account, cpus, fileMode, nonEmpty, text, variableName } from './values';
+import { account, accounts, cpus, fileMode, nonEmpty, variableName, variables } from './values';
 
 export const identityKeys = {
   user: account
@@ -14,9 +14,7 @@ export const identityKeys = {
       "Who the program runs as: a name or an id. Without it: `nobody` when stdiod runs as root, else stdiod's own user.",
     ),
   group: account.optional().describe("Its group: a name or an id. Without it: the user's own group."),
-  groups: z
-    .array(account)
-    .max(65536)
+  groups: accounts
     .optional()
     .describe('Its supplementary groups. Without it: those of the user, or none when `group` is given.'),
 };
@@ -51,7 +49,7 @@ export const processKeys = {
     .register(remedies, { remedy: () => 'write idle, best-effort:0 (first, to 7) or realtime:0 (to 7)' })
     .optional()
     .describe('`idle`, `best-effort:N` or `realtime:N`; N is 0 (first) to 7. Without it: by its `nice`.'),
-  env: z.record(variableName, text).default({}).describe('Variables to set, over those that every service gets.'),
+  env: variables.default({}).describe('Variables to set, over those that every service gets.'),
   pass_env: z.array(variableName).default([]).describe("Names of variables to pass on from stdiod's own environment."),
   stderr: z
     .union([z.enum(['socket', 'null']), z.null()])

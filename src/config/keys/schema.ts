@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import { commandKeys, identityKeys, processKeys } from './process-keys';
+import { remedies } from './remedies';
 import { socketSchema } from './socket-keys';
 import { address, duration, nonEmpty, port, text } from './values';
 
@@ -27,6 +28,9 @@ export const BUILTINS = ['echo', 'discard', 'chargen', 'daytime', 'time', 'qotd'
 const runKeys = {
   exec: z
     .union([text, z.array(text).min(1).max(MOST_WORDS)])
+    .register(remedies, {
+      remedy: (value) => (isMap(value) ? 'write one line, "exec: PROGRAM ARGUMENT…", or a list of words' : null),
+    })
     .optional()
     .describe(
       'The command: a string that is split into words with shell quoting but no shell, or a list of words. ' +
@@ -160,6 +164,10 @@ export const PER_CONNECTION_KEYS = keysOf(countKeys);
 
 /** For editors. Here `conflicts` sees to it, with better words. */
 export const SERVICE_NEEDS = [{ oneOf: RUN_KEYS.map(needs) }, { anyOf: [needs('listen'), needs('tcpmux')] }];
+
+function isMap(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
 
 function needs(key: string): z.core.JSONSchema.ObjectSchema {
   return { type: 'object', properties: { [key]: {} }, required: [key] };

@@ -78,10 +78,34 @@ export const cpus = z
   ])
   .register(remedies, { remedy: () => 'write numbers and ranges: "0-3,8"' });
 
-/** @param example what to write; YAML reads digits without quotes as a number */
+/** YAML reads digits without quotes as a number. @param example what to write in place of what is no mode at all */
 export function fileMode(example: string): z.ZodString {
   return z
     .string()
     .regex(/^0?[0-7]{1,3}$/, { error: 'not a mode of octal digits' })
-    .register(remedies, { remedy: () => `write the mode in quotes: "${example}"` });
+    .register(remedies, {
+      remedy: (_value, written) => {
+        const [, digits] = /^0?o?([0-7]{1,3})$/.exec(written) ?? [];
+        return `write the mode in quotes: "${digits === undefined ? example : digits.padStart(4, '0')}"`;
+      },
+    });
 }
+
+/** Values that people write as a list of `NAME=value`. */
+export const variables = z.record(variableName, text).register(remedies, {
+  remedy: (value) => {
+    const [, name, text] = /^([A-Za-z_]\w*)=(.*)$/s.exec(Array.isArray(value) ? String(value[0]) : '') ?? [];
+    return name === undefined ? null : `write a map: {${name}: ${JSON.stringify(text)}}`;
+  },
+});
+
+/** `yes` is how xinetd asks for the user's own. */
+export const accounts = z
+  .array(account)
+  .max(65536)
+  .register(remedies, {
+    remedy: (value) => {
+      if (value === true || value === 'yes') return "leave it out: the user's own groups are the default";
+      return value === false || value === 'no' ? 'write []' : null;
+    },
+  });

@@ -18,6 +18,7 @@ export function askOnce(machine: Machine): Machine {
     interfaces: () => once('interfaces', () => machine.interfaces()),
     hasInterface: (name) => once(`interface ${name}`, () => machine.hasInterface(name)),
     addresses: () => once('addresses', () => machine.addresses()),
+    hasAddress: (address) => once(`address ${address}`, () => machine.hasAddress(address)),
     file: (path) => once(`stat ${path}`, () => machine.file(path)),
     head: (path) => once(`head ${path}`, () => machine.head(path)),
     whyNotExecutable: (path, identity) =>

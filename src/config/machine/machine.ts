@@ -48,6 +48,8 @@ export interface Machine {
   hasInterface(name: string): boolean;
   /** The IP addresses of this machine, numeric and canonical. */
   addresses(): readonly string[];
+  /** Whether the kernel binds to it: also one of a whole network that is routed here, a broadcast or a multicast address. */
+  hasAddress(address: string): boolean;
   /** What stat(2) says, or the errno name. */
   file(path: string): FileFacts | string;
   /** The first bytes of a file; undefined: stdiod may not read it. */

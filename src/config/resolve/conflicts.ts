@@ -18,9 +18,16 @@ export interface Shape {
   readonly isWaiting: boolean;
   /** The key or entry that makes it wait, for messages. */
   readonly waitPath: Path;
+  /** Keys that are there under a name that we do not know. */
+  readonly meantKeys: ReadonlySet<string>;
 }
 
-export function shapeOf(settings: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): Shape {
+export function shapeOf(
+  settings: ServiceSettings,
+  entries: readonly WrittenEntry[],
+  meantKeys: ReadonlySet<string>,
+  layers: Layers,
+): Shape {
   const datagram = findEntry(entries, isDatagram);
   const isDatagramService = datagram !== undefined;
   return {
@@ -28,6 +35,7 @@ export function shapeOf(settings: ServiceSettings, entries: readonly WrittenEntr
     isDatagram: isDatagramService,
     isWaiting: isDatagramService || settings.wait === true,
     waitPath: settings.wait === true ? ['wait'] : (datagram?.path ?? ['wait']),
+    meantKeys,
   };
 }
 
@@ -37,8 +45,8 @@ export function reportConflicts(
   shape: Shape,
   layers: Layers,
 ): void {
-  reportRun(layers);
-  reportMissingListen(settings, layers);
+  reportRun(shape, layers);
+  reportMissingListen(settings, shape, layers);
   reportWait(settings, entries, shape, layers);
   if (settings.tcpmux !== undefined && settings.tcpmux !== false) reportTcpmuxService(settings, entries, layers);
   if (shape.run === 'tcpmux') reportTcpmuxBuiltin(settings, entries, layers);
@@ -53,9 +61,10 @@ function runOf(settings: ServiceSettings, layers: Layers): Shape['run'] {
   return settings.builtin === 'tcpmux' ? 'tcpmux' : key;
 }
 
-function reportRun(layers: Layers): void {
+function reportRun({ meantKeys }: Shape, layers: Layers): void {
   const [first, ...others] = RUN_KEYS.filter((each) => layers.isOwn([each]));
   if (first === undefined) {
+    if (RUN_KEYS.some((key) => meantKeys.has(key))) return;
     const remedy = 'add a line such as "exec: tr a-z A-Z"';
     layers.reportKey([], { message: '"exec", "builtin" or "redirect" is missing', remedy }, []);
     return;
@@ -66,9 +75,9 @@ function reportRun(layers: Layers): void {
   }
 }
 
-function reportMissingListen({ tcpmux }: ServiceSettings, layers: Layers): void {
+function reportMissingListen({ tcpmux }: ServiceSettings, { meantKeys }: Shape, layers: Layers): void {
   const isOffered = layers.isOwn(['tcpmux']) && tcpmux !== false;
-  if (isOffered || layers.isOwn(['listen'])) return;
+  if (isOffered || layers.isOwn(['listen']) || meantKeys.has('listen')) return;
   layers.reportKey([], { message: '"listen" is missing', remedy: 'add a line such as "listen: 7007"' }, []);
 }
 

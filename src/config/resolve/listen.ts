@@ -54,11 +54,11 @@ function writtenEntry(entry: ListenEntry, path: Path, machine: Machine): Written
   return { entry, path, addresses, samples: sampleSockets(entry, passed) };
 }
 
-/** What keeps this machine from binding the entry. */
-export function whyNotBindable(entry: ListenEntry, machine: Machine): Problem | null {
+/** What keeps this machine from binding the entry. @param mayBeAbsent an address need not be there yet */
+export function whyNotBindable(entry: ListenEntry, mayBeAbsent: boolean, machine: Machine): Problem | null {
   switch (entry.kind) {
     case 'internet':
-      return whyNotInternet(entry, machine);
+      return whyNotInternet(entry, machine) ?? (mayBeAbsent ? null : whyNoAddress(entry, machine));
     case 'unix':
       return isAbstractName(entry.path) ? null : whyNotUnix(entry.path, machine);
     case 'vsock':
@@ -76,6 +76,13 @@ function whyNotInternet({ host, families, firstPort, lastPort }: InternetEntry, 
     if (port !== 0 && !machine.mayBindPort(port)) return privileged(`port ${port}`);
   }
   return whyNoZone(host, machine);
+}
+
+/** Many come with a network that is not up yet. */
+function whyNoAddress({ host }: InternetEntry, machine: Machine): Problem | null {
+  if (host === '*' || machine.hasAddress(host)) return null;
+  const remedy = `its addresses are ${machine.addresses().join(', ')}; for one that comes later: "socket: {freebind: true}"`;
+  return { message: `this machine has no address ${host}`, remedy };
 }
 
 function privileged(what: string): Problem {

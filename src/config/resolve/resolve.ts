@@ -26,11 +26,17 @@ export interface Resolved {
   readonly isDatagramBuiltin: boolean;
 }
 
-export function resolveService(settings: ServiceSettings, written: Layers, machine: Machine): Resolved {
+/** @param meantKeys keys that others, unknown and reported, were meant to be */
+export function resolveService(
+  settings: ServiceSettings,
+  written: Layers,
+  meantKeys: ReadonlySet<string>,
+  machine: Machine,
+): Resolved {
   const layers = settings.enabled ? written : written.ignoringMachine();
   const entries = readListen(settings.listen, machine, layers);
-  reportUnbindable(entries, machine, layers);
-  const shape = shapeOf(settings, entries, layers);
+  reportUnbindable(entries, settings, machine, layers);
+  const shape = shapeOf(settings, entries, meantKeys, layers);
   reportConflicts(settings, entries, shape, layers);
   const listen = entries.flatMap(({ addresses }) => addresses);
   if (settings.redirect !== undefined) reportCircular(settings.redirect, listen, machine, layers);
@@ -51,9 +57,15 @@ export function resolveService(settings: ServiceSettings, written: Layers, machi
 
 const TCPMUX = { kind: 'tcpmux' } as const;
 
-function reportUnbindable(entries: readonly WrittenEntry[], machine: Machine, layers: Layers): void {
+function reportUnbindable(
+  entries: readonly WrittenEntry[],
+  { socket }: ServiceSettings,
+  machine: Machine,
+  layers: Layers,
+): void {
+  const mayBeAbsent = socket.freebind || socket.transparent;
   for (const { entry, path } of entries) {
-    const problem = whyNotBindable(entry, machine);
+    const problem = whyNotBindable(entry, mayBeAbsent, machine);
     if (problem !== null) layers.onMachine.report(path, problem);
   }
 }

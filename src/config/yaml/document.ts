@@ -4,7 +4,7 @@
  * The library is driven one token at a time, because its own entry points have no bounds: four megabytes of "[a,a,…]" cost
  * them two gigabytes, and deep nesting the stack. Here both end as a problem before anything is built.
  */
-import { Composer, type Document, Lexer, Parser, type YAMLError } from 'yaml';
+import { Composer, type Document, Lexer, Parser, type YAMLError, visit } from 'yaml';
 import type { Problem, Problems } from '../report/problems';
 import type { Source } from '../report/source';
 
@@ -100,12 +100,29 @@ function reportErrors(document: Document.Parsed, source: Source, problems: Probl
   let lastLine = 0;
   for (const error of document.errors) {
     if (error.code === 'TAG_RESOLVE_FAILED') continue;
-    const offset = Math.min(error.pos[0], source.text.length);
+    const quote = isUnclosed(error) ? openQuote(document, error.pos[0]) : undefined;
+    const offset = Math.min(quote ?? error.pos[0], source.text.length);
     const { line, source: text } = source.position(offset);
     if (line !== lastLine) report(source, problems, offset, explain(error, text));
+    if (quote !== undefined) return false;
     lastLine = line;
   }
   return lastLine === 0;
+}
+
+function isUnclosed({ code, message }: YAMLError): boolean {
+  return code === 'MISSING_CHAR' && message.startsWith('Missing closing');
+}
+
+/** Where the quoted text begins that goes on to the offset. */
+function openQuote(document: Document.Parsed, end: number): number | undefined {
+  let start: number | undefined;
+  visit(document, {
+    Scalar: (_key, { type, range }) => {
+      if (type?.startsWith('QUOTE') === true && range && range[1] >= end) start = range[0];
+    },
+  });
+  return start;
 }
 
 function explain(error: YAMLError, line: string): Problem {
@@ -113,8 +130,22 @@ function explain(error: YAMLError, line: string): Problem {
   if (brackets !== undefined) {
     return { message: 'an address that begins with "[" must be quoted', remedy: `write "${brackets}"` };
   }
+  if (isUnclosed(error)) return { message: 'the quote that begins here is not closed', remedy: 'close it' };
   if (/[[,]\s*-\s*[\],]/.test(line)) return { message: 'a "-" alone in a list must be quoted', remedy: 'write "-"' };
-  return EXPLAINED[error.code] ?? { message: `not valid YAML: ${lowerFirst(error.message)}`, remedy: null };
+  if (error.code === 'MISSING_CHAR' || error.code === 'MULTILINE_IMPLICIT_KEY') return explainNoKey(line, error);
+  return EXPLAINED[error.code] ?? asItIs(error);
+}
+
+/** `listen:7007` and `exec cat` are text to YAML. */
+function explainNoKey(line: string, error: YAMLError): Problem {
+  const [, key, tight, loose] = /^\s*(?:- )?([\w.-]+)(?::(\S.*)|\s+(\S.*))$/.exec(line) ?? [];
+  if (key === undefined) return asItIs(error);
+  const message = tight === undefined ? 'a ":" is missing after the key' : 'a blank is missing after the ":"';
+  return { message, remedy: `write "${key}: ${tight ?? loose ?? ''}"` };
+}
+
+function asItIs({ message }: YAMLError): Problem {
+  return { message: `not valid YAML: ${lowerFirst(message)}`, remedy: null };
 }
 
 const EXPLAINED: Readonly<Partial<Record<YAMLError['code'], Problem>>> = {

@@ -56,6 +56,7 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
     interfaces: () => ['lo', 'eth0', 'eth1'],
     hasInterface: (name) => ['lo', 'eth0', 'eth1', 'uplink'].includes(name),
     addresses: () => ['127.0.0.1', '::1', '192.0.2.7', '2001:db8::7'],
+    hasAddress: (address) => !address.startsWith('10.99.') && !address.startsWith('2001:db8:99:'),
     file: readFacts,
     head: readHead,
     realPath,

@@ -17,7 +17,7 @@ test.each([
   [`'a\\b'`, ['a\\b']],
   ['a\\\nb "c\\\nd"', ['ab', 'cd']],
   ['#a b#c', ['#a', 'b#c']],
-  ['grep x$ *.txt [a] {peer}', ['grep', 'x$', '*.txt', '[a]', '{peer}']],
+  [`grep x$ '*.txt' [a] {peer} a?`, ['grep', 'x$', '*.txt', '[a]', '{peer}', 'a?']],
   [`echo '|' ">" \\& '$HOME' "$HOME"`, ['echo', '|', '>', '&', '$HOME', '$HOME']],
   ['', []],
 ])('splits %j as a POSIX shell would', (line, expected) => {

@@ -1,4 +1,6 @@
-import { load, problemsOf, processOf, service, withKeys } from '../loading';
+import { ABSENT, COMPOSE, SYSTEMD, XINETD } from '../../../../src/config/keys/foreign-words';
+import { SERVICE_KEYS } from '../../../../src/config/keys/schema';
+import { load, onlyKeys, problemsOf, processOf, service, withKeys } from '../loading';
 
 test('fills in every default', () => {
   const { configuration } = load('services:\n  shout:\n    listen: 7007\n    exec: tr a-z A-Z\n');
@@ -68,13 +70,25 @@ test.each([
   ['server_args: x', '"server_args" is xinetd\'s word: put the arguments in "exec"'],
   ['socket_type: dgram', '"socket_type" is xinetd\'s word: put PORT for stream, PORT/udp for dgram, in "listen"'],
   ['protocol: udp', '"protocol" is xinetd\'s word: put PORT/tcp or PORT/udp in "listen"'],
-  ['interface: 10.0.0.1', '"interface" is xinetd\'s word: put ADDRESS:PORT in "listen"'],
+  ['interface: 10.0.0.1', '"interface" is xinetd\'s word: put ADDRESS:PORT in "listen";'],
   ['type: INTERNAL', 'for INTERNAL put the name in "builtin", for TCPMUX write "tcpmux: true"'],
   ['wait: no', 'services.a.wait: expected true or false, got "no" (write false)'],
   ['port: 80', '"port" is xinetd\'s word: put the port in "listen"'],
   ['instances: 5', '"instances" is xinetd\'s word: put the number in "max_connections"'],
-  ['cps: 5 5', '"cps" is xinetd\'s word: there is no counterpart here'],
-  ['only_from: 10.0.0.0', '"only_from" is xinetd\'s word: there is no counterpart here'],
+  ['cps: 5 5', '"cps" is xinetd\'s word: leave it out: a burst waits in the queue'],
+  ['only_from: 10.0.0.0', '"only_from" is xinetd\'s word: there is no key for it yet: write exec: /usr/sbin/tcpd'],
+  ['interface: eth0', 'a network device stands in "socket.device"'],
+  [
+    'MemoryMax: 1G',
+    '"MemoryMax" is systemd\'s word: there is no key for it yet: write exec: prlimit --as=536870912 PROGRAM',
+  ],
+  ['Nice: 5', '"Nice" is systemd\'s word: there is no key for it yet: write exec: nice -n 10 PROGRAM'],
+  ['nice: 5', '"nice" is xinetd\'s word: there is no key for it yet: write exec: nice -n 10 PROGRAM'],
+  ['image: x', '"image" is docker compose\'s word'],
+  ['id: x', '"id" is xinetd\'s word: leave it out'],
+  ['groups: no', 'expected a list, got "no" (write [])'],
+  ['umask: 0o77', '(write the mode in quotes: "0077")'],
+  ['umask: 999', '(write the mode in quotes: "0022")'],
   ['ExecStart: x', '"ExecStart" is systemd\'s word: put the command in "exec"'],
   ['ListenDatagram: 69', 'put PORT/udp or unix-dgram:PATH in "listen"'],
   ['ListenSequentialPacket: /x', 'put unix-seqpacket:PATH in "listen"'],
@@ -90,6 +104,26 @@ test.each([
   ['socket: {backlg: 1}', 'services.a.socket: unknown key "backlg"; did you mean "backlog"?'],
 ])('knows what %s was meant to be', (line, expected) => {
   expect(problemsOf(withKeys(line)).join()).toContain(expected);
+});
+
+test.each([
+  ['xinetd', XINETD],
+  ['systemd', SYSTEMD],
+  ['docker compose', COMPOSE],
+  ['others', ABSENT],
+])('every word of %s is answered with what to do', (_owner, words) => {
+  const keys = Object.keys(words).filter((word) => !SERVICE_KEYS.includes(word));
+  const problems = problemsOf(withKeys(keys.map((key) => `${key}: x`).join('\n')));
+  expect(problems).toHaveLength(keys.length);
+  expect(problems.filter((problem) => !/\((?!the keys here)/.test(problem))).toEqual([]);
+});
+
+test('a key that is there under another name is not missing as well', () => {
+  expect(problemsOf(onlyKeys('port: 80\nserver: /bin/cat'))).toHaveLength(2);
+  expect(problemsOf(onlyKeys('listen: 80\nfoward: a:80'))).toEqual([
+    '4:5 services.a: unknown key "foward"; did you mean "redirect"?',
+  ]);
+  expect(problemsOf(onlyKeys('listen: 80\nusr: x')).join()).toContain('is missing');
 });
 
 test.each([

@@ -19,7 +19,7 @@ describe('defaults', () => {
     const services = 'services:\n  a: {listen: 1, exec: cat}\n  b: {listen: 2, exec: cat}\n';
     expect(problemsOf(`defaults: {user: nosuch, umask: 7, frob: 1}\n${services}`)).toEqual([
       '1:18 defaults.user: unknown user "nosuch" (create it (useradd --system nosuch), or name another one)',
-      '1:33 defaults.umask: expected a string, got the number 7 (write the mode in quotes: "0022")',
+      '1:33 defaults.umask: expected a string, got the number 7 (write the mode in quotes: "0007")',
       expect.stringContaining('1:36 defaults: unknown key "frob"') as string,
     ]);
   });

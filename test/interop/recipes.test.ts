@@ -1,0 +1,51 @@
+/**
+ * What messages advise where stdiod has no key: programs that change what a child may do, and then become the service.
+ */
+import { COMPOSE, SYSTEMD, XINETD, ABSENT, type Words } from '../../src/config/keys/foreign-words';
+import { exchange } from '../system/client';
+import { type Daemon, startDaemon } from '../system/daemon';
+import { endAll } from '../system/endings';
+import { findProgram } from '../system/machine';
+import { portOf } from './configure';
+
+afterEach(endAll);
+
+/** Each with a program that tells whether it is so. */
+const RECIPES: readonly (readonly [recipe: string, program: readonly string[], answer: RegExp])[] = [
+  ['nice -n 10', ['nice'], /^10\n$/],
+  ['prlimit --as=536870912', ['sh', '-c', 'ulimit -v'], /^524288\n$/],
+  ['prlimit --cpu=60', ['sh', '-c', 'ulimit -t'], /^60\n$/],
+  ['prlimit --data=536870912', ['sh', '-c', 'ulimit -d'], /^524288\n$/],
+  ['prlimit --nofile=256', ['sh', '-c', 'ulimit -n'], /^256\n$/],
+  ['prlimit --stack=8388608', ['sh', '-c', 'ulimit -s'], /^8192\n$/],
+  ['prlimit --fsize=10485760', ['grep', 'Max file size', '/proc/self/limits'], / 10485760 /],
+  ['prlimit --nproc=100', ['grep', 'Max processes', '/proc/self/limits'], / 100 /],
+  ['prlimit --core=0', ['sh', '-c', 'ulimit -c'], /^0\n$/],
+  ['prlimit --memlock=65536', ['grep', 'Max locked', '/proc/self/limits'], / 65536 /],
+  ['timeout 10m', ['sh', '-c', 'cat /proc/$PPID/comm'], /^timeout\n$/],
+  ['choom -n 500 --', ['cat', '/proc/self/oom_score_adj'], /^500\n$/],
+  ['taskset -c 0', ['grep', 'Cpus_allowed_list', '/proc/self/status'], /\t0\n$/],
+  ['setpriv --no-new-privs', ['grep', 'NoNewPrivs', '/proc/self/status'], /\t1\n$/],
+];
+
+async function serve(services: Readonly<Record<string, readonly string[]>>): Promise<Daemon> {
+  const entries = Object.entries(services).map(([name, exec]) => [name, { listen: '127.0.0.1:0', exec }] as const);
+  return startDaemon(JSON.stringify({ services: Object.fromEntries(entries) }));
+}
+
+test.each(RECIPES)('%s does what is wanted', async (recipe, program, answer) => {
+  const daemon = await serve({ it: [...recipe.split(' '), ...program] });
+  expect(await exchange(portOf(daemon), '')).toMatch(answer);
+});
+
+test('a shell sends a banner, and becomes the program', async () => {
+  const daemon = await serve({ it: ['sh', '-c', `cat /proc/sys/kernel/ostype; exec ${findProgram('cat')}`] });
+  expect(await exchange(portOf(daemon), 'hello\n')).toBe('Linux\nhello\n');
+});
+
+test('every program that a message advises to put before one’s own is among them', () => {
+  const tables: readonly Words[] = [XINETD, SYSTEMD, COMPOSE, ABSENT];
+  const texts = tables.flatMap((words) => Object.values(words)).filter((advice) => typeof advice === 'string');
+  const advised = texts.flatMap((text) => /write exec: (?!\[|\/|chroot)(.*) PROGRAM$/.exec(text)?.[1] ?? []);
+  expect([...new Set(advised)].sort()).toEqual(RECIPES.map(([recipe]) => recipe).sort());
+});
