@@ -67,6 +67,30 @@ pid_t read_control(msghdr *message) {
   return pid;
 }
 
+// openPipe() → {reader, writer}: what one child says. The reader is ours and never waits.
+Napi::Value OpenPipe(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) {
+    throw_system_error(env, errno, "pipe2");
+    return env.Undefined();
+  }
+  const int reader = move_up(ends[0]);
+  fcntl(reader, F_SETFL, O_NONBLOCK);
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("reader", reader);
+  result.Set("writer", ends[1]);
+  return result;
+}
+
+// readPipe(reader) → text; empty: it has come to its end; null: nothing is there
+Napi::Value ReadPipe(const Napi::CallbackInfo &info) {
+  char text[kLongest];
+  const ssize_t length = read(info[0].ToNumber().Int32Value(), text, sizeof text);
+  if (length < 0) return info.Env().Null();
+  return Napi::String::New(info.Env(), text, static_cast<size_t>(length));
+}
+
 // readReport(reader) → {pid, text}, or null: nobody has said anything
 Napi::Value ReadReport(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
@@ -86,5 +110,7 @@ Napi::Value ReadReport(const Napi::CallbackInfo &info) {
 
 void init_reports(Napi::Env env, Napi::Object exports) {
   exports.Set("openReports", Napi::Function::New(env, OpenReports));
+  exports.Set("openPipe", Napi::Function::New(env, OpenPipe));
+  exports.Set("readPipe", Napi::Function::New(env, ReadPipe));
   exports.Set("readReport", Napi::Function::New(env, ReadReport));
 }

@@ -52,6 +52,8 @@ struct Slot {
   // Our copy of what the child was given, -1 once it is closed. Of what is lent a copy is made for the child:
   // whoever lends it may close theirs at any time, even before the child has a table of its own.
   int connection;
+  // Of the pipe that this child alone has as fd 2; -1: none.
+  int error_pipe = -1;
 };
 
 struct Spawner {
@@ -91,6 +93,8 @@ bool is_unix(int fd) {
 // cannot wait. Else it may be the last one, of a socket that the program has told to linger; or of one with a
 // queue into which its client has put such a socket. What is lent has been in other hands.
 void close_connection(Slot *slot, bool is_child_ours) {
+  if (slot->error_pipe >= 0) close(slot->error_pipe);
+  slot->error_pipe = -1;
   if (slot->connection < 0) return;
   if (is_child_ours && !slot->plan->view.is_lent && !is_unix(slot->connection))
     close(slot->connection);
@@ -225,7 +229,8 @@ void lay_out_words(Slot *slot, Napi::Env env, const Napi::Value &words, const Na
 }
 
 void lay_out_descriptors(Slot *slot) {
-  const int own = slot->connection, error_fd = slot->plan->stderr_fd;
+  const int own = slot->connection;
+  const int error_fd = slot->error_pipe >= 0 ? slot->error_pipe : slot->plan->stderr_fd;
   slot->task.fds[0] = slot->task.fds[1] = slot->task.fds[3] = own;
   slot->task.fds[2] = error_fd >= 0 ? error_fd : own;
   slot->task.fd_count = slot->plan->view.is_lent ? 4 : 3;
@@ -266,12 +271,13 @@ void remember(pid_t pid) {
 void give_up(Napi::Env env, Slot *slot, const char *syscall) {
   const int error = errno;
   if (!slot->plan->view.is_lent) slot->connection = -1;
+  slot->error_pipe = -1;
   free_slot(slot);
   throw_system_error(env, error, syscall);
 }
 
-// spawn(plan, {fd, facts, words?, directory?}) → pid. Takes the descriptor on success, unless the plan is for
-// `wait`; after a throw it is still the caller's.
+// spawn(plan, {fd, facts, words?, directory?, errorPipe?}) → pid. Takes the descriptors on success, unless
+// the plan is for `wait`; after a throw it is still the caller's.
 Napi::Value Spawn(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const auto start = info[1].As<Napi::Object>();
@@ -287,6 +293,8 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
     give_up(env, slot, "fcntl");
     return env.Undefined();
   }
+  const Napi::Value error_pipe = start.Get("errorPipe");
+  slot->error_pipe = error_pipe.IsNumber() ? error_pipe.As<Napi::Number>().Int32Value() : -1;
   lay_out_environment(slot, env, start.Get("facts"));
   lay_out_words(slot, env, start.Get("words"), start.Get("directory"));
   lay_out_descriptors(slot);

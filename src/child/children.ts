@@ -9,6 +9,7 @@ import { OomScores } from './oom-scores';
 import { PidTable } from './pid-table';
 import type { Plan } from './plan';
 import type { Reports, Traffic } from './reports';
+import type { Words } from './words';
 
 export interface Child<Owner> {
   readonly pid: Pid;
@@ -47,10 +48,12 @@ export class Children<Owner> {
   readonly #byPid = new PidTable<Child<Owner>>();
   readonly #reports: Pick<Reports<Child<Owner>>, 'add'>;
   readonly #oomScores: OomScores<Child<Owner>>;
+  readonly #words: Pick<Words<Child<Owner>>, 'add'>;
 
-  constructor(reports: Pick<Reports<Child<Owner>>, 'add'>) {
+  constructor(reports: Pick<Reports<Child<Owner>>, 'add'>, words: Pick<Words<Child<Owner>>, 'add'>) {
     this.#reports = reports;
     this.#oomScores = new OomScores((child) => this.has(child));
+    this.#words = words;
   }
 
   get count(): number {
@@ -63,11 +66,13 @@ export class Children<Owner> {
 
   /** Takes the descriptor unless it throws or the plan is for `wait`. @throws SystemError of clone */
   spawn(plan: Plan, start: Start, owner: Owner, errand: Errand<Owner>): Child<Owner> {
-    const pid = addon.spawn(plan.native, start);
+    const pipe = plan.isLogged ? addon.openPipe() : null;
+    const pid = spawnWith(plan, start, pipe);
     const child = { pid, owner, startedMs: Math.round(performance.now()), errand };
     this.#byPid.add(pid, child);
     this.#oomScores.add(child);
     if (plan.isReporting) this.#reports.add(pid, child);
+    if (pipe !== null) this.#words.add(pid, child, pipe.reader);
     return child;
   }
 
@@ -86,6 +91,20 @@ export class Children<Owner> {
   signal(child: Child<Owner>, name: NodeJS.Signals): void {
     if (!this.has(child)) return;
     if (!trySignal(-Number(child.pid), name)) trySignal(child.pid, name);
+  }
+}
+
+type Pipe = ReturnType<typeof addon.openPipe>;
+
+/** A pipe whose writer no child took is closed again. */
+function spawnWith(plan: Plan, start: Start, pipe: Pipe | null): Pid {
+  if (pipe === null) return addon.spawn(plan.native, start);
+  try {
+    return addon.spawn(plan.native, { ...start, errorPipe: pipe.writer });
+  } catch (error) {
+    addon.close(pipe.reader);
+    addon.close(pipe.writer);
+    throw error;
   }
 }
 

@@ -13,6 +13,8 @@ export interface Plan {
   readonly varying: Varying | null;
   /** The children have the report socket (reports.ts) as fd 2. */
   readonly isReporting: boolean;
+  /** Each has a pipe of its own as fd 2 (words.ts). */
+  readonly isLogged: boolean;
 }
 
 /** Where fd 2 of children may lead, beside their connection. Open for as long as any plan is used. */
@@ -40,7 +42,8 @@ const STDERR_IS_CONNECTION = -1;
 /** @param isWait the children get the listening or datagram socket */
 export function preparePlan(run: Exec, isWait: boolean, sinks: Sinks): Plan {
   const native = addon.preparePlan(planOf(run, isWait, sinks));
-  return { native, varying: varyingOf(run), isReporting: run.process.stderr === 'report' };
+  const { stderr } = run.process;
+  return { native, varying: varyingOf(run), isReporting: stderr === 'report', isLogged: stderr === 'log' };
 }
 
 export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks): PlanOptions {
@@ -107,8 +110,8 @@ function become({ uid, gid, groups }: Identity): Step[] {
 }
 
 function stderrOf({ stderr }: Process, { nullFd, reportFd }: Sinks): number {
-  if (stderr === 'socket') return STDERR_IS_CONNECTION;
-  return stderr === 'null' ? nullFd : reportFd;
+  // Each child's own pipe comes with its start.
+  return { socket: STDERR_IS_CONNECTION, null: nullFd, report: reportFd, log: nullFd }[stderr];
 }
 
 /** @param values called only when the plan has placeholders */

@@ -6,6 +6,7 @@ import { addon, REAP_FIELDS } from '../native/addon';
 import { errnoName, signalName } from '../native/system-error';
 import type { Children, Exit } from './children';
 import type { Reports, Traffic } from './reports';
+import type { Words } from './words';
 
 const BATCH = 64;
 /** Up to here a walk over all children costs about as much as one look-up (1 µs; native/reaper.cc has the figures). */
@@ -20,13 +21,19 @@ export class Reaper<Owner> {
   readonly #records = new Float64Array(BATCH * REAP_FIELDS);
   readonly #children: Pick<Children<Owner>, 'count' | 'take'>;
   readonly #reports: Pick<Reports<unknown>, 'settle'>;
+  readonly #words: Pick<Words<unknown>, 'settle'>;
   readonly #peakRss = new PeakRss();
   #walkTimer: NodeJS.Timeout | null = null;
   #walkMs = WALK_MS;
 
-  constructor(children: Pick<Children<Owner>, 'count' | 'take'>, reports: Pick<Reports<unknown>, 'settle'>) {
+  constructor(
+    children: Pick<Children<Owner>, 'count' | 'take'>,
+    reports: Pick<Reports<unknown>, 'settle'>,
+    words: Pick<Words<unknown>, 'settle'>,
+  ) {
     this.#children = children;
     this.#reports = reports;
+    this.#words = words;
     addon.openReaper(() => {
       this.#reap();
     });
@@ -68,6 +75,7 @@ export class Reaper<Owner> {
   #forget(offset: number): void {
     const pid = this.#records[offset] ?? 0;
     const child = this.#children.take(pid);
+    this.#words.settle(pid);
     child?.errand.onExit(child, readExit(this.#records, offset, this.#peakRss, this.#reports.settle(pid)));
   }
 }

@@ -68,11 +68,15 @@ export async function tryVerb({ listen, command, json }: RequestOf<'try'>, signa
   return serveAndTell({ configuration: result.configuration, file: null, signals, passed, json });
 }
 
-/** Programs of version managers and virtual environments are where the caller's PATH says, and so are those that they call. */
+/**
+ * Programs of version managers and virtual environments are where the caller's PATH says, and so are those that they call. What
+ * a program complains about is for its author.
+ */
 function tryYaml(listen: string, command: readonly string[]): string {
   const exec = command.map(escapeTemplate);
   const isPort = /^\d{1,5}$/.test(listen);
-  const yaml = stringify({ services: { try: { listen: isPort ? Number(listen) : listen, exec, pass_env: ['PATH'] } } });
+  const service = { listen: isPort ? Number(listen) : listen, exec, pass_env: ['PATH'], stderr: 'log' };
+  const yaml = stringify({ services: { try: service } });
   const note = `# every address of this machine; for itself alone: 127.0.0.1:${listen}`;
   return isPort ? yaml.replace(/^ +listen: .*$/m, (line) => `${line} ${note}`) : yaml;
 }

@@ -128,6 +128,8 @@ export interface Start {
   /** These replace the plan's; words are each ended by NUL. */
   readonly words?: string;
   readonly directory?: string;
+  /** Becomes fd 2; taken like the connection. */
+  readonly errorPipe?: Fd;
 }
 
 export interface Addon {
@@ -174,6 +176,10 @@ export interface Addon {
   openReports(): { reader: Fd; writer: Fd };
   /** recvmsg(2) of one message; null: there is none. */
   readReport(reader: Fd): Report | null;
+  /** pipe2(2); the reader does not block. */
+  openPipe(): { reader: Fd; writer: Fd };
+  /** At most 1 KiB; empty: its end; null: nothing is there. */
+  readPipe(reader: Fd): string | null;
   /** write(2) or send(2); 0: it would have to wait. */
   writeSome(fd: number, bytes: Uint8Array, isSocket: boolean, mayWait: boolean): number;
   /** Starts the threads that do what may wait (native/aside.cc). @throws SystemError: there is no thread for us */

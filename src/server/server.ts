@@ -14,6 +14,7 @@ import { Children, type Child } from '../child/children';
 import { Reaper } from '../child/reaper';
 import { Reports } from '../child/reports';
 import { Terminator } from '../child/terminate';
+import { Words } from '../child/words';
 import { Listeners } from '../listener/listener';
 import type { PassedSockets } from '../listener/passed';
 import { Sockets } from '../listener/sockets';
@@ -64,14 +65,17 @@ export class Server {
     const reports = new Reports<Child<Served>>(pollSet, (child, line) => {
       this.#onSaid(child, line);
     });
+    const words = new Words<Child<Served>>(pollSet, (child, line) => {
+      this.#onSaid(child, line);
+    });
     const sinks = { nullFd, reportFd: reports.writer };
     const onFreed = (): void => {
       this.#onFreed();
     };
     const nextId = countIds();
     const slots = new Slots(maxConnections);
-    const children = new Children<Served>(reports);
-    const reaper = new Reaper<Served>(children, reports);
+    const children = new Children<Served>(reports, words);
+    const reaper = new Reaper<Served>(children, reports, words);
     const endings = new Endings(slots, emit, onFreed);
     const listeners = new Listeners<Hosted>(new Sockets(passed), pollSet, this);
     const kept = new Kept(endings);

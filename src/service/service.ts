@@ -56,8 +56,8 @@ export interface Process {
   readonly resources: Resources;
   /** All of it but for the facts of the connection; values are templates. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Where fd 2 leads; `report`: to us, for programs of our own that say things and keep an account. */
-  readonly stderr: 'socket' | 'null' | 'report';
+  /** Where fd 2 leads; `log`: to us, line by line; `report`: to us, for programs of our own that keep an account as well. */
+  readonly stderr: 'socket' | 'log' | 'null' | 'report';
 }
 
 /** What a child may use, and its place beside others. null: as stdiod itself. */

@@ -96,7 +96,7 @@ export const SYSTEMD: Words = {
   passenvironment: put('the names', 'pass_env'),
   standardinput: leaveOut('it is the connection'),
   standardoutput: leaveOut('it is the connection'),
-  standarderror: put('socket or null', 'stderr'),
+  standarderror: put('socket, log or null', 'stderr'),
   syslogidentifier: leaveOut('each event has the name of its service'),
   timeoutstopsec: put('the time', 'stop_grace'),
   timeoutsec: put('the time', 'stop_grace'),

@@ -52,9 +52,15 @@ export const processKeys = {
   env: variables.default({}).describe('Variables to set, over those that every service gets.'),
   pass_env: z.array(variableName).default([]).describe("Names of variables to pass on from stdiod's own environment."),
   stderr: z
-    .union([z.enum(['socket', 'null']), z.null()])
-    .default('socket')
-    .describe('Where its standard error goes: `socket`, to the client; `null`, nowhere.'),
+    .union([z.enum(['socket', 'log', 'null']), z.null()])
+    .register(remedies, {
+      remedy: () => `there is no file for it yet: write "log", or exec: [sh, -c, 'exec PROGRAM 2>>FILE']`,
+    })
+    .optional()
+    .describe(
+      'Where its standard error goes: `socket`, to the client; `log`, each line as an event; `null`, nowhere. ' +
+        'Without it: `socket`, or with `wait` `log`.',
+    ),
 };
 
 /** Of the command itself: each service says its own. */

@@ -35,12 +35,18 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
     resources: resolveResources(settings, machine, layers),
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     // Its words are for the operator: to its client every byte is the target's.
-    stderr: shape.run === 'redirect' ? 'report' : (settings.stderr ?? 'null'),
+    stderr: shape.run === 'redirect' ? 'report' : stderrOf(settings, shape),
   } as const;
   const command = resolveCommand(settings, shape, { identity, directory }, machine, layers);
   const exec = { kind: 'exec', command, process } as const;
   if (written.exec !== undefined) reportTooLong(exec, written.exec, machine.startBytes, layers);
   return exec;
+}
+
+/** A socket that listens is nowhere to write to. */
+function stderrOf({ stderr }: ServiceSettings, { isWaiting }: Shape): 'socket' | 'log' | 'null' {
+  if (stderr === undefined) return isWaiting ? 'log' : 'socket';
+  return stderr ?? 'null';
 }
 
 /** Whom a disabled service's environment names when its user does not exist. */

@@ -28,7 +28,7 @@ jest.mock('../../../src/native/addon', () => ({
 
 jest.mock('../../../src/child/oom-scores', () => ({ OomScores: jest.fn(() => ({ add: () => undefined })) }));
 
-const PLAN: Plan = { native: {} as NativePlan, varying: null, isReporting: false };
+const PLAN: Plan = { native: {} as NativePlan, varying: null, isReporting: false, isLogged: false };
 const START = { fd: 5 as Fd, facts: '' };
 /** In the unit of a reap record, KiB. */
 const GIB = 1024 * 1024;
@@ -45,8 +45,8 @@ const errand: Errand<string> = { onExit: (child, exit) => exits.push([child, exi
 beforeEach(() => {
   exits = [];
   dead.length = 0;
-  children = new Children({ add });
-  reaper = new Reaper(children, { settle });
+  children = new Children({ add }, { add: jest.fn() });
+  reaper = new Reaper(children, { settle }, { settle: jest.fn() });
 });
 
 function spawn(pid: number, start = START, forErrand = errand): Child<string> {
@@ -95,7 +95,7 @@ test('when its errand hears of it, the child is in the book no more', () => {
 
 test('a child that reports is heard from its start, and its account is part of its exit', () => {
   kernel.spawn.mockReturnValueOnce(11 as Pid);
-  const child = children.spawn({ ...PLAN, isReporting: true }, START, 'redirect', errand);
+  const child = children.spawn({ ...PLAN, isReporting: true, isLogged: false }, START, 'redirect', errand);
   expect(add.mock.calls).toEqual([[11, child]]);
   settle.mockReturnValueOnce({ in: 6, out: 7 });
   die([11, 0, 0, 0, 0, 0, 0]);

@@ -17,7 +17,7 @@ import type { Service, SocketOptions } from '../../../src/service/service';
 import { resetsOf, type SocketOption } from '../../../src/service/socket-options';
 import { sampleService } from '../service/sample';
 
-export const SAMPLE_PLAN: Plan = { native: {} as NativePlan, varying: null, isReporting: false };
+export const SAMPLE_PLAN: Plan = { native: {} as NativePlan, varying: null, isReporting: false, isLogged: false };
 
 /** What is there beside the part that a test is about. */
 export class PretendServer {

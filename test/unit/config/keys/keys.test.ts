@@ -175,7 +175,7 @@ test.each([
   ['directory: "/\\0"', 'a NUL character cannot be passed to a program'],
   ['pass_env: TZ', 'expected a list, got "TZ" (write [TZ])'],
   ['pass_env: ["A B"]', 'not a name for a variable'],
-  ['stderr: log', 'expected socket or null, got "log"'],
+  ['stderr: /tmp/x.log', 'got "/tmp/x.log" (there is no file for it yet: write "log", or exec: [sh, -c,'],
   ['stderr: sokcet', 'did you mean "socket"?'],
   ['when_full: drop', 'expected wait or refuse, got "drop"'],
   ['max_connections: 1.5', 'expected a whole number, got the number 1.5'],
