@@ -12,19 +12,8 @@ afterEach(endAll);
 
 /** Each with a program that tells whether it is so. */
 const RECIPES: readonly (readonly [recipe: string, program: readonly string[], answer: RegExp])[] = [
-  ['nice -n 10', ['nice'], /^10\n$/],
-  ['prlimit --as=536870912', ['sh', '-c', 'ulimit -v'], /^524288\n$/],
-  ['prlimit --cpu=60', ['sh', '-c', 'ulimit -t'], /^60\n$/],
-  ['prlimit --data=536870912', ['sh', '-c', 'ulimit -d'], /^524288\n$/],
-  ['prlimit --nofile=256', ['sh', '-c', 'ulimit -n'], /^256\n$/],
-  ['prlimit --stack=8388608', ['sh', '-c', 'ulimit -s'], /^8192\n$/],
-  ['prlimit --fsize=10485760', ['grep', 'Max file size', '/proc/self/limits'], / 10485760 /],
-  ['prlimit --nproc=100', ['grep', 'Max processes', '/proc/self/limits'], / 100 /],
-  ['prlimit --core=0', ['sh', '-c', 'ulimit -c'], /^0\n$/],
-  ['prlimit --memlock=65536', ['grep', 'Max locked', '/proc/self/limits'], / 65536 /],
   ['timeout 10m', ['sh', '-c', 'cat /proc/$PPID/comm'], /^timeout\n$/],
   ['choom -n 500 --', ['cat', '/proc/self/oom_score_adj'], /^500\n$/],
-  ['taskset -c 0', ['grep', 'Cpus_allowed_list', '/proc/self/status'], /\t0\n$/],
   ['setpriv --no-new-privs', ['grep', 'NoNewPrivs', '/proc/self/status'], /\t1\n$/],
 ];
 
