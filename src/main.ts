@@ -6,6 +6,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { parseArguments, type Request } from './cli/arguments';
 import { EXIT } from './cli/exit';
+import { takeName } from './cli/process-name';
 import { writeError } from './cli/terminal';
 import { Signals } from './server/signals';
 
@@ -42,6 +43,8 @@ async function perform(request: Request): Promise<number> {
 // first 50,000 connections; kept small, memory stays flat and a collection stays short.
 setFlagsFromString('--semi-space-growth-factor=1');
 
-void main(process.argv.slice(2)).then((exitCode) => {
+const words = process.argv.slice(2);
+takeName(words);
+void main(words).then((exitCode) => {
   process.exit(exitCode);
 });

@@ -1,9 +1,9 @@
 /**
  * The first moments of a daemon, and what it needs to have done by the time that it serves.
  */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { exchange } from './client';
+import { connectTo, exchange } from './client';
 import { Daemon, startDaemon } from './daemon';
 import { endAll } from './endings';
 import { makeFolder } from './fixtures';
@@ -14,6 +14,31 @@ import { link } from './proc';
 afterEach(endAll);
 
 const ECHO = 'services: {echo: {listen: "127.0.0.1:0", exec: cat}}\n';
+
+describe('the process', () => {
+  const nameOf = (pid: number): string => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  const wordsOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0+$/, '');
+
+  test('is called stdiod in ps, top, pgrep and killall, with the words that it was started with', async () => {
+    const daemon = await startDaemon(ECHO);
+    expect(nameOf(daemon.pid)).toBe('stdiod');
+    expect(wordsOf(daemon.pid)).toBe(`stdiod run -c ${join(daemon.folder, 'services.yaml')}`);
+  });
+
+  test('hands neither on to its children', async () => {
+    const daemon = await startDaemon(ECHO);
+    const client = await connectTo(daemon.port());
+    expect(await client.ask('hello')).toBe('hello');
+    const { pid } = await daemon.waitFor('accepted');
+    expect([nameOf(pid), wordsOf(pid)]).toEqual(['cat', 'cat']);
+  });
+
+  test('keeps it over a reload, which has a thread of its own', async () => {
+    const daemon = await startDaemon(ECHO);
+    await daemon.reload(ECHO);
+    expect(nameOf(daemon.pid)).toBe('stdiod');
+  });
+});
 
 describe('a HUP before stdiod serves', () => {
   /** It comes as the first of what the verbs need is loaded. */
