@@ -31,9 +31,10 @@ const VERB_USAGE: Record<Verb, string> = {
 Serves in the foreground and reports events on stderr: aligned text on a terminal, JSON lines else or with --json.
 
 Signals:
-  HUP   read the file again; a bad file changes nothing
+  HUP   read the file again; a bad file changes nothing. When the terminal is gone: as TERM
   TERM  accept no more, let children finish for stop_grace, then SIGTERM, then SIGKILL
   INT   the same; a second INT ends every child at once
+  QUIT  ends every child at once
   USR1  one status event for each service
 `,
   check: `stdiod check [-c FILE] [--json]

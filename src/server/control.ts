@@ -2,6 +2,7 @@
  * What an operator asks of a running server, by signals.
  */
 import type { Emit } from '../log/events';
+import type { OwnTerminal } from './own-terminal';
 import type { Reloader } from './reload';
 import type { Server } from './server';
 import type { OperatorSignal } from './signals';
@@ -9,6 +10,7 @@ import type { OperatorSignal } from './signals';
 export class Control {
   readonly #server: Pick<Server, 'logStatus' | 'stop' | 'stopAtOnce'>;
   readonly #reloader: Pick<Reloader, 'request' | 'stop'> | null;
+  readonly #terminal: Pick<OwnTerminal, 'isGone'>;
   readonly #emit: Emit;
   readonly #onStopped: (isClean: boolean) => void;
   #isStopping = false;
@@ -17,11 +19,13 @@ export class Control {
   constructor(
     server: Pick<Server, 'logStatus' | 'stop' | 'stopAtOnce'>,
     reloader: Pick<Reloader, 'request' | 'stop'> | null,
+    terminal: Pick<OwnTerminal, 'isGone'>,
     emit: Emit,
     onStopped: (isClean: boolean) => void,
   ) {
     this.#server = server;
     this.#reloader = reloader;
+    this.#terminal = terminal;
     this.#emit = emit;
     this.#onStopped = onStopped;
   }
@@ -29,8 +33,7 @@ export class Control {
   onSignal(signal: OperatorSignal): void {
     switch (signal) {
       case 'SIGHUP':
-        if (this.#reloader === null) this.#emit({ event: 'ignored', signal });
-        else this.#reloader.request();
+        this.#onHangup(signal);
         return;
       case 'SIGUSR1':
         this.#server.logStatus();
@@ -41,7 +44,18 @@ export class Control {
       case 'SIGTERM':
       case 'SIGINT':
         this.#stop(signal);
+        return;
+      case 'SIGQUIT':
+        this.#stop(signal);
+        this.#server.stopAtOnce();
     }
+  }
+
+  /** A terminal that is gone takes with it what was started on it: nobody is left who would find an open port. */
+  #onHangup(signal: OperatorSignal): void {
+    if (this.#terminal.isGone) this.#stop(signal);
+    else if (this.#reloader === null) this.#emit({ event: 'ignored', signal });
+    else this.#reloader.request();
   }
 
   /** A second INT is an operator who does not want to wait; a second TERM is a supervisor who repeats itself. */

@@ -48,7 +48,7 @@ export async function serve({ configuration, file, signals, passed, json }: Serv
   for (const socket of unusedSockets(configuration, passed.list)) log.emit({ event: 'unused', socket });
   const reloader = file === null ? null : new Reloader({ file, passed: passed.list }, server, log, json);
   const isClean = await new Promise<boolean>((resolve) => {
-    const control = new Control(server, reloader, emit, resolve);
+    const control = new Control(server, reloader, signals.terminal, emit, resolve);
     signals.listen((signal) => {
       control.onSignal(signal);
     });

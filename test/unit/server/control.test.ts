@@ -11,8 +11,10 @@ let told: LogEvent[];
 let ends: boolean[];
 let settle: (isClean: boolean) => void;
 let control: Control;
+let terminal: { isGone: boolean };
 
 beforeEach(() => {
+  terminal = { isGone: false };
   [calls, told, ends] = [[], [], []];
   control = controlOf(true);
 });
@@ -33,6 +35,7 @@ function controlOf(hasFile: boolean): Control {
   return new Control(
     server,
     hasFile ? reloader : null,
+    terminal,
     (event) => told.push(event),
     (isClean) => ends.push(isClean),
   );
@@ -66,6 +69,11 @@ test.each<[OperatorSignal[], string[]]>([
     ['SIGINT', 'SIGTERM'],
     ['no more reloads', 'stop SIGINT'],
   ],
+  [['SIGQUIT'], ['no more reloads', 'stop SIGQUIT', 'stop at once']],
+  [
+    ['SIGINT', 'SIGQUIT'],
+    ['no more reloads', 'stop SIGINT', 'stop at once'],
+  ],
   [
     ['SIGTERM', 'SIGUSR1'],
     [...STOP, 'status'],
@@ -79,6 +87,16 @@ test('a signal that asks for nothing is told as ignored', () => {
   signal('SIGUSR2');
   expect([calls, told]).toEqual([[], [{ event: 'ignored', signal: 'SIGUSR2' }]]);
 });
+
+test.each([true, false])(
+  'a HUP from a terminal that is gone is the end, and another changes nothing; a file: %s',
+  (hasFile) => {
+    control = controlOf(hasFile);
+    terminal.isGone = true;
+    signal('SIGHUP', 'SIGHUP');
+    expect([calls.filter((call) => call !== 'no more reloads'), told]).toEqual([['stop SIGHUP'], []]);
+  },
+);
 
 test('without a file there is nothing to reload, and to stop is to stop', () => {
   control = controlOf(false);
