@@ -1,10 +1,11 @@
-// Two last things: one write that never waits, for src/log (events go to whatever stderr is, and its reader
-// may have stopped), and the end of the process, which waits for nobody either.
+// Last things: one write that never waits, for src/log (events go to whatever stderr is, and its reader may
+// have stopped), how wide a terminal it is, and the end of the process, which waits for nobody either.
 #include "addon.h"
 #include "error.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,6 +38,16 @@ Napi::Value WriteSome(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
+// columnsOf(fd): TIOCGWINSZ of ioctl_tty(2). A terminal that was never told says 0.
+Napi::Value ColumnsOf(const Napi::CallbackInfo &info) {
+  winsize size = {};
+  if (ioctl(info[0].ToNumber().Int32Value(), TIOCGWINSZ, &size) < 0) {
+    throw_system_error(info.Env(), errno, "ioctl");
+    return info.Env().Undefined();
+  }
+  return Napi::Number::New(info.Env(), size.ws_col);
+}
+
 // leave(status): _exit(2). Node's own way out joins its threads, and one of them may wait for a name service
 // that never answers.
 void Leave(const Napi::CallbackInfo &info) {
@@ -46,6 +57,7 @@ void Leave(const Napi::CallbackInfo &info) {
 }  // namespace
 
 void init_output(Napi::Env env, Napi::Object exports) {
+  exports.Set("columnsOf", Napi::Function::New(env, ColumnsOf));
   exports.Set("leave", Napi::Function::New(env, Leave));
   exports.Set("writeSome", Napi::Function::New(env, WriteSome));
 }

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import type { Diagnostic } from '../config/report/diagnostic';
 import { renderDiagnostics } from '../config/report/diagnostic';
 import { loadConfiguration, type LoadResult } from '../config/load';
+import { columnsOfStderr } from '../log/screen';
 import { systemMachine } from '../machine/system-machine';
 import type { PassedSocket } from '../service/listen-text';
 import { EXIT } from './exit';
@@ -49,7 +50,7 @@ export function tellDiagnostics(
   json: boolean,
 ): void {
   if (json) writeOutput(`${JSON.stringify(diagnostics.map(publicFields), null, 2)}\n`);
-  else writeError(renderDiagnostics(diagnostics, { color: isColored(), file, outcome }));
+  else writeError(renderDiagnostics(diagnostics, { color: isColored(), columns: columnsOfStderr(), file, outcome }));
 }
 
 function publicFields({ file, line, column, path, message, remedy }: Diagnostic): object {

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import { isColored as mayHaveColors } from '../log/color';
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -16,9 +17,13 @@ export function writeError(text: string): void {
   writeAll(STDERR, text);
 }
 
+export function isStderrTerminal(): boolean {
+  return isatty(STDERR);
+}
+
 /** Whether diagnostics on stderr may have colours. */
 export function isColored(): boolean {
-  return isatty(STDERR) && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
+  return isStderrTerminal() && mayHaveColors(true, process.env);
 }
 
 /** A reader that has left (`stdiod print | head`) is no error; one that is slow is waited for. */

@@ -54,6 +54,8 @@ export type LogEvent =
       path: string;
       message: string;
       remedy: string | null;
+      /** With the line that it is in, for a terminal; JSON leaves functions out. */
+      shown?: Shown;
     }
   | { event: 'failed'; verb: string; address: string; service: string; error: string; action: string }
   | { event: 'ignored'; signal: string }
@@ -63,6 +65,9 @@ export type LogEvent =
   | { event: 'stopped'; children: number }
   | { event: 'status'; service: string; listeners: number; children: number; limit: number }
   | { event: 'lost'; count: number };
+
+/** @param columns 0: as wide as it gets @returns lines, the first of which tells the place; the last one ends */
+export type Shown = (columns: number, isColored: boolean) => string;
 
 /**
  * A child was collected: `exit` or `signal`, never both. Durations in seconds; `rss` in bytes, null when it is not known;

@@ -2,15 +2,12 @@
  * An event as one line: JSON for programs, aligned words for people. Pure.
  * All text that came from outside is escaped here: JSON does it by itself, the other form quotes what is not a plain word.
  */
-import type { LogOptions } from '../service/service';
 import type { LogEvent } from './events';
 
-export type FormatEvent = (event: LogEvent, now: Date) => string;
-
-/** `auto`: text for people on a terminal, JSON lines for programs. */
-export function chooseFormat(format: LogOptions['format'], isTerminal: boolean): FormatEvent {
-  const isText = format === 'text' || (format === 'auto' && isTerminal);
-  return isText ? formatText : formatJson;
+export interface FormatEvent {
+  (event: LogEvent, now: Date): string;
+  /** What was held back to be told together, at the end of a turn of the loop. */
+  readonly rest?: () => string;
 }
 
 /** The time goes in behind the event's name; to build a second object for it would be the dearest part of an event. */
@@ -33,32 +30,51 @@ function isoTime(now: Date): string {
 }
 
 export function formatText(event: LogEvent, now: Date): string {
-  const { event: name, ...fields } = event;
-  const words = Object.entries(withLimit(fields))
-    .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${key}=${textValue(key, value)}`);
-  return `${clock(now)} ${name.padEnd(NAME_WIDTH)} ${words.join(' ')}\n`;
+  const words = fieldsOf(event).map(({ key, text }) => `${key}=${text}`);
+  return `${clock(now)} ${event.event.padEnd(NAME_WIDTH)} ${words.join(' ')}\n`;
 }
 
-type Value = string | number | null | undefined;
+export interface Field {
+  readonly key: string;
+  readonly value: Value;
+  /** The value as people read it. */
+  readonly text: string;
+}
+
+/** In their order; `children=3 limit=1000` is one, `children=3/1000`. */
+export function fieldsOf(event: LogEvent): Field[] {
+  return Object.entries(withLimit(event))
+    .filter((entry): entry is [string, Value] => entry[0] !== 'event' && isValue(entry[1]))
+    .map(([key, value]) => ({ key, value, text: textValue(key, value) }));
+}
+
+type Value = string | number | null;
+
+function isValue(value: unknown): value is Value {
+  return value === null || typeof value === 'string' || typeof value === 'number';
+}
 
 /** Of the names that come often. */
 const NAME_WIDTH = 9;
 const SECONDS = new Set(['duration', 'cpu']);
 const PLAIN_WORD = /^[^\s"'\\=\p{C}]+$/u;
 
-/** `children=3 limit=1000` is written `children=3/1000`. */
-function withLimit(fields: Record<string, Value>): Record<string, Value> {
-  const { children, limit, ...rest } = fields;
-  if (children === undefined || limit === undefined) return fields;
+function withLimit(event: LogEvent): object {
+  if (!('children' in event && 'limit' in event)) return event;
+  const { children, limit, ...rest } = event;
   return { ...rest, children: `${children}/${limit}` };
 }
 
 function textValue(key: string, value: Value): string {
-  if (value === null || value === undefined) return '-';
-  if (typeof value === 'string') return PLAIN_WORD.test(value) ? value : escapeUnprintable(JSON.stringify(value));
+  if (value === null) return '-';
+  if (typeof value === 'string') return quoteWord(value);
   if (key === 'rss') return formatSize(value);
   return SECONDS.has(key) ? value.toFixed(3) : String(value);
+}
+
+/** What is not a plain word as a JSON string, without anything that a terminal obeys. */
+export function quoteWord(text: string): string {
+  return PLAIN_WORD.test(text) ? text : escapeUnprintable(JSON.stringify(text));
 }
 
 const UNITS = ['', 'K', 'M', 'G', 'T'];
@@ -87,7 +103,7 @@ function escapeCharacter(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-function clock(now: Date): string {
+export function clock(now: Date): string {
   const two = (value: number): string => String(value).padStart(2, '0');
   return `${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
 }

@@ -33,6 +33,7 @@ export class Log {
   }
 
   setFormat(format: FormatEvent): void {
+    this.#lines += this.#format.rest?.() ?? '';
     this.#format = format;
   }
 
@@ -64,7 +65,7 @@ export class Log {
   }
 
   #drain(): void {
-    const fresh = Buffer.from(this.#lines, 'utf8');
+    const fresh = Buffer.from(this.#lines + (this.#format.rest?.() ?? ''), 'utf8');
     this.#lines = '';
     const bytes = this.#queue.length === 0 ? fresh : Buffer.concat([this.#queue, fresh]);
     this.#queue = bytes.subarray(this.#offer(bytes));

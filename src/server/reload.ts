@@ -2,11 +2,10 @@
  * HUP: the file is read again on a thread of its own, because parsing a large one would hold up the accept path; what it
  * says is applied on the main thread. Signals that arrive meanwhile lead to one more reload, not to many.
  */
-import { isatty } from 'node:tty';
 import type { LoadResult } from '../config/load';
-import type { Diagnostic } from '../config/report/diagnostic';
-import type { LogEvent } from '../log/events';
-import { chooseFormat } from '../log/format';
+import { renderDiagnostic, type Diagnostic } from '../config/report/diagnostic';
+import type { LogEvent, Shown } from '../log/events';
+import type { ChooseFormat } from '../log/choose';
 import type { Log } from '../log/log';
 import { describeSystemError } from '../native/system-error';
 import { formatAddress } from '../service/address';
@@ -15,7 +14,6 @@ import type { LoadOrder } from './load-thread';
 import type { ListenFailure } from './roster/open-listeners';
 import type { Server } from './server';
 
-const STDERR = 2;
 /** Of the problems of a file that is rejected; `rejected` has their number. */
 const MOST_TOLD = 100;
 
@@ -24,17 +22,16 @@ export class Reloader {
   readonly #loader: Loader;
   readonly #server: Pick<Server, 'reload'>;
   readonly #log: Pick<Log, 'emit' | 'setFormat'>;
-  readonly #isJson: boolean;
+  readonly #chooseFormat: ChooseFormat;
   #isRunning = false;
   #isWantedAgain = false;
   #isStopped = false;
 
-  /** @param isJson the operator asked for JSON lines, whatever the file says */
   constructor(
     order: LoadOrder,
     server: Pick<Server, 'reload'>,
     log: Pick<Log, 'emit' | 'setFormat'>,
-    isJson: boolean,
+    chooseFormat: ChooseFormat,
     patience?: Patience,
   ) {
     const emit = (event: LogEvent): void => {
@@ -44,7 +41,7 @@ export class Reloader {
     this.#loader = new Loader(order, emit, patience);
     this.#server = server;
     this.#log = log;
-    this.#isJson = isJson;
+    this.#chooseFormat = chooseFormat;
   }
 
   request(): void {
@@ -91,12 +88,14 @@ export class Reloader {
     const { format } = result.configuration.log;
     const failures = this.#server.reload(result.configuration);
     if (failures.length > 0) this.#rejectFailures(failures);
-    else if (!this.#isJson) this.#log.setFormat(chooseFormat(format, isatty(STDERR)));
+    else this.#log.setFormat(this.#chooseFormat(format));
   }
 
   #rejectProblems(diagnostics: readonly Diagnostic[]): void {
-    for (const { file, line, column, path, message, remedy } of diagnostics.slice(0, MOST_TOLD)) {
-      this.#log.emit({ event: 'problem', file, line, column, path, message, remedy });
+    for (const diagnostic of diagnostics.slice(0, MOST_TOLD)) {
+      const { file, line, column, path, message, remedy } = diagnostic;
+      const shown: Shown = (columns, color) => renderDiagnostic(diagnostic, { columns, color });
+      this.#log.emit({ event: 'problem', file, line, column, path, message, remedy, shown });
     }
     this.#log.emit({ event: 'rejected', problems: diagnostics.length });
   }

@@ -1,12 +1,12 @@
 /**
  * A server from its start to its end: opens, answers signals, drains.
  */
-import { isatty } from 'node:tty';
 import type { PassedSockets } from '../listener/passed';
 import type { LogEvent } from '../log/events';
 import { Log } from '../log/log';
-import { chooseFormat, formatJson } from '../log/format';
+import { formatChooser } from '../log/choose';
 import { openOutput } from '../log/output';
+import { screenOfStderr } from '../log/screen';
 import type { PassedSocket } from '../service/listen-text';
 import type { Configuration } from '../service/service';
 import { Control } from './control';
@@ -15,8 +15,6 @@ import { describeFailure } from './roster/open-listeners';
 import { Server } from './server';
 import type { Signals } from './signals';
 import { startThreads } from './threads';
-
-const STDERR = 2;
 
 export interface ServeOptions {
   readonly configuration: Configuration;
@@ -35,8 +33,8 @@ export type Served =
   | { readonly isOpen: true; readonly isClean: boolean };
 
 export async function serve({ configuration, file, signals, passed, json }: ServeOptions): Promise<Served> {
-  const format = json ? formatJson : chooseFormat(configuration.log.format, isatty(STDERR));
-  const log = new Log(openOutput(), format);
+  const chooseFormat = formatChooser(screenOfStderr(), json);
+  const log = new Log(openOutput(), chooseFormat(configuration.log.format));
   const emit = (event: LogEvent): void => {
     log.emit(event);
   };
@@ -46,7 +44,7 @@ export async function serve({ configuration, file, signals, passed, json }: Serv
   if (failures.length > 0) return { isOpen: false, failures: failures.map(describeFailure) };
   leaveFolder();
   for (const socket of unusedSockets(configuration, passed.list)) log.emit({ event: 'unused', socket });
-  const reloader = file === null ? null : new Reloader({ file, passed: passed.list }, server, log, json);
+  const reloader = file === null ? null : new Reloader({ file, passed: passed.list }, server, log, chooseFormat);
   const isClean = await new Promise<boolean>((resolve) => {
     const control = new Control(server, reloader, signals.terminal, emit, resolve);
     signals.listen((signal) => {

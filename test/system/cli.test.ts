@@ -201,7 +201,7 @@ describe('colour', () => {
   function checkOnTerminal(env: Readonly<Record<string, string>>): string {
     const folder = folderWith({ 'it.yaml': BAD });
     const args = [onTerminal, process.execPath, main, 'check', '-c', 'it.yaml'];
-    const terminal = { ...process.env, NO_COLOR: '', TERM: 'xterm' };
+    const terminal = { ...process.env, NO_COLOR: '', FORCE_COLOR: '', TERM: 'xterm' };
     return spawnSync('python3', args, { cwd: folder, encoding: 'utf8', env: { ...terminal, ...env } }).stderr;
   }
 

@@ -6,6 +6,7 @@ import { connectTo, exchange, inParallel } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { endAll } from './endings';
 import { fixture } from './fixtures';
+import { listeners } from './proc';
 import { untilTrue } from './until';
 
 afterEach(endAll);
@@ -86,21 +87,49 @@ describe('an event on a pipe', () => {
 describe('an event on a terminal', () => {
   const wrapper = ['python3', fixture('on-terminal.py')];
 
-  test('is a line of aligned text with a clock', async () => {
+  test('is a line in columns below the date, and has no colour with NO_COLOR', async () => {
     const daemon = await startDaemon('services: {echo: {listen: "127.0.0.1:0", exec: cat, max_connections: 9}}\n', {
       wrapper,
+      env: { NO_COLOR: '1' },
     });
     const port = Number(/127\.0\.0\.1:(\d+)/.exec(daemon.stderr)?.[1]);
     expect(await exchange(port, 'hello')).toBe('hello');
     await untilTrue('the child is collected', () => daemon.stderr.includes('reaped'));
     await daemon.stop();
     const shapes = [
-      /^\d\d:\d\d:\d\d listening +service=echo address=127\.0\.0\.1:\d+ backlog=4096$/,
-      /^\d\d:\d\d:\d\d accepted +service=echo connection=\w+ peer=127\.0\.0\.1:\d+ pid=\d+ children=1\/9$/,
-      /^\d\d:\d\d:\d\d reaped +service=echo connection=\w+ pid=\d+ exit=0 duration=\d+\.\d{3} cpu=\d+\.\d{3} rss=\S+ children=0\/9$/,
+      /^-- [A-Z][a-z]{2} \d{4}-\d\d-\d\d --$/,
+      /^\d\d:\d\d:\d\d listening {3}echo address=127\.0\.0\.1:\d+ backlog=4096$/,
+      /^\d\d:\d\d:\d\d accepted {4}echo \w+ peer=127\.0\.0\.1:\d+ pid=\d+ children=1\/9$/,
+      /^\d\d:\d\d:\d\d reaped {6}echo \w+ pid=\d+ exit=0 duration=\d+\.\d{3} cpu=\d+\.\d{3} (rss=\S+ )?children=0\/9$/,
     ];
     const lines = daemon.stderr.split('\n');
     for (const [index, shape] of shapes.entries()) expect(lines[index]).toMatch(shape);
+  });
+
+  test('has colours where the terminal has', async () => {
+    const env = { NO_COLOR: '', FORCE_COLOR: '', TERM: 'xterm' };
+    const daemon = await startDaemon('services: {no: {listen: "127.0.0.1:0", exec: "false"}}\n', { wrapper, env });
+    const port = Number(/127\.0\.0\.1:(\d+)/.exec(daemon.stderr)?.[1]);
+    expect(await exchange(port, '')).toBe('');
+    await daemon.untilText(/\u001b\[31mreaped {5} *\u001b\[0m .*\u001b\[31mexit=1\u001b\[0m/);
+  });
+
+  test('of a range of ports is one line', async () => {
+    const daemon = await startDaemon('services: {many: {listen: "127.9.8.7:21100-21399", exec: cat}}\n', { wrapper });
+    expect(daemon.stderr.match(/listening.*/g)).toEqual([
+      'listening   many address=127.9.8.7:21100-21399 backlog=4096',
+    ]);
+    expect(listeners(daemon.pid).size).toBe(300);
+  });
+
+  test('of a file that is not taken shows the line that is wrong, as check does', async () => {
+    const daemon = await startDaemon(ECHO, { wrapper, env: { NO_COLOR: '1' } });
+    daemon.configure('services:\n  echo: {listen: 70000, exec: cat}\n');
+    daemon.signal('SIGHUP');
+    await daemon.untilText(/rejected/);
+    expect(daemon.stderr).toMatch(
+      /problem {5}\S+\/services.yaml:2:18: services.echo.listen: port must be 0-65535, got 70000\n +echo: .*\n +\^\n/,
+    );
   });
 
   test('is JSON with --json', async () => {
@@ -112,7 +141,7 @@ describe('an event on a terminal', () => {
   });
 
   test('cannot be made to obey what a file is named', async () => {
-    const daemon = await startDaemon(`include: "*.d"\n${ECHO}`, { wrapper });
+    const daemon = await startDaemon(`include: "*.d"\n${ECHO}`, { wrapper, env: { NO_COLOR: '1' } });
     daemon.addFile('\u001b[31m\u009b\u202e\n.d', 'nonsense: 1\n');
     daemon.signal('SIGHUP');
     await daemon.untilText(/rejected/);

@@ -15,6 +15,7 @@ afterEach(endAll);
 
 const ECHO = 'services: {echo: {listen: "127.0.0.1:0", exec: cat, stop_grace: 60s}}\n';
 const QUICK = 'services: {echo: {listen: "127.0.0.1:0", exec: cat, stop_grace: 100ms}}\n';
+const CTRL_C = '\u0003';
 const CTRL_BACKSLASH = '\u001c';
 
 function portOf(daemon: Daemon): number {
@@ -105,4 +106,36 @@ describe('Ctrl-\\', () => {
     expect(isRunning(pid)).toBe(false);
     expect(daemon.stderr).toMatch(/stopping +signal=SIGQUIT children=1\n.* terminating signal=SIGKILL children=1\n/);
   });
+});
+
+describe('Ctrl-C', () => {
+  test('says how many children are left and what a second one does, which it then does', async () => {
+    const keyboard = new Keyboard();
+    const daemon = await startDaemon(ECHO, keyboard.options);
+    await visit(daemon);
+    await visit(daemon);
+    keyboard.type(CTRL_C);
+    await daemon.untilText(
+      / stopping +signal=SIGINT children=2\n +2 children are left; Ctrl-C once more ends them now\n/,
+    );
+    expect(daemon.isEnded).toBe(false);
+    keyboard.type(CTRL_C);
+    expect(await daemon.ended()).toBe(0);
+    expect(daemon.stderr).toMatch(/terminating signal=SIGKILL children=2\n/);
+  });
+
+  test('threatens nobody where nobody is', async () => {
+    const keyboard = new Keyboard();
+    const daemon = await startDaemon(ECHO, keyboard.options);
+    keyboard.type(CTRL_C);
+    expect(await daemon.ended()).toBe(0);
+    expect(daemon.stderr).not.toMatch(/left|terminating/);
+  });
+});
+
+test('the width of the terminal is that of the lines', async () => {
+  const daemon = await startDaemon(ECHO, new Keyboard(50).options);
+  await visit(daemon);
+  await daemon.untilText(/accepted.*\n/);
+  expect(Math.max(...daemon.stderr.split('\n').map((line) => line.length))).toBeLessThanOrEqual(50);
 });

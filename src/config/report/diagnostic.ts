@@ -1,6 +1,7 @@
 /**
  * What the operator reads when the configuration is wrong: one diagnostic for each problem, shown as a compiler would.
  */
+import { fold, widthOf, type Paint } from '../../service/fold';
 
 export interface Diagnostic {
   readonly file: string;
@@ -19,8 +20,13 @@ export interface Diagnostic {
   readonly sourceColumn: number;
 }
 
-export interface RenderOptions {
+export interface RenderStyle {
   readonly color: boolean;
+  /** Messages and remedies are folded to this width; 0 or left out: they are not. */
+  readonly columns?: number;
+}
+
+export interface RenderOptions extends RenderStyle {
   /** The main file, named in the last line; by default the first diagnostic's file. */
   readonly file?: string;
   /** How the last line ends: what did not happen. */
@@ -36,42 +42,45 @@ const TAB_STOP = 8;
 export function renderDiagnostics(diagnostics: readonly Diagnostic[], options: RenderOptions): string {
   const [first] = diagnostics;
   if (first === undefined) return '';
-  const paint = options.color ? colored : plain;
-  const lines = diagnostics.slice(0, MOST_SHOWN).flatMap((diagnostic) => renderOne(diagnostic, paint));
+  const shown = diagnostics.slice(0, MOST_SHOWN).map((diagnostic) => renderDiagnostic(diagnostic, options));
   const left = diagnostics.length - MOST_SHOWN;
-  if (left > 0) lines.push(`and ${left} more`);
+  const more = left > 0 ? `and ${left} more\n` : '';
   const count = diagnostics.length === 1 ? '1 problem' : `${diagnostics.length} problems`;
-  lines.push(`${visible(options.file ?? first.file)}: ${count}, ${options.outcome ?? 'nothing was started'}`);
+  const last = `${visible(options.file ?? first.file)}: ${count}, ${options.outcome ?? 'nothing was started'}\n`;
+  return shown.join('') + more + last;
+}
+
+/** One of them, in lines that all end. */
+export function renderDiagnostic(diagnostic: Diagnostic, { color, columns = 0 }: RenderStyle): string {
+  const { file, line, column, path, message, remedy } = diagnostic;
+  const paint = (style: keyof typeof STYLES): Paint => (color ? painter(style) : (text) => text);
+  const place = line === 0 ? `${visible(file)}:` : `${visible(file)}:${line}:${column}:`;
+  const subject = path === '' ? '' : ` ${visible(path)}:`;
+  const what = [
+    { text: place + subject, paint: paint('place') },
+    { text: visible(message), paint: paint('problem') },
+  ];
+  const lines = [fold(what, columns, INDENT)];
+  if (line > 0) lines.push(...renderSource(diagnostic, paint('problem')));
+  if (remedy !== null)
+    lines.push(fold([{ text: `  remedy: ${visible(remedy)}`, paint: paint('remedy') }], columns, INDENT));
   return `${lines.join('\n')}\n`;
 }
 
-type Paint = (style: keyof typeof STYLES, text: string) => string;
+/** Of a folded line. */
+const INDENT = 4;
 
 const STYLES = { place: '\u001b[1m', problem: '\u001b[31m', remedy: '\u001b[36m' };
 
-function colored(style: keyof typeof STYLES, text: string): string {
-  return `${STYLES[style]}${text}\u001b[0m`;
-}
-
-function plain(_style: keyof typeof STYLES, text: string): string {
-  return text;
-}
-
-function renderOne(diagnostic: Diagnostic, paint: Paint): string[] {
-  const { file, line, column, path, message, remedy } = diagnostic;
-  const place = line === 0 ? `${visible(file)}:` : `${visible(file)}:${line}:${column}:`;
-  const subject = path === '' ? '' : ` ${visible(path)}:`;
-  const lines = [`${paint('place', place + subject)} ${paint('problem', visible(message))}`];
-  if (line > 0) lines.push(...renderSource(diagnostic, paint));
-  if (remedy !== null) lines.push(`  ${paint('remedy', `remedy: ${visible(remedy)}`)}`);
-  return lines;
+function painter(style: keyof typeof STYLES): Paint {
+  return (text) => `${STYLES[style]}${text}\u001b[0m`;
 }
 
 function renderSource({ source, column, sourceColumn }: Diagnostic, paint: Paint): string[] {
   const characters = Array.from(source);
   const before = layOut(characters.slice(0, column - sourceColumn), 0);
   const after = layOut(characters.slice(column - sourceColumn), before.width);
-  return [`  ${before.text}${after.text}`.trimEnd(), `  ${' '.repeat(before.width)}${paint('problem', '^')}`];
+  return [`  ${before.text}${after.text}`.trimEnd(), `  ${' '.repeat(before.width)}${paint('^')}`];
 }
 
 /** Tabs become blanks and control characters escapes, so that the caret stands under what it means on any terminal. */
@@ -84,14 +93,6 @@ function layOut(characters: readonly string[], startWidth: number): { text: stri
     width += shown === character ? widthOf(character) : shown.length;
   }
   return { text, width };
-}
-
-const WIDE =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
-
-function widthOf(character: string): number {
-  if (/\p{M}/u.test(character)) return 0;
-  return WIDE.test(character) ? 2 : 1;
 }
 
 /** Control and format characters as escapes: a file may not move the cursor, nor turn the direction of the text. */

@@ -1,5 +1,5 @@
 import type { LogEvent, Reaped } from '../../../src/log/events';
-import { chooseFormat, formatJson, formatSize, formatText } from '../../../src/log/format';
+import { formatJson, formatSize, formatText } from '../../../src/log/format';
 
 const NOW = new Date(2026, 4, 7, 9, 8, 7, 6);
 const CLOCK = '09:08:07';
@@ -163,12 +163,6 @@ test.each([
   [2048 * 1024 ** 4, '2048.0T'],
 ])('%i bytes are %s', (bytes, text) => {
   expect(formatSize(bytes)).toBe(text);
-});
-
-test('people on a terminal get text and programs JSON, unless the configuration says otherwise', () => {
-  expect([chooseFormat('auto', true), chooseFormat('auto', false)]).toEqual([formatText, formatJson]);
-  expect([chooseFormat('text', true), chooseFormat('text', false)]).toEqual([formatText, formatText]);
-  expect([chooseFormat('json', true), chooseFormat('json', false)]).toEqual([formatJson, formatJson]);
 });
 
 /** All of the basic plane, lone surrogates included. */

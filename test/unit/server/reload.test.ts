@@ -3,6 +3,7 @@
  */
 import { EventEmitter } from 'node:events';
 import type { LoadResult } from '../../../src/config/load';
+import { formatChooser } from '../../../src/log/choose';
 import type { LogEvent } from '../../../src/log/events';
 import { Reloader } from '../../../src/server/reload';
 import type { ListenFailure } from '../../../src/server/roster/open-listeners';
@@ -39,10 +40,10 @@ let reloader: Reloader;
 beforeEach(() => {
   mockThreads.length = 0;
   [mockRefusal, applied, failures, fault, told, formats] = [null, [], [], null, [], 0];
-  reloader = reloaderOf(false);
+  reloader = reloaderOf();
 });
 
-function reloaderOf(isJson: boolean): Reloader {
+function reloaderOf(): Reloader {
   const server = {
     reload: (configuration: Configuration): readonly ListenFailure[] => {
       if (fault !== null) throw fault;
@@ -54,7 +55,7 @@ function reloaderOf(isJson: boolean): Reloader {
     emit: (event: LogEvent): void => void told.push(event),
     setFormat: (): void => void (formats += 1),
   };
-  return new Reloader(ORDER, server, log, isJson, PATIENCE);
+  return new Reloader(ORDER, server, log, formatChooser(null, false), PATIENCE);
 }
 
 function says(maxConnections: number): LoadResult {
@@ -111,7 +112,7 @@ test('every problem of the file is told, and nothing is applied', async () => {
   reloader.request();
   const problems = ['one', 'two'].map((message) => ({ ...PLACE, message, remedy: null }));
   await answer({ ok: false, diagnostics: problems });
-  const place = { file: 'services.yaml', line: 3, column: 5, path: 'services.web' };
+  const place = { file: 'services.yaml', line: 3, column: 5, path: 'services.web', shown: expect.any(Function) };
   expect(told).toEqual([
     { event: 'problem', ...place, message: 'one', remedy: null },
     { event: 'problem', ...place, message: 'two', remedy: null },
@@ -184,13 +185,6 @@ test('a server that drains takes no new configuration, not even one that is bein
   reloader.request();
   await settled();
   expect([applied, told]).toEqual([[], []]);
-});
-
-test('an operator who asked for JSON lines keeps them, whatever the file says', async () => {
-  reloader = reloaderOf(true);
-  reloader.request();
-  await answer(says(1));
-  expect([limitsApplied(), formats]).toEqual([[1], 0]);
 });
 
 test('what the server throws costs the reload, is told, and the next one is as ever', async () => {

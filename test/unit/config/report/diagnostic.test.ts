@@ -67,3 +67,20 @@ test('shows a hundred and counts the rest', () => {
 test('has nothing to say about nothing', () => {
   expect(renderDiagnostics([], { color: false })).toBe('');
 });
+
+test('folds messages and remedies to the width of the terminal, and leaves the line that they are about', () => {
+  const remedy = 'the keys here are listen, exec, builtin, redirect, wait, enabled, description, argv0, user';
+  expect(renderDiagnostics([{ ...ONE, remedy }], { color: false, columns: 50 })).toBe(
+    [
+      'services.yaml:6:13: services.web.listen: port must',
+      '    be 0-65535, got 70000',
+      '      listen: 70000',
+      '              ^',
+      '  remedy: the keys here are listen, exec, builtin,',
+      '    redirect, wait, enabled, description, argv0,',
+      '    user',
+      'services.yaml: 1 problem, nothing was started',
+      '',
+    ].join('\n'),
+  );
+});
