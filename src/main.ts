@@ -7,13 +7,13 @@ import { setFlagsFromString } from 'node:v8';
 import { parseArguments, type Request } from './cli/arguments';
 import { EXIT } from './cli/exit';
 import { takeName } from './cli/process-name';
-import { writeError } from './cli/terminal';
+import { tellWrongUsage } from './cli/wrong-usage';
 import { Signals } from './server/signals';
 
 async function main(words: readonly string[]): Promise<number> {
   const parsed = parseArguments(words);
   if (parsed.ok) return perform(parsed.request);
-  writeError(`stdiod: ${parsed.message}\nremedy: ${parsed.remedy}\n`);
+  tellWrongUsage(parsed, words);
   return EXIT.usage;
 }
 

@@ -2,7 +2,8 @@
  * The words of the command line → which verb with which options, or why not. Pure.
  */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import { nearestWord } from '../service/nearest';
+import { shellQuoted } from '../config/report/shell-quoted';
+import { isAddressLike, oneWordRemedy, optionRemedy, TRY_ADDRESS, TRY_EXAMPLE, tryLine, verbRemedy } from './guesses';
 
 export type Request =
   | { readonly verb: 'run' | 'check' | 'print'; readonly file: string | null; readonly json: boolean }
@@ -11,14 +12,18 @@ export type Request =
   | { readonly verb: 'version'; readonly json: boolean }
   | { readonly verb: 'help'; readonly topic: string | null };
 
-export type Parsed =
-  | { readonly ok: true; readonly request: Request }
-  | { readonly ok: false; readonly message: string; readonly remedy: string };
+export interface WrongUsage {
+  readonly ok: false;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export type Parsed = { readonly ok: true; readonly request: Request } | WrongUsage;
 
 export const VERBS = ['run', 'check', 'print', 'try', 'schema', 'version', 'help'] as const;
 export type Verb = (typeof VERBS)[number];
 
-const FILE = { config: { type: 'string', short: 'c' } } as const;
+const FILE = { config: { type: 'string', short: 'c', multiple: true } } as const;
 const JSON_FLAG = { json: { type: 'boolean' } } as const;
 const HELP = { help: { type: 'boolean', short: 'h' } } as const;
 
@@ -35,12 +40,11 @@ const OPTIONS: Record<Verb, ParseArgsConfig['options'] & object> = {
 /** @param words without the program's own name */
 export function parseArguments(words: readonly string[]): Parsed {
   const [first = 'run', ...rest] = words;
-  if (first === '--version' || first === '-V') return done({ verb: 'version', json: false });
+  if (first === '--version' || first === '-V') return done({ verb: 'version', json: rest.includes('--json') });
   if (first === '--help' || first === '-h') return done({ verb: 'help', topic: null });
-  if (first.startsWith('-')) return parseVerb('run', words);
-  if (isVerb(first)) return parseVerb(first, rest);
-  const guess = nearestWord(first, VERBS);
-  return wrong(`there is no verb "${first}"`, guess === undefined ? 'see "stdiod help"' : `did you mean "${guess}"?`);
+  if (first.startsWith('-')) return parseVerb('run', words, ['version']);
+  if (isVerb(first)) return parseVerb(first, rest, []);
+  return wrong(`there is no verb "${first}"`, verbRemedy(first, rest, VERBS));
 }
 
 export function isVerb(word: string): word is Verb {
@@ -48,58 +52,120 @@ export function isVerb(word: string): word is Verb {
 }
 
 interface Words {
-  readonly values: Readonly<Record<string, unknown>>;
+  readonly configs: readonly string[];
+  readonly isHelp: boolean;
+  readonly json: boolean;
   readonly positionals: readonly string[];
   /** What follows `--`; null: there is no `--`. */
   readonly command: readonly string[] | null;
 }
 
-function parseVerb(verb: Verb, words: readonly string[]): Parsed {
+/** @param more names of options that are understood elsewhere, for a guess */
+function parseVerb(verb: Verb, words: readonly string[], more: readonly string[]): Parsed {
   const end = words.indexOf('--');
-  const own = end < 0 ? words : words.slice(0, end);
+  const args = end < 0 ? [...words] : words.slice(0, end);
   const command = end < 0 ? null : words.slice(end + 1);
-  try {
-    const parsed = parseArgs({ args: [...own], options: OPTIONS[verb], allowPositionals: true, strict: true });
-    return understand(verb, { values: parsed.values, positionals: parsed.positionals, command });
-  } catch (error) {
-    const [message = ''] = (error instanceof Error ? error.message : String(error)).split('. ');
-    return wrong(`${verb}: ${message}`, `see "stdiod help ${verb}"`);
+  const options = OPTIONS[verb];
+  const { values, positionals, tokens } = parseArgs({
+    args,
+    options,
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+  });
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue;
+    const problem = whyWrong(verb, options, token, more);
+    if (problem !== null) return problem;
   }
+  const { config, help, json } = values;
+  const configs = Array.isArray(config) ? config.filter((value) => typeof value === 'string') : [];
+  return understand(verb, { configs, isHelp: help === true, json: json === true, positionals, command });
+}
+
+interface OptionToken {
+  readonly name: string;
+  /** As it was written. */
+  readonly rawName: string;
+  readonly value: string | undefined;
+}
+
+function whyWrong(
+  verb: Verb,
+  options: ParseArgsConfig['options'] & object,
+  { name, rawName, value }: OptionToken,
+  more: readonly string[],
+): WrongUsage | null {
+  const option = Object.hasOwn(options, name) ? options[name] : undefined;
+  const own = [...Object.keys(options), ...more];
+  if (option === undefined) return wrong(`${verb}: there is no option "${rawName}"`, optionRemedy(rawName, own, verb));
+  const hasValue = value !== undefined && !(value.startsWith('-') && option.type === 'string');
+  if (option.type === 'string' && !hasValue)
+    return wrong(`${verb}: ${rawName} lacks its file`, `for example: stdiod ${verb} ${rawName} services.yaml`);
+  if (option.type === 'boolean' && hasValue)
+    return wrong(`${verb}: ${rawName} takes no value, got "${value}"`, `write ${rawName} alone`);
+  return null;
 }
 
 function understand(verb: Verb, words: Words): Parsed {
-  const { values, positionals, command } = words;
-  if (values['help'] === true) return done({ verb: 'help', topic: verb });
+  const { isHelp, json, positionals, command } = words;
+  if (isHelp) return done({ verb: 'help', topic: verb });
   if (verb === 'try') return understandTry(words);
-  if (verb === 'help') return done({ verb, topic: positionals[0] ?? null });
-  const [stray] = [...positionals, ...(command ?? [])];
-  if (stray !== undefined) return wrong(`${verb}: unexpected word "${stray}"`, strayRemedy(verb));
-  const json = values['json'] === true;
-  if (verb === 'schema') return done({ verb });
-  if (verb === 'version') return done({ verb, json });
-  const file = values['config'];
-  return done({ verb, json, file: typeof file === 'string' ? file : null });
+  if (verb === 'run' || verb === 'check' || verb === 'print') return understandFile(verb, words);
+  const [first, ...more] = [...positionals, ...(command ?? [])];
+  const stray = verb === 'help' ? more[0] : first;
+  if (stray !== undefined) return wrong(`${verb}: unexpected word "${stray}"`, `see "stdiod help ${verb}"`);
+  if (verb === 'help') return done({ verb, topic: first ?? null });
+  return done(verb === 'schema' ? { verb } : { verb, json });
 }
 
-function strayRemedy(verb: Verb): string {
-  const takesFile = verb === 'run' || verb === 'check' || verb === 'print';
-  return takesFile ? `name the file with -c: stdiod ${verb} -c FILE` : `see "stdiod help ${verb}"`;
+/** The file may also stand as a word. */
+function understandFile(verb: 'run' | 'check' | 'print', { configs, json, positionals, command }: Words): Parsed {
+  const words = [...positionals, ...(command ?? [])];
+  const [first] = words;
+  if (first !== undefined && isAddressLike(first)) {
+    const rest = words.slice(1);
+    const line = tryLine(first, rest.length > 0 ? rest : ['COMMAND']);
+    return wrong(`${verb}: "${first}" is an address, and no file`, `to serve one command: ${line}`);
+  }
+  const [file = null, second] = [...configs, ...words];
+  if (second === undefined) return done({ verb, json, file });
+  const both = `"${file}" and "${second}"`;
+  return wrong(`${verb}: there can be only one configuration, got ${both}`, 'name one; its "include" takes in others');
 }
 
-function understandTry({ values, positionals, command }: Words): Parsed {
-  const usage = 'stdiod try 127.0.0.1:7007 -- tr a-z A-Z';
-  const [listen, stray] = positionals;
-  if (listen === undefined) return wrong('try: an address is missing', `for example: ${usage}`);
-  if (command === null || stray !== undefined)
-    return wrong('try: put "--" before the command', `for example: ${usage}`);
-  if (command.length === 0) return wrong('try: a command is missing', `for example: ${usage}`);
-  return done({ verb: 'try', listen, command, json: values['json'] === true });
+function understandTry({ json, positionals, command }: Words): Parsed {
+  const [listen, ...stray] = positionals;
+  const isGiven = command !== null && command.length > 0;
+  if (listen === undefined) {
+    const example = isGiven ? tryLine(TRY_ADDRESS, command) : TRY_EXAMPLE;
+    return wrong('try: an address is missing', `for example: ${example}`);
+  }
+  if (stray.length > 0) return tooMany(listen, stray, command);
+  if (!isGiven) return wrong('try: a command is missing', `for example: ${tryLine(listen, ['tr', 'a-z', 'A-Z'])}`);
+  const [word = ''] = command;
+  const remedy = command.length === 1 ? oneWordRemedy(listen, word) : null;
+  if (remedy !== null) return wrong(`try: there is no program "${word}"`, remedy);
+  return done({ verb: 'try', listen, command, json });
+}
+
+function tooMany(listen: string, stray: readonly string[], command: readonly string[] | null): WrongUsage {
+  const second = stray.find(isAddressLike);
+  if (command === null || second === undefined) {
+    const line = tryLine(listen, [...stray, ...(command ?? [])]);
+    return wrong('try: put "--" before the command', `write: ${line}`);
+  }
+  const both = `${shellQuoted(listen)}, ${shellQuoted(second)}`;
+  return wrong(
+    `try: there can be only one address, got "${listen}" and "${second}"`,
+    `keep the YAML that is printed for one, and write "listen: [${both}]" in it`,
+  );
 }
 
 function done(request: Request): Parsed {
   return { ok: true, request };
 }
 
-function wrong(message: string, remedy: string): Parsed {
+function wrong(message: string, remedy: string): WrongUsage {
   return { ok: false, message, remedy };
 }

@@ -31,16 +31,21 @@ export function loadOrTell(
 ): Loaded {
   const file = named ?? DEFAULT_FILES.find((candidate) => existsSync(candidate));
   if (file === undefined) {
-    writeError(`stdiod: there is no configuration: looked for ${DEFAULT_FILES.map(visiblePath).join(', ')}\n`);
-    writeError(
-      'name a file with -c FILE, or try one command without a file: stdiod try 127.0.0.1:7007 -- tr a-z A-Z\n',
-    );
+    tellNone(json);
     return { exitCode: EXIT.badConfiguration };
   }
   const result = loadConfiguration(file, systemMachine(passed));
   if (result.ok) return { file, result };
   tellDiagnostics(result.diagnostics, file, outcome, json);
   return { exitCode: EXIT.badConfiguration };
+}
+
+function tellNone(json: boolean): void {
+  const message = `there is no configuration: looked for ${DEFAULT_FILES.map(visiblePath).join(', ')}`;
+  const remedy = 'name a file with -c FILE, or try one command without a file: stdiod try 127.0.0.1:7007 -- tr a-z A-Z';
+  const place = { file: '', line: 0, column: 0, path: '' };
+  if (json) writeOutput(`${JSON.stringify([{ ...place, message, remedy }], null, 2)}\n`);
+  else writeError(`stdiod: ${message}\nremedy: ${remedy}\n`);
 }
 
 export function tellDiagnostics(

@@ -2,7 +2,7 @@
  * The command line: verbs, streams and exit statuses.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { startDaemon, startWords } from './daemon';
@@ -37,6 +37,35 @@ describe('check', () => {
   test('prints nothing about a good file, and exits with 0', () => {
     const folder = folderWith({ 'it.yaml': GOOD });
     expect(run(['check', '-c', 'it.yaml'], folder)).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  });
+
+  test('takes the file as a word, too', () => {
+    const folder = folderWith({ 'it.yaml': GOOD, 'bad.yaml': BAD });
+    expect(run(['check', 'it.yaml'], folder)).toMatchObject({ status: 0, stdout: '', stderr: '' });
+    expect(run(['check', 'bad.yaml'], folder)).toMatchObject({ status: 78, stdout: '' });
+  });
+
+  test('says on a terminal what was checked', () => {
+    const more =
+      'services:\n  a: {listen: [7007, "7100-7109"], exec: cat}\n  b: {listen: 7008, exec: cat, enabled: false}\n';
+    const folder = folderWith({ 'services.yaml': GOOD, 'more.yaml': more });
+    const say = (...words: string[]): Outcome => {
+      const args = [fixture('on-terminal.py'), process.execPath, main, 'check', ...words];
+      return spawnSync('python3', args, { cwd: folder, encoding: 'utf8' });
+    };
+    expect(say()).toMatchObject({ status: 0, stdout: '', stderr: 'services.yaml: 1 service, 1 address, ok\n' });
+    expect(say('more.yaml').stderr).toBe('more.yaml: 1 service (and 1 not enabled), 11 addresses, ok\n');
+    expect(say('--json').stderr).toBe('');
+  });
+
+  const isFree = !existsSync('/etc/stdiod/services.yaml');
+
+  (isFree ? test : test.skip)('without any file is a problem like others with --json', () => {
+    const { status, stdout, stderr } = run(['check', '--json'], makeFolder());
+    expect([status, stderr]).toEqual([78, '']);
+    expect(JSON.parse(stdout)).toMatchObject([
+      { line: 0, message: expect.stringMatching(/^there is no configuration/) },
+    ]);
   });
 
   test('prints every problem of a bad file on stderr, and exits with 78', () => {
@@ -135,13 +164,24 @@ describe('print', () => {
 describe('try', () => {
   test.each([
     [['try'], 'an address is missing'],
-    [['try', '127.0.0.1:0'], 'put "--" before the command'],
+    [['try', '127.0.0.1:0'], 'a command is missing'],
     [['try', '127.0.0.1:0', 'cat'], 'put "--" before the command'],
     [['try', '127.0.0.1:0', '--'], 'a command is missing'],
   ])('%j exits with 2 and says what is missing', (words, message) => {
     const { status, stdout, stderr } = run(words);
     expect([status, stdout]).toEqual([2, '']);
     expect(stderr).toContain(message);
+  });
+
+  test('of a port alone says who can reach it, and writes the number as one would', async () => {
+    const daemon = await startWords(['try', '0', '--', 'cat']);
+    const comment = '# on every address of this machine; 127.0.0.1:0 is for this machine alone';
+    expect(daemon.stdout).toBe(`services:\n  try:\n    listen: 0 ${comment}\n    exec:\n      - cat\n`);
+  });
+
+  test('of one address says nothing about others', async () => {
+    const daemon = await startWords(['try', '127.0.0.1:0', '--', 'cat']);
+    expect(daemon.stdout).toBe('services:\n  try:\n    listen: 127.0.0.1:0\n    exec:\n      - cat\n');
   });
 
   test('of a program that does not exist exits with 78', () => {
@@ -173,6 +213,11 @@ describe('the other verbs', () => {
       expect(stdout).toContain(`stdiod ${verb}`);
   });
 
+  test.each([[['help']], [['help', 'run']]])('%j names the page of the manual', (words) => {
+    const [, page = '', verb = ''] = /^Manual: (\S+\.md)(#run)?$/m.exec(run(words).stdout) ?? [];
+    expect(readFileSync(page, 'utf8')).toContain(verb === '' ? '# The command line' : '## run');
+  });
+
   test.each(['run', 'check', 'print', 'try', 'schema', 'version'])('help is the same as --help for %s', (verb) => {
     expect(run(['help', verb])).toEqual(run([verb, '--help']));
     expect(run(['help', verb])).toMatchObject({ status: 0, stderr: '' });
@@ -183,7 +228,8 @@ describe('wrong usage', () => {
   test.each([
     [['chekc'], 'did you mean "check"?'],
     [['run', '--colour'], '--colour'],
-    [['check', 'services.yaml'], '-c FILE'],
+    [['--conf', 'services.yaml'], 'did you mean "--config"?'],
+    [['help', 'chekc'], 'did you mean "check"?'],
     [['check', '-c'], '-c'],
     [['schema', 'more'], 'more'],
     [['help', 'nothing'], 'nothing'],
@@ -191,6 +237,31 @@ describe('wrong usage', () => {
     const { status, stdout, stderr } = run(words);
     expect([status, stdout]).toEqual([2, '']);
     expect(stderr).toContain(message);
+  });
+});
+
+describe('wrong usage with --json', () => {
+  test('is an array on stdout of a verb whose output is data', () => {
+    const { status, stdout, stderr } = run(['check', '--json', '--jason']);
+    expect([status, stderr]).toEqual([2, '']);
+    const message = 'check: there is no option "--jason"';
+    expect(JSON.parse(stdout)).toEqual([
+      { file: '<the command line>', line: 0, column: 0, path: '', message, remedy: 'did you mean "--json"?' },
+    ]);
+  });
+
+  test.each([[['run', '--json', 'a', 'b']], [['--json', '-c']], [['try', '--json', '7007']]])(
+    'is an event on stderr where events are: %j',
+    (words) => {
+      const { status, stdout, stderr } = run(words);
+      expect([status, stdout]).toEqual([2, '']);
+      expect(JSON.parse(stderr)).toMatchObject({ event: 'problem', file: '<the command line>', line: 0 });
+      expect(stderr.split('\n')).toHaveLength(2);
+    },
+  );
+
+  test('is text when --json belongs to the command', () => {
+    expect(run(['try', '--', '--json']).stderr).toMatch(/^stdiod: try: an address is missing\n/);
   });
 });
 

@@ -30,3 +30,10 @@ test('the manual has a heading for every verb, and for nothing that is none', ()
   const headings = [...readFileSync(MANUAL, 'utf8').matchAll(/^## ([a-z]+)$/gm)].map(([, verb]) => verb);
   expect(headings.sort()).toEqual([...VERBS].sort());
 });
+
+test.each(['run', 'check', 'print', 'try', 'version'] as const)('the help on %s explains its options', (verb) => {
+  const text = usage(verb) ?? '';
+  const takesFile = verb === 'run' || verb === 'check' || verb === 'print';
+  for (const option of ['--json', '--help', ...(takesFile ? ['--config'] : [])])
+    expect(text).toMatch(new RegExp(`^  (-\\w.*, )?${option}\\b.* {2}\\w`, 'm'));
+});
