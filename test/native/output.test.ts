@@ -51,3 +51,11 @@ test.each(['pipe', 'socket'])('a %s without a reader is an error and no signal',
   }, kind);
   expect(failure).toMatchObject({ syscall: 'write', code: expect.stringMatching(/^(EPIPE|ECONNRESET)$/) });
 });
+
+test('what is no terminal has no width', async () => {
+  const failure = await inFreshProcess(({ addon, fs, failureOf }) => {
+    const fd = fs.openSync('/dev/null', 'r');
+    return failureOf(() => addon.columnsOf(fd));
+  });
+  expect(failure).toMatchObject({ code: 'ENOTTY', syscall: 'ioctl' });
+});
