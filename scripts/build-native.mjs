@@ -1,19 +1,24 @@
-// Compiles the addon and the C programs in services/. Runs on `npm install`; says plainly what is missing.
+// Compiles the addon and the C programs in services/. Runs on `npm install`; silent unless something is missing or fails.
+// What was compiled on another machine, for another libc or from other sources is not trusted, whatever its dates say.
 // With --sanitize: the addon alone, with AddressSanitizer and UBSan, into build/Sanitized/, beside the ordinary build that
 // must be there already: its headers are used, and its child.o, which is never instrumented (binding.gyp says why).
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const CXX = process.env.CXX ?? 'c++';
 const SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
+/** What was compiled, and where. */
+const stampFile = join(root, 'build/built-from.json');
 
 const needed = [
-  { tools: [CXX, 'g++', 'clang++'], what: 'a C++ compiler', packages: 'g++' },
-  { tools: [process.env.CC ?? 'cc', 'gcc', 'clang'], what: 'a C compiler', packages: 'gcc' },
+  { tools: [CXX, 'g++', 'clang++'], what: 'C++ compiler', packages: 'g++' },
+  { tools: [process.env.CC ?? 'cc', 'gcc', 'clang'], what: 'C compiler', packages: 'gcc' },
   { tools: ['make'], what: 'make', packages: 'make' },
   { tools: ['python3'], what: 'python3 (node-gyp runs on it)', packages: 'python3' },
 ];
@@ -25,7 +30,8 @@ else buildOrdinary();
 function stopIfSomethingIsMissing() {
   const missing = needed.filter(({ tools }) => !tools.some(isPresent));
   if (missing.length === 0) return;
-  console.error(`stdiod cannot be built: this machine has no ${missing.map(({ what }) => what).join(' and no ')}.`);
+  const nothing = new Intl.ListFormat('en').format(missing.map(({ what }) => `no ${what}`));
+  console.error(`stdiod cannot be built: this machine has ${nothing}.`);
   console.error(`On Debian or Ubuntu: apt-get install ${missing.map((entry) => entry.packages).join(' ')}`);
   process.exit(1);
 }
@@ -35,10 +41,69 @@ function isPresent(tool) {
 }
 
 function buildOrdinary() {
+  const here = machine();
+  const sources = hashes();
+  if (!mayBuildOn(here, sources)) startAnew(here);
   const gyp = ['--loglevel=error', ...nodeDirectory()];
   run('node-gyp', ['configure', ...gyp]);
-  run('node-gyp', ['build', ...gyp]);
-  if (existsSync(join(root, 'services/Makefile'))) run('make', ['--silent', '-C', 'services']);
+  run('node-gyp', ['build', `--jobs=${Math.min(availableParallelism(), 8)}`, ...gyp]);
+  run('make', ['--silent', '-C', 'services']);
+  stamp({ machine: here, sources });
+}
+
+/** make goes by dates: right only on the machine that it ran on before, and for sources that are newer when they differ. */
+function mayBuildOn(here, sources) {
+  if (!existsSync(stampFile)) return false;
+  const last = JSON.parse(readFileSync(stampFile, 'utf8'));
+  if (JSON.stringify(last.machine) !== JSON.stringify(here)) return false;
+  const built = statSync(stampFile).mtimeMs;
+  const changed = Object.keys(last.sources).filter((path) => sources[path] !== last.sources[path]);
+  return changed.every((path) => path in sources && statSync(join(root, path)).mtimeMs > built);
+}
+
+function startAnew(here) {
+  rmSync(join(root, 'build'), { recursive: true, force: true });
+  run('make', ['--silent', '-C', 'services', 'clean']);
+  stamp({ machine: here, sources: {} });
+}
+
+function stamp(content) {
+  mkdirSync(dirname(stampFile), { recursive: true });
+  writeFileSync(stampFile, JSON.stringify(content, null, 1));
+}
+
+/** All that a binary depends on beside its sources. */
+function machine() {
+  process.report.excludeNetwork = true;
+  const { header } = process.report.getReport();
+  const libc = header.glibcVersionRuntime ? `glibc ${header.glibcVersionRuntime}` : 'musl';
+  const compilers = [CXX, process.env.CC ?? 'cc'].map(
+    (name) => spawnSync(name, ['--version'], { encoding: 'utf8' }).stdout,
+  );
+  const flags = ['CFLAGS', 'CXXFLAGS', 'CPPFLAGS', 'LDFLAGS'].map((name) => process.env[name] ?? '');
+  const headers = JSON.parse(readFileSync(join(addonApi(), 'package.json'), 'utf8')).version;
+  return {
+    root,
+    node: process.execPath,
+    version: process.version,
+    arch: process.arch,
+    libc,
+    compilers,
+    flags,
+    headers,
+  };
+}
+
+function hashes() {
+  const names = ['native', 'services'].flatMap((folder) =>
+    readdirSync(join(root, folder)).map((name) => join(folder, name)),
+  );
+  const sources = ['binding.gyp', ...names.filter((name) => /\.(cc|c|h)$|Makefile$/.test(name))];
+  const hash = (name) =>
+    createHash('sha256')
+      .update(readFileSync(join(root, name)))
+      .digest('hex');
+  return Object.fromEntries(sources.map((name) => [name, hash(name)]));
 }
 
 /** Node's own headers, where the installation has them: then nothing is downloaded. */
@@ -47,14 +112,20 @@ function nodeDirectory() {
   return existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : [];
 }
 
+/** What a command says is of interest when it fails, or to who asked for it (`npm install --verbose`). */
 function run(command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const isVerbose = ['verbose', 'silly'].includes(process.env.npm_config_loglevel);
+  const output = isVerbose ? 'inherit' : 'pipe';
+  const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', output, output], maxBuffer: Infinity };
+  const { status, error, stdout, stderr } = spawnSync(command, args, options);
+  if (status !== 0) console.error(`${stdout ?? ''}${stderr ?? ''}`);
   stopIfFailed(command, status, error);
 }
 
 function stopIfFailed(command, status, error) {
-  if (error) console.error(`${command}: ${error.message}`);
   if (status === 0) return;
+  if (error) console.error(`${command}: ${error.message}`);
+  if (error?.code === 'ENOENT') console.error(`npm has node-gyp: run this by "npm run install" in ${root}`);
   console.error(`stdiod cannot be built: ${command} failed, see above.`);
   process.exit(1);
 }
@@ -86,8 +157,11 @@ async function compileSanitized(source) {
 
 /** node-addon-api's, and those of the Node that the ordinary build was configured for. */
 function includeDirectories() {
-  const api = dirname(createRequire(import.meta.url).resolve('node-addon-api/package.json'));
   const gypi = readFileSync(join(root, 'build/config.gypi'), 'utf8');
   const node = /"nodedir": "([^"]*)"/.exec(gypi)?.[1] ?? '';
-  return [api, join(node, 'include/node')];
+  return [addonApi(), join(node, 'include/node')];
+}
+
+function addonApi() {
+  return dirname(createRequire(import.meta.url).resolve('node-addon-api/package.json'));
 }
