@@ -11,6 +11,7 @@ const fetched = join(root, 'build/compiler');
 const COMPILER = 'node_modules/typescript';
 const TYPES = 'node_modules/@types/node';
 
+if (!existsSync(join(root, 'src'))) process.exit(0); // in the unpacked package, which has it compiled
 if (existsSync(join(root, COMPILER)) && existsSync(join(root, TYPES))) compile(root);
 else compileWithFetched();
 removeOrphans();
