@@ -19,6 +19,11 @@ export interface WrongUsage {
 }
 
 export type Parsed = { readonly ok: true; readonly request: Request } | WrongUsage;
+export type RequestOf<V extends Request['verb']> = Extract<Request, { verb: V }>;
+export interface FileRequest {
+  readonly file: string | null;
+  readonly json: boolean;
+}
 
 export const VERBS = ['run', 'check', 'print', 'try', 'schema', 'version', 'help'] as const;
 export type Verb = (typeof VERBS)[number];

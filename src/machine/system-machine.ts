@@ -5,13 +5,15 @@ import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Capability, Machine } from '../config/machine/machine';
-import { addon, packageRoot } from '../native/addon';
+import type { Addon } from '../native/addon';
+import { AddonError, loadAddon, packageRoot } from '../native/load-addon';
 import { errnoName, isSystemError } from '../native/system-error';
 import type { PassedSocket } from '../service/listen-text';
 import { readBinaryFormats, readFacts, readHead, readProc, realPath } from './files';
 import { readStartBytes } from './start-bytes';
 import { readPortNames } from './port-names';
 import { highestLimit, lowestNice, ownCpus } from './resources';
+import { type NativeAnswers, withoutAddon } from './without-addon';
 
 /** From linux/capability.h. */
 const CAPABILITIES: Readonly<Record<Capability, bigint>> = {
@@ -28,6 +30,7 @@ const FIRST_UNPRIVILEGED = 1024;
 export function systemMachine(passed: readonly PassedSocket[]): Machine {
   const firstUnprivileged = readFirstUnprivilegedPort();
   const effective = readEffectiveCapabilities();
+  const native = nativeAnswers();
   const hasCapability = (name: Capability): boolean => ((effective >> CAPABILITIES[name]) & 1n) === 1n;
   return {
     uid: process.geteuid?.() ?? 0,
@@ -43,22 +46,31 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     lowestNice,
     cpus: ownCpus,
     mayBindPort: (port) => port === 0 || hasCapability('CAP_NET_BIND_SERVICE') || port >= firstUnprivileged,
-    user: (nameOrId) => addon.findUser(nameOrId),
-    group: (nameOrId) => addon.findGroup(nameOrId),
-    groupsOf: ({ name, gid }) => addon.groupsOf(name, gid),
+    user: (nameOrId) => native.findUser(nameOrId),
+    group: (nameOrId) => native.findGroup(nameOrId),
+    groupsOf: ({ name, gid }) => native.groupsOf(name, gid),
     portNames: (protocol) => readPortNames(protocol),
     passedSockets: () => passed,
-    interfaces: () => addon.interfaces(),
-    hasInterface: (name) => addon.hasInterface(name),
+    interfaces: () => native.interfaces(),
+    hasInterface: (name) => native.hasInterface(name),
     addresses: ownAddresses,
-    hasAddress,
+    hasAddress: (address) => hasAddress(native, address),
     file: readFacts,
     head: readHead,
     realPath,
-    whyNotExecutable: (path, identity) => errnoNameOrNull(addon.whyNoAccess(path, 'execute', identity)),
-    whyNotReadable: (path, identity) => errnoNameOrNull(addon.whyNoAccess(path, 'read', identity)),
+    whyNotExecutable: (path, identity) => errnoNameOrNull(native.whyNoAccess(path, 'execute', identity)),
+    whyNotReadable: (path, identity) => errnoNameOrNull(native.whyNoAccess(path, 'read', identity)),
     binaryFormats: readBinaryFormats,
   };
+}
+
+function nativeAnswers(): NativeAnswers {
+  try {
+    return loadAddon() as Addon;
+  } catch (error) {
+    if (error instanceof AddonError) return withoutAddon;
+    throw error;
+  }
 }
 
 function ownAddresses(): readonly string[] {
@@ -67,11 +79,11 @@ function ownAddresses(): readonly string[] {
 }
 
 /** Asked with a datagram socket on a port that the kernel chooses: nobody can be in its way, and nobody notices it. */
-function hasAddress(address: string): boolean {
+function hasAddress(native: NativeAnswers, address: string): boolean {
   const family = address.includes(':') ? 'ipv6' : 'ipv4';
   const options = { backlog: 1, nodelay: false, keepalive: false, extra: {} };
   try {
-    addon.close(addon.openListener({ family, type: 'datagram', address, port: 0 }, options).fd);
+    native.close(native.openListener({ family, type: 'datagram', address, port: 0 }, options).fd);
     return true;
   } catch (error) {
     return !(isSystemError(error) && error.code === 'EADDRNOTAVAIL');

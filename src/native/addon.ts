@@ -1,9 +1,8 @@
 /**
- * The border: what the C++ addon offers, typed. The only file that loads the `.node`. A failed system call is
+ * The border: what the C++ addon offers, typed. load-addon.ts finds and loads it. A failed system call is
  * thrown as a SystemError (system-error.ts); a TypeError is an error of ours.
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { loadAddon } from './load-addon';
 
 declare const fdBrand: unique symbol;
 declare const pidBrand: unique symbol;
@@ -230,21 +229,10 @@ export interface Addon {
   whyNoAccess(path: string, access: 'execute' | 'read', identity: NativeIdentity | null): number;
 }
 
-export const addon = load();
+/** @throws AddonError when this file is imported and nothing was compiled */
+export const addon = loadAddon() as Addon;
 
 export const REAP_FIELDS = addon.reapFields;
 export const ACCEPT_FIELDS = addon.acceptFields;
 /** As many as the addon tells in one call. */
 export const POLLER_BATCH = 64;
-
-function load(): Addon {
-  const path = process.env['STDIOD_ADDON'] ?? join(packageRoot(), 'build/Release/stdiod.node');
-  if (!existsSync(path)) throw new Error(`${path} does not exist: run "npm install" to build it`);
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the only way to load an addon
-  return require(path) as Addon;
-}
-
-/** Where package.json stands: three folders above dist/src/native. */
-export function packageRoot(): string {
-  return join(__dirname, '../../..');
-}

@@ -112,7 +112,7 @@ test('the domain and the configuration touch neither the network nor processes',
 
 test('one file loads the addon', () => {
   expect(SOURCES.filter((file) => /\brequire\(|\.node['"`]|dlopen/.test(textOf(file)))).toEqual([
-    'src/native/addon.ts',
+    'src/native/load-addon.ts',
   ]);
 });
 

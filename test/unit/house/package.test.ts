@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import { packageRoot } from '../../../src/native/addon';
+import { packageRoot } from '../../../src/native/load-addon';
 
 const ELF = Buffer.from('\x7fELF', 'latin1');
 const root = packageRoot();

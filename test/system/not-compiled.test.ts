@@ -1,0 +1,116 @@
+/**
+ * stdiod without its addon, or with one that was compiled elsewhere: what it can still do, and what it says.
+ */
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { main, makeFolder, project } from './fixtures';
+
+const GOOD = 'services: {echo: {listen: "127.0.0.1:7007", exec: /bin/cat}}\n';
+const REMEDY = `remedy: npm --prefix ${join(project)} run install\n`;
+
+interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+let folder: string;
+let addon: string;
+
+beforeEach(() => {
+  folder = makeFolder();
+  addon = join(folder, 'stdiod.node');
+  writeFileSync(join(folder, 'services.yaml'), GOOD);
+});
+
+function run(...words: readonly string[]): Outcome {
+  const env = { ...process.env, STDIOD_ADDON: addon };
+  const options = { cwd: folder, encoding: 'utf8', env } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...words], options);
+  return { status, stdout, stderr };
+}
+
+/** An ELF file for another processor than any that stdiod runs on. */
+function elfFor(processor: number): Buffer {
+  const file = Buffer.alloc(64);
+  file.write('\x7fELF\x02\x01\x01', 'latin1');
+  file.writeUInt16LE(3, 16);
+  file.writeUInt16LE(processor, 18);
+  return file;
+}
+
+describe('nothing was compiled', () => {
+  test.each([['version'], ['help'], ['help', 'run'], ['schema'], ['--version'], ['run', '--help']])(
+    '%s %s works all the same',
+    (...words) => {
+      const { status, stdout, stderr } = run(...words);
+      expect([status, stderr]).toEqual([0, '']);
+      expect(stdout).not.toBe('');
+    },
+  );
+
+  test.each([['run'], ['try', '127.0.0.1:0', '--', 'cat']])(
+    '%s says why it cannot serve, and what to do',
+    (...words) => {
+      expect(run(...words)).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: `stdiod: nothing was compiled when it was installed: there is no ${addon}\n${REMEDY}`,
+      });
+    },
+  );
+
+  test('check checks what it can, and says what it cannot', () => {
+    const { status, stdout, stderr } = run('check');
+    expect([status, stdout]).toEqual([0, '']);
+    expect(stderr).toMatch(
+      /^stdiod: nothing was compiled [^\n]+\nso not checked: accounts [^\n]+\nremedy: npm [^\n]+\n$/,
+    );
+  });
+
+  test('check finds what is wrong with the file', () => {
+    writeFileSync(join(folder, 'services.yaml'), GOOD.replace('/bin/cat', '/bin/no-cat, user: nobody-at-all'));
+    const { status, stderr } = run('check');
+    expect(status).toBe(78);
+    expect(stderr).toContain('/bin/no-cat does not exist');
+    expect(stderr).toContain('nobody-at-all');
+  });
+
+  test('print prints what it prints with the addon', () => {
+    const without = run('print');
+    addon = process.env['STDIOD_ADDON'] ?? join(project, 'build/Release/stdiod.node');
+    const { stdout } = run('print');
+    expect(without).toMatchObject({ status: 0, stdout });
+    expect(stdout).toContain('/bin/cat');
+  });
+});
+
+describe('compiled elsewhere', () => {
+  const whatIs = (content: Buffer | string): string => {
+    writeFileSync(addon, content);
+    const { status, stderr } = run('run');
+    expect(status).toBe(1);
+    expect(stderr).toContain(REMEDY);
+    return stderr.replace(REMEDY, '').trimEnd();
+  };
+
+  test('for another processor', () => {
+    expect(whatIs(elfFor(243))).toBe(
+      `stdiod: ${addon} was compiled for riscv64, and this Node.js is for ${process.arch}`,
+    );
+  });
+
+  test('for a processor that nobody knows', () => {
+    expect(whatIs(elfFor(4711))).toContain('was compiled for another processor');
+  });
+
+  test('for another C library or system', () => {
+    const here = process.arch === 'x64' ? 62 : 183;
+    expect(whatIs(elfFor(here))).toMatch(/stdiod\.node was compiled for another system: \S/);
+  });
+
+  test('not at all: an empty file', () => {
+    expect(whatIs('')).toContain('was compiled for nothing that this machine knows');
+  });
+});
