@@ -54,6 +54,7 @@ function configuration() {
     rootDir: root,
     outDir: join(root, 'dist'),
     types: ['node'],
+    sourceMap: false,
     typeRoots: ['node_modules/@types'],
   };
   return {
