@@ -2,6 +2,7 @@
 // execute. Called while a configuration is loaded, on the main thread or on the loader's own; never between
 // accept and exec.
 #include "addon.h"
+#include "error.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,15 +22,24 @@ constexpr size_t kFirstBuffer = 4096;
 constexpr size_t kLastBuffer = 1 << 20;
 constexpr long kUnchanged = -1;
 
+// What the name service says when it is short of something; whatever else it says means that there is no such
+// entry (getpwnam(3) lists several numbers for that).
+bool is_shortage(int error) {
+  return error == EAGAIN || error == EINTR || error == EIO || error == EMFILE || error == ENFILE ||
+         error == ENOMEM;
+}
+
 // Calls one of the get*_r family with a buffer that grows until the entry fits; returns whether there is one.
+// Throws into JavaScript, and returns false, when that cannot be told now.
 template <typename Entry, typename Call>
-bool find_entry(std::vector<char> *buffer, Entry *entry, const Call &call) {
+bool find_entry(Napi::Env env, std::vector<char> *buffer, Entry *entry, const Call &call) {
   Entry *found = nullptr;
   int error = ERANGE;
   for (size_t size = kFirstBuffer; error == ERANGE && size <= kLastBuffer; size *= 2) {
     buffer->resize(size);
     error = call(entry, buffer->data(), size, &found);
   }
+  if (found == nullptr && is_shortage(error)) throw_system_error(env, error, "getpwnam_r");
   return found != nullptr;
 }
 
@@ -50,10 +60,11 @@ Napi::Value FindUser(const Napi::CallbackInfo &info) {
   const bool by_id = info[0].IsNumber();
   const uid_t uid = by_id ? info[0].ToNumber().Uint32Value() : 0;
   const std::string name = by_id ? std::string() : info[0].ToString().Utf8Value();
-  const bool found = find_entry(&buffer, &entry, [&](passwd *out, char *data, size_t size, passwd **result) {
-    return by_id ? getpwuid_r(uid, out, data, size, result)
-                 : getpwnam_r(name.c_str(), out, data, size, result);
-  });
+  const bool found =
+      find_entry(info.Env(), &buffer, &entry, [&](passwd *out, char *data, size_t size, passwd **result) {
+        return by_id ? getpwuid_r(uid, out, data, size, result)
+                     : getpwnam_r(name.c_str(), out, data, size, result);
+      });
   return found ? account_of(info.Env(), entry) : info.Env().Undefined();
 }
 
@@ -64,10 +75,11 @@ Napi::Value FindGroup(const Napi::CallbackInfo &info) {
   const bool by_id = info[0].IsNumber();
   const gid_t gid = by_id ? info[0].ToNumber().Uint32Value() : 0;
   const std::string name = by_id ? std::string() : info[0].ToString().Utf8Value();
-  const bool found = find_entry(&buffer, &entry, [&](group *out, char *data, size_t size, group **result) {
-    return by_id ? getgrgid_r(gid, out, data, size, result)
-                 : getgrnam_r(name.c_str(), out, data, size, result);
-  });
+  const bool found =
+      find_entry(info.Env(), &buffer, &entry, [&](group *out, char *data, size_t size, group **result) {
+        return by_id ? getgrgid_r(gid, out, data, size, result)
+                     : getgrnam_r(name.c_str(), out, data, size, result);
+      });
   if (!found) return info.Env().Undefined();
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("name", entry.gr_name);

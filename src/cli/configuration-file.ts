@@ -22,12 +22,14 @@ export type Loaded =
 /**
  * @param outcome what did not happen because of the problems ("nothing was started")
  * @param json diagnostics as JSON on stdout
+ * @param mayLack what is wrong with this machine, and not with the file, is left to the caller
  */
 export function loadOrTell(
   named: string | null,
   outcome: string,
   json: boolean,
   passed: readonly PassedSocket[],
+  mayLack = false,
 ): Loaded {
   const file = named ?? DEFAULT_FILES.find((candidate) => existsSync(candidate));
   if (file === undefined) {
@@ -35,7 +37,7 @@ export function loadOrTell(
     return { exitCode: EXIT.badConfiguration };
   }
   const result = loadConfiguration(file, systemMachine(passed));
-  if (result.ok) return { file, result };
+  if (result.ok && (mayLack || result.diagnostics.length === 0)) return { file, result };
   tellDiagnostics(result.diagnostics, file, outcome, json);
   return { exitCode: EXIT.badConfiguration };
 }

@@ -36,7 +36,7 @@ export async function tryVerb({ listen, command, json }: RequestOf<'try'>, signa
   const passed = PassedSockets.fromEnvironment(process.env);
   const yaml = tryYaml(listen, command, null);
   const result = loadConfigurationText(yaml, join(process.cwd(), COMMAND_LINE), systemMachine(passed.list));
-  if (!result.ok) {
+  if (!result.ok || result.diagnostics.length > 0) {
     const diagnostics = result.diagnostics.map((diagnostic) => ({ ...diagnostic, file: COMMAND_LINE }));
     tellDiagnostics(diagnostics, COMMAND_LINE, 'nothing was started', json);
     return EXIT.badConfiguration;

@@ -11,7 +11,7 @@ import type { Signals } from '../server/signals';
 import type { PassedSocket } from '../service/listen-text';
 import type { Configuration } from '../service/service';
 import { VERBS, type FileRequest, type RequestOf } from './arguments';
-import { loadOrTell } from './configuration-file';
+import { loadOrTell, tellDiagnostics } from './configuration-file';
 import { EXIT } from './exit';
 import { verbRemedy } from './guesses';
 import { isStderrTerminal, writeError, writeOutput } from './terminal';
@@ -48,9 +48,10 @@ function count(number: number, what: string): string {
 }
 
 export async function printVerb({ file, json }: FileRequest): Promise<number> {
-  const loaded = loadOrTell(file, 'nothing to print', json, await passedSockets());
+  const loaded = loadOrTell(file, 'nothing to print', json, await passedSockets(), true);
   if ('exitCode' in loaded) return loaded.exitCode;
-  const { effective } = loaded.result;
+  const { effective, diagnostics } = loaded.result;
+  tellDiagnostics(diagnostics, loaded.file, 'what needs that cannot be served here', false);
   writeOutput(json ? `${JSON.stringify(effective, null, 2)}\n` : printConfiguration(effective));
   return EXIT.done;
 }

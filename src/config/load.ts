@@ -4,7 +4,7 @@
  *
  * The stages have a folder each: the file's `text`, its `yaml` as data, its `keys` and their types; then, service by service,
  * names, programs and addresses (`resolve`), about which the `machine` is asked; last what lies `between` services. All of them
- * `report`. None stops at a problem; any problem at all means no configuration.
+ * `report`. None stops at a problem; any problem of the text means no configuration.
  */
 import type { Configuration } from '../service/service';
 import { tellOwnPorts } from './between/own-ports';
@@ -19,17 +19,23 @@ import { formatPath } from './report/path';
 import { Problems } from './report/problems';
 import { Source } from './report/source';
 import type { EffectiveConfiguration } from './resolve/effective';
-import type { Resolved } from './resolve/resolve';
-import { readServices } from './services';
+import { type Read, readServices } from './services';
 import { foreignFile } from './text/foreign-file';
 import { findIncluded } from './text/include';
 import { readSource } from './text/read';
 import { parseDocument } from './yaml/document';
 import { type Data, type Tree, buildTree, isData } from './yaml/tree';
 
-export type LoadResult =
-  | { readonly ok: true; readonly configuration: Configuration; readonly effective: EffectiveConfiguration }
-  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+export type LoadResult = Loaded | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+
+/** What the files say is right. What this machine lacks for it concerns only the services that need it. */
+export interface Loaded {
+  readonly ok: true;
+  readonly configuration: Configuration;
+  readonly effective: EffectiveConfiguration;
+  /** What this machine lacks for any of the services. */
+  readonly diagnostics: readonly Diagnostic[];
+}
 
 /** Relative paths in the file start from the folder that it is in. */
 export function loadConfiguration(file: string, machine: Machine): LoadResult {
@@ -52,8 +58,10 @@ function load(source: Source | undefined, machine: Machine, problems: Problems):
   const included = readIncluded(main, frame, machine, problems);
   const services = readServices([main, ...included], askOnce(machine), problems);
   for (const tree of [main, ...included]) reportOddNumbers(tree, problems);
-  if (!problems.isEmpty) return { ok: false, diagnostics: problems.diagnostics() };
-  return assemble(frame, services);
+  const isSound = problems.isEmpty;
+  for (const { lacks, unbindable } of services) for (const each of [lacks, unbindable]) problems.addAll(each);
+  const diagnostics = problems.diagnostics();
+  return isSound ? { ok: true, ...assemble(frame, services), diagnostics } : { ok: false, diagnostics };
 }
 
 function readTrusted(file: string, order: number, machine: Machine, problems: Problems): Source | undefined {
@@ -74,15 +82,16 @@ function reportOpenMemory(file: string, { uid, suidDumpable }: Machine, problems
   );
 }
 
-function assemble(frame: Data, services: readonly Resolved[]): LoadResult {
+function assemble(frame: Data, services: readonly Read[]): Pick<Loaded, 'configuration' | 'effective'> {
   const { limits, log } = frameSchema.parse(frame);
   const configuration: Configuration = {
     services: tellOwnPorts(services),
+    lacks: services.flatMap(({ service: { name }, lacks }) => (lacks.isEmpty ? [] : [{ name, reason: lacks.summary }])),
     limits: { maxConnections: limits.max_connections },
     log,
   };
   const described = Object.fromEntries(services.map(({ service, effective }) => [service.name, effective]));
-  return { ok: true, configuration, effective: { limits, log, services: described } };
+  return { configuration, effective: { limits, log, services: described } };
 }
 
 function readTree(source: Source, problems: Problems): Tree | undefined {

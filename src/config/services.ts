@@ -10,12 +10,17 @@ import { type Layer, Layers, reporterFor } from './keys/layers';
 import { defaultsSchema, serviceSchema } from './keys/schema';
 import type { Machine } from './machine/machine';
 import type { Path } from './report/path';
-import type { Problems } from './report/problems';
+import { Problems } from './report/problems';
 import { type Resolved, resolveService } from './resolve/resolve';
 import { type Data, type Tree, isData } from './yaml/tree';
 
+export interface Read extends Resolved {
+  /** What this machine lacks for it: it cannot be served for now. */
+  readonly lacks: Problems;
+}
+
 /** Of all files, the main one first, in the order that they are written in. */
-export function readServices(trees: readonly Tree[], machine: Machine, problems: Problems): Resolved[] {
+export function readServices(trees: readonly Tree[], machine: Machine, problems: Problems): Read[] {
   const names = new ServiceNames(problems);
   const clashes = new Clashes(machine.passedSockets(), problems);
   const [main, ...included] = trees;
@@ -58,10 +63,10 @@ interface Reading {
   readonly problems: Problems;
 }
 
-function readServicesOf(tree: Tree, below: readonly Layer[], reading: Reading): Resolved[] {
+function readServicesOf(tree: Tree, below: readonly Layer[], reading: Reading): Read[] {
   const services = (tree.root as Data)['services'];
   if (services === undefined || !requireMap(services, ['services'], tree, reading.problems)) return [];
-  const resolved: Resolved[] = [];
+  const resolved: Read[] = [];
   for (const name of tree.keysOf(services)) {
     if (reading.problems.isFull) break;
     reading.names.add(name, tree);
@@ -73,12 +78,13 @@ function readServicesOf(tree: Tree, below: readonly Layer[], reading: Reading): 
   return resolved;
 }
 
-function readService(name: string, stack: readonly [Layer, ...Layer[]], reading: Reading): Resolved {
-  const layers = new Layers(name, stack, reading.problems);
+function readService(name: string, stack: readonly [Layer, ...Layer[]], reading: Reading): Read {
+  const lacks = new Problems();
+  const layers = new Layers(name, stack, reading.problems, lacks);
   const merged = layers.merged();
   const { badKeys, meantKeys } = check(serviceSchema, merged, 'service', layers);
   const settings = serviceSchema.parse(badKeys.size === 0 ? merged : withoutKeys(merged, badKeys));
-  const resolved = resolveService(settings, layers, meantKeys, reading.machine);
+  const resolved = { ...resolveService(settings, layers, meantKeys, reading.machine), lacks };
   if (!settings.enabled) return resolved;
   for (const entry of resolved.entries) reading.clashes.add(entry, resolved.service.socket, layers);
   return resolved;

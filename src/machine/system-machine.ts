@@ -4,10 +4,10 @@
 import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import type { Capability, Machine } from '../config/machine/machine';
+import { NotNow, type Capability, type Machine } from '../config/machine/machine';
 import type { Addon } from '../native/addon';
 import { AddonError, loadAddon, packageRoot } from '../native/load-addon';
-import { errnoName, isSystemError } from '../native/system-error';
+import { asSystemError, errnoName, isSystemError } from '../native/system-error';
 import type { PassedSocket } from '../service/listen-text';
 import { readBinaryFormats, readFacts, readHead, readProc, realPath } from './files';
 import { readStartBytes } from './start-bytes';
@@ -46,8 +46,8 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     lowestNice,
     cpus: ownCpus,
     mayBindPort: (port) => port === 0 || hasCapability('CAP_NET_BIND_SERVICE') || port >= firstUnprivileged,
-    user: (nameOrId) => native.findUser(nameOrId),
-    group: (nameOrId) => native.findGroup(nameOrId),
+    user: (nameOrId) => orNotNow(() => native.findUser(nameOrId)),
+    group: (nameOrId) => orNotNow(() => native.findGroup(nameOrId)),
     groupsOf: ({ name, gid }) => native.groupsOf(name, gid),
     portNames: (protocol) => readPortNames(protocol),
     passedSockets: () => passed,
@@ -70,6 +70,14 @@ function nativeAnswers(): NativeAnswers {
   } catch (error) {
     if (error instanceof AddonError) return withoutAddon;
     throw error;
+  }
+}
+
+function orNotNow<Answer>(ask: () => Answer): Answer {
+  try {
+    return ask();
+  } catch (error) {
+    throw new NotNow(asSystemError(error).code);
   }
 }
 

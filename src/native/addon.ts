@@ -218,7 +218,7 @@ export interface Addon {
   interfaces(): string[];
   /** if_nametoindex(3). */
   hasInterface(name: string): boolean;
-  /** getpwnam_r(3), getpwuid_r(3). */
+  /** getpwnam_r(3), getpwuid_r(3). @throws SystemError for want of memory or descriptors; else there is none */
   findUser(
     nameOrId: string | number,
   ): { name: string; uid: number; gid: number; home: string; shell: string } | undefined;

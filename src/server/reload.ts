@@ -81,7 +81,7 @@ export class Reloader {
   }
 
   #apply(result: LoadResult): void {
-    if (!result.ok) {
+    if (!result.ok || result.diagnostics.length > 0) {
       this.#rejectProblems(result.diagnostics);
       return;
     }

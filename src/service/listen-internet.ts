@@ -32,9 +32,10 @@ export function parseInternet(text: string, namesOf: PortNamesOf): InternetEntry
   return { kind: 'internet', type, host, families: common, firstPort, lastPort };
 }
 
-/** One `ListenAddress` for each port of the range. */
+/** One `ListenAddress` for each port of the range. IPv6 is left out where there is none, unless nothing else is asked for. */
 export function expandInternet(entry: InternetEntry, hasIpv6: boolean): ListenAddress[] {
-  const families = entry.families.filter((family) => family === 'ipv4' || hasIpv6);
+  const usable = entry.families.filter((family) => family === 'ipv4' || hasIpv6);
+  const families = usable.length === 0 ? entry.families : usable;
   const addresses: ListenAddress[] = [];
   for (let port = entry.firstPort; port <= entry.lastPort; port += 1) {
     addresses.push({ sockets: families.map((family) => socketAddress(entry, family, port)) });

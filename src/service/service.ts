@@ -102,8 +102,16 @@ export interface SocketOptions {
 export interface Configuration {
   /** In file order; disabled ones included. */
   readonly services: readonly Service[];
+  /** What this machine lacks for some of them, which cannot be served for now; what is wrong there is left open in the service. */
+  readonly lacks: readonly Lack[];
   readonly limits: ServerLimits;
   readonly log: LogOptions;
+}
+
+export interface Lack {
+  /** Of the service. */
+  readonly name: string;
+  readonly reason: string;
 }
 
 export interface ServerLimits {

@@ -156,6 +156,17 @@ describe('print', () => {
     expect(JSON.parse(json.stdout)).toEqual(parse(yaml.stdout));
   });
 
+  test('shows a service that this machine lacks something for as well, and says on stderr what', () => {
+    const folder = folderWith({
+      'it.yaml': `${GOOD.trim().slice(0, -1)}, web: {listen: 80, exec: no-such-program}}\n`,
+    });
+    const { status, stdout, stderr } = run(['print', '-c', 'it.yaml'], folder);
+    const { services } = parse(stdout) as { services: { web: { exec: string[] } } };
+    expect([status, services.web.exec]).toEqual([0, ['no-such-program']]);
+    expect(stderr).toContain('there is no program "no-such-program"');
+    expect(run(['check', '-c', 'it.yaml'], folder)).toMatchObject({ status: 78 });
+  });
+
   test('exits with 78 for a bad file', () => {
     expect(run(['print', '-c', 'it.yaml'], folderWith({ 'it.yaml': BAD }))).toMatchObject({ status: 78, stdout: '' });
   });

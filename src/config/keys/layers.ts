@@ -28,7 +28,12 @@ export class Layers {
 
   /** The same layers, for what is wrong with this machine, and not with the text. */
   get onMachine(): Layers {
-    return new Layers(this.name, this.layers, this.machineProblems);
+    return this.into(this.machineProblems);
+  }
+
+  /** The same layers, that report somewhere else. */
+  into(problems: Problems): Layers {
+    return new Layers(this.name, this.layers, problems);
   }
 
   /** The same layers of a service that is not to run here: what the machine lacks for it is no problem. */

@@ -13,9 +13,16 @@ export function explainAbsent(path: string, error: string): Problem {
   return { message: `${path} cannot be used: ${error}`, remedy: null };
 }
 
+/** The machine is short of something, which says nothing about anybody's rights. */
+function isShortage(error: string): boolean {
+  return ['EAGAIN', 'EINTR', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM'].includes(error);
+}
+
 /** The first folder on the way that is closed to the identity, or the file itself. */
 export function explainClosed(path: string, identity: Identity | null, machine: Machine, error: string): Problem {
   const who = identity === null ? 'stdiod' : `user ${identity.user}`;
+  if (isShortage(error))
+    return { message: `whether ${who} may use ${path} cannot be told now: ${error}`, remedy: null };
   const folder = firstClosedFolder(path, identity, machine);
   if (folder === undefined) {
     const remedy = `chmod +x ${shellQuoted(path)}, unless an ACL or a noexec mount forbids it`;

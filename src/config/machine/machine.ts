@@ -7,6 +7,14 @@ import type { PortNames, Protocol } from '../../service/port-text';
 import type { Identity } from '../../service/service';
 import type { BinaryFormat } from './binary-formats';
 
+/** In place of an answer: for want of memory or descriptors the machine cannot tell at this moment. */
+export class NotNow extends Error {
+  /** @param code the errno name */
+  constructor(readonly code: string) {
+    super(`the machine cannot tell now: ${code}`);
+  }
+}
+
 export interface Machine {
   /** stdiod's own effective ids. */
   readonly uid: number;
@@ -33,8 +41,9 @@ export interface Machine {
   cpus(): readonly number[];
   /** Whether stdiod has the right to bind this port (net.ipv4.ip_unprivileged_port_start, CAP_NET_BIND_SERVICE). */
   mayBindPort(port: number): boolean;
-  /** An account by name or by number, through the system's name service; undefined: there is none. */
+  /** An account by name or by number, through the system's name service; undefined: there is none. @throws NotNow */
   user(nameOrId: string | number): Account | undefined;
+  /** @throws NotNow */
   group(nameOrId: string | number): Group | undefined;
   /** The supplementary groups that the group database gives an account, its own group included. */
   groupsOf(account: Account): readonly number[];

@@ -35,6 +35,16 @@ export class Problems {
     if (!this.found.has(key)) this.found.set(key, { ...spot, ...problem });
   }
 
+  addAll(others: Problems): void {
+    for (const { message, remedy, ...spot } of others.found.values()) this.report(spot, { message, remedy });
+  }
+
+  /** What was found first, and how much more there is: for whoever has a single line. */
+  get summary(): string {
+    const [first, ...more] = [...this.found.values()].map(({ message }) => message);
+    return more.length === 0 ? (first ?? '') : `${first ?? ''}; and ${more.length} more`;
+  }
+
   get isEmpty(): boolean {
     return this.found.size === 0;
   }

@@ -4,7 +4,7 @@
 import type { Identity } from '../../service/service';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
-import type { Account, Machine } from '../machine/machine';
+import { type Account, type Machine, NotNow } from '../machine/machine';
 import type { Problem } from '../report/problems';
 
 export interface Person {
@@ -17,12 +17,39 @@ export interface Person {
 type Wanted = Pick<ServiceSettings, 'user' | 'group' | 'groups'>;
 type Report = (key: keyof Wanted, problem: Problem, index?: number) => void;
 
+/** `user: www-data:www-data` is no user on any machine. */
+export function whyNoName(user: string | number): Problem | null {
+  const [, name, group] = /^([\w.-]+):([\w.-]+)$/.exec(String(user)) ?? [];
+  if (name === undefined || group === undefined) return null;
+  return { message: `"${user}" is no user`, remedy: `write "user: ${name}" and "group: ${group}"` };
+}
+
 /** undefined: the problems are reported. */
 export function resolvePerson(wanted: Wanted, machine: Machine, layers: Layers): Person | undefined {
   const report: Report = (key, problem, index) => {
     layers.onMachine.report(index === undefined ? [key] : [key, index], problem);
   };
-  return machine.uid === 0 ? asRoot(wanted, machine, report) : asOneself(wanted, machine, report);
+  const misspelt = wanted.user === undefined ? null : whyNoName(wanted.user);
+  if (misspelt !== null) layers.report(['user'], misspelt);
+  if (misspelt !== null) return undefined;
+  const find = machine.uid === 0 ? asRoot : asOneself;
+  return orNow(
+    () => find(wanted, machine, report),
+    (problem) => {
+      report('user', problem);
+    },
+  );
+}
+
+/** @param report hears why it cannot be told now */
+export function orNow<Answer>(ask: () => Answer, report: (problem: Problem) => void): Answer | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    if (!(error instanceof NotNow)) throw error;
+    report({ message: `accounts cannot be looked up at the moment: ${error.code}`, remedy: null });
+    return undefined;
+  }
 }
 
 /** Nothing runs as root unless the file says so. */
@@ -81,9 +108,6 @@ export function unknownAccount(user: string | number | undefined): Problem {
       remedy: 'add "user: NAME"; "user: root" if it must be root',
     };
   }
-  const [, name, group] = /^([\w.-]+):([\w.-]+)$/.exec(String(user)) ?? [];
-  if (name !== undefined)
-    return { message: `"${user}" is no user`, remedy: `write "user: ${name}" and "group: ${group ?? ''}"` };
   return { message: `unknown user "${user}"`, remedy: `create it (useradd --system ${user}), or name another one` };
 }
 

@@ -30,10 +30,16 @@ export function readListen(listen: ServiceSettings['listen'], machine: Machine, 
   for (const [index, text] of written.entries()) {
     const path = Array.isArray(listen) ? ['listen', index] : ['listen'];
     const entry = readEntry(String(text), machine, layers);
-    if ('message' in entry) layers.report(path, entry);
+    if ('message' in entry) (mayLackNames(String(text), machine) ? layers.onMachine : layers).report(path, entry);
     else read.push(writtenEntry(entry, path, machine));
   }
   return read;
+}
+
+/** A package that goes (netbase) takes every name of a port along. */
+export function mayLackNames(text: string, machine: Machine): boolean {
+  const port = /:?([^:/]*)(\/[^/]*)?$/.exec(text)?.[1] ?? '';
+  return /^[a-z]/i.test(port) && machine.portNames('tcp').size === 0 && machine.portNames('udp').size === 0;
 }
 
 function readEntry(text: string, machine: Machine, layers: Layers): ListenEntry | Problem {

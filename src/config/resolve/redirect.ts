@@ -11,7 +11,7 @@ import type { Machine } from '../machine/machine';
 import type { Runner } from '../machine/search-path';
 import type { Problem } from '../report/problems';
 import { whyNoZone } from './interface';
-import { absoluteUnixPath } from './listen';
+import { absoluteUnixPath, mayLackNames } from './listen';
 import { locateOwn } from './own-program';
 
 /** undefined: the target is wrong, which is reported. */
@@ -24,7 +24,7 @@ export function redirectCommand(
   const path = locateOwn('redirect', 'redirect', runner, machine, layers);
   const target = readTarget(written, machine, layers);
   if ('message' in target) {
-    layers.report(['redirect'], target);
+    (mayLackNames(written, machine) ? layers.onMachine : layers).report(['redirect'], target);
     return undefined;
   }
   const problem = 'host' in target ? whyNoZone(target.host, machine) : null;

@@ -6,10 +6,12 @@
  */
 import type { ListenAddress } from '../../service/address';
 import { parseDuration } from '../../service/duration';
+import { findPassed } from '../../service/listen-text';
 import type { Service } from '../../service/service';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
+import { Problems } from '../report/problems';
 import { type Shape, reportConflicts, shapeOf } from './conflicts';
 import { type EffectiveService, describeService } from './effective';
 import { type WrittenEntry, readListen, whyNotBindable } from './listen';
@@ -20,6 +22,8 @@ import { resolveSocket } from './socket-settings';
 export interface Resolved {
   readonly service: Service;
   readonly effective: EffectiveService;
+  /** Addresses that this machine does not let us bind. */
+  readonly unbindable: Problems;
   /** For what is compared between services. */
   readonly entries: readonly WrittenEntry[];
   readonly layers: Layers;
@@ -35,9 +39,8 @@ export function resolveService(
 ): Resolved {
   const layers = settings.enabled ? written : written.ignoringMachine();
   const entries = readListen(settings.listen, machine, layers);
-  reportUnbindable(entries, settings, machine, layers);
   const shape = shapeOf(settings, entries, meantKeys, layers);
-  reportConflicts(settings, entries, shape, layers);
+  reportConflicts(settings, entries, shape, isGuess(settings, entries, machine) ? layers.onMachine : layers);
   const listen = entries.flatMap(({ addresses }) => addresses);
   if (settings.redirect !== undefined) reportCircular(settings.redirect, listen, machine, layers);
   const socket = resolveSocket(settings, entries, machine, layers);
@@ -52,22 +55,34 @@ export function resolveService(
   };
   const effective = describeService(service, settings, { entries, shape, socket: socket.settings, layers });
   const isDatagramBuiltin = shape.run === 'builtin' && shape.isDatagram;
-  return { service, effective, entries, layers, isDatagramBuiltin };
+  const unbindable = settings.enabled ? findUnbindable(entries, settings, machine, layers) : new Problems();
+  return { service, effective, entries, unbindable, layers, isDatagramBuiltin };
 }
 
 const TCPMUX = { kind: 'tcpmux' } as const;
 
-function reportUnbindable(
+/** What an address is that this machine cannot read, or a socket that was not passed to us, would decide about conflicts. */
+function isGuess({ listen }: ServiceSettings, entries: readonly WrittenEntry[], machine: Machine): boolean {
+  const passed = machine.passedSockets();
+  const isUnknown = ({ entry }: WrittenEntry): boolean =>
+    entry.kind === 'passed' && findPassed(entry.name, passed).length === 0;
+  return entries.length < [listen ?? []].flat().length || entries.some(isUnknown);
+}
+
+/** Told and not decided upon: whether an address can be had is seen when it is bound, each by itself. */
+function findUnbindable(
   entries: readonly WrittenEntry[],
   { socket }: ServiceSettings,
   machine: Machine,
   layers: Layers,
-): void {
+): Problems {
+  const problems = new Problems();
   const mayBeAbsent = socket.freebind || socket.transparent;
   for (const { entry, path } of entries) {
     const problem = whyNotBindable(entry, mayBeAbsent, machine);
-    if (problem !== null) layers.onMachine.report(path, problem);
+    if (problem !== null) layers.into(problems).report(path, problem);
   }
+  return problems;
 }
 
 type PlainKeys = 'description' | 'enabled' | 'stopGraceMs' | 'tcpmux';

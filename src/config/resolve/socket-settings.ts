@@ -15,7 +15,7 @@ import type { Capability, Machine } from '../machine/machine';
 import { valueAt } from '../report/path';
 import type { Problem } from '../report/problems';
 import { whyNoInterface } from './interface';
-import { findAccount, findGid, unknownAccount, unknownGroup } from './identity';
+import { findAccount, findGid, orNow, unknownAccount, unknownGroup, whyNoName } from './identity';
 import type { WrittenEntry } from './listen';
 
 export interface ResolvedSocket {
@@ -148,7 +148,24 @@ interface Owners {
   readonly group: number | null;
 }
 
-function resolveOwners({ owner, group }: Partial<SocketSettings>, machine: Machine, layers: Layers): Owners {
+function resolveOwners(settings: Partial<SocketSettings>, machine: Machine, layers: Layers): Owners {
+  const misspelt = settings.owner === undefined ? null : whyNoName(settings.owner);
+  if (misspelt !== null) layers.report(['socket', 'owner'], misspelt);
+  const wanted = misspelt === null ? settings : { ...settings, owner: undefined };
+  const found = orNow(
+    () => findOwners(wanted, machine, layers),
+    (problem) => {
+      layers.onMachine.report(['socket'], problem);
+    },
+  );
+  return found ?? { owner: null, group: null };
+}
+
+function findOwners(
+  { owner, group }: { readonly [Key in keyof SocketSettings]?: SocketSettings[Key] | undefined },
+  machine: Machine,
+  layers: Layers,
+): Owners {
   const uid = owner === undefined ? undefined : findAccount(owner, machine)?.uid;
   const gid = group === undefined ? undefined : findGid(group, machine);
   const report = (key: SocketKey, problem: Problem | null): void => {

@@ -14,7 +14,7 @@ export function load(
   file = 'services.yaml',
 ): { configuration: Configuration; effective: EffectiveConfiguration } {
   const result = loadConfigurationText(text, file, pretendMachine(changes));
-  if (!result.ok) throw new Error(result.diagnostics.map(inShort).join('\n'));
+  if (!result.ok || result.diagnostics.length > 0) throw new Error(result.diagnostics.map(inShort).join('\n'));
   return result;
 }
 
@@ -55,8 +55,7 @@ export function diagnosticsOf(
   changes: Partial<Machine> = {},
   file = 'services.yaml',
 ): readonly Diagnostic[] {
-  const result = loadConfigurationText(text, file, pretendMachine(changes));
-  return result.ok ? [] : result.diagnostics;
+  return loadConfigurationText(text, file, pretendMachine(changes)).diagnostics;
 }
 
 /** `line:column path: message (remedy)` of each problem. */

@@ -60,8 +60,13 @@ function reloaderOf(): Reloader {
 
 function says(maxConnections: number): LoadResult {
   const log = { format: 'auto' } as const;
-  const configuration: Configuration = { services: [], limits: { maxConnections }, log };
-  return { ok: true, configuration, effective: { limits: { max_connections: maxConnections }, log, services: {} } };
+  const configuration: Configuration = { services: [], lacks: [], limits: { maxConnections }, log };
+  return {
+    ok: true,
+    configuration,
+    effective: { limits: { max_connections: maxConnections }, log, services: {} },
+    diagnostics: [],
+  };
 }
 
 /** The loader that was started last answers and ends. */

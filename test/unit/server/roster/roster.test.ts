@@ -54,7 +54,7 @@ function serviceOn(name: string, addresses: readonly SocketAddress[], fields: Pa
 }
 
 function apply(...services: readonly Service[]): Applied {
-  return roster.apply({ services, limits: { maxConnections: 100 }, log: { format: 'auto' } });
+  return roster.apply({ services, lacks: [], limits: { maxConnections: 100 }, log: { format: 'auto' } });
 }
 
 /** @returns what was bound just now */
@@ -140,7 +140,7 @@ describe('the first configuration', () => {
   });
 
   test('sets how many there may be of all together, and gives whoever waits a try', () => {
-    roster.apply({ services: [], limits: { maxConnections: 3 }, log: { format: 'auto' } });
+    roster.apply({ services: [], lacks: [], limits: { maxConnections: 3 }, log: { format: 'auto' } });
     expect([server.slots.server.limit, retries]).toEqual([3, 1]);
   });
 });
@@ -153,7 +153,7 @@ describe('a reload is all or nothing', () => {
     const changed = { maxConnections: 1, socket: sampleSocketOptions({ nodelay: true }) };
     const applied = roster.apply({
       services: [serviceOn('web', [tcp(80), tcp(81)], changed), serviceOn('ftp', [tcp(82)])],
-      ...{ limits: { maxConnections: 1 }, log: { format: 'auto' } },
+      ...{ lacks: [], limits: { maxConnections: 1 }, log: { format: 'auto' } },
     });
     expect(applied).toMatchObject({ ok: false, failures: [{ service: 'ftp', address: tcp(82) }] });
     expect([[...roster], [...roster].map((hosted) => ({ ...hosted }))]).toEqual([before.hosted, before.copies]);
