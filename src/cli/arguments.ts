@@ -6,7 +6,8 @@ import { shellQuoted } from '../config/report/shell-quoted';
 import { isAddressLike, oneWordRemedy, optionRemedy, TRY_ADDRESS, TRY_EXAMPLE, tryLine, verbRemedy } from './guesses';
 
 export type Request =
-  | { readonly verb: 'run' | 'check' | 'print'; readonly file: string | null; readonly json: boolean }
+  | { readonly verb: 'run'; readonly file: string | null; readonly json: boolean; readonly strict: boolean }
+  | { readonly verb: 'check' | 'print'; readonly file: string | null; readonly json: boolean }
   | { readonly verb: 'try'; readonly listen: string; readonly command: readonly string[]; readonly json: boolean }
   | { readonly verb: 'schema' }
   | { readonly verb: 'version'; readonly json: boolean }
@@ -33,7 +34,7 @@ const JSON_FLAG = { json: { type: 'boolean' } } as const;
 const HELP = { help: { type: 'boolean', short: 'h' } } as const;
 
 const OPTIONS: Record<Verb, ParseArgsConfig['options'] & object> = {
-  run: { ...FILE, ...JSON_FLAG, ...HELP },
+  run: { ...FILE, ...JSON_FLAG, strict: { type: 'boolean' }, ...HELP },
   check: { ...FILE, ...JSON_FLAG, ...HELP },
   print: { ...FILE, ...JSON_FLAG, ...HELP },
   try: { ...JSON_FLAG, ...HELP },
@@ -60,6 +61,7 @@ interface Words {
   readonly configs: readonly string[];
   readonly isHelp: boolean;
   readonly json: boolean;
+  readonly strict: boolean;
   readonly positionals: readonly string[];
   /** What follows `--`; null: there is no `--`. */
   readonly command: readonly string[] | null;
@@ -83,9 +85,10 @@ function parseVerb(verb: Verb, words: readonly string[], more: readonly string[]
     const problem = whyWrong(verb, options, token, more);
     if (problem !== null) return problem;
   }
-  const { config, help, json } = values;
+  const { config, help, json, strict } = values;
   const configs = Array.isArray(config) ? config.filter((value) => typeof value === 'string') : [];
-  return understand(verb, { configs, isHelp: help === true, json: json === true, positionals, command });
+  const flags = { isHelp: help === true, json: json === true, strict: strict === true };
+  return understand(verb, { configs, ...flags, positionals, command });
 }
 
 interface OptionToken {
@@ -125,16 +128,17 @@ function understand(verb: Verb, words: Words): Parsed {
 }
 
 /** The file may also stand as a word. */
-function understandFile(verb: 'run' | 'check' | 'print', { configs, json, positionals, command }: Words): Parsed {
-  const words = [...positionals, ...(command ?? [])];
-  const [first] = words;
+function understandFile(verb: 'run' | 'check' | 'print', words: Words): Parsed {
+  const { configs, json, strict, positionals, command } = words;
+  const named = [...positionals, ...(command ?? [])];
+  const [first] = named;
   if (first !== undefined && isAddressLike(first)) {
-    const rest = words.slice(1);
+    const rest = named.slice(1);
     const line = tryLine(first, rest.length > 0 ? rest : ['COMMAND']);
     return wrong(`${verb}: "${first}" is an address, and no file`, `to serve one command: ${line}`);
   }
-  const [file = null, second] = [...configs, ...words];
-  if (second === undefined) return done({ verb, json, file });
+  const [file = null, second] = [...configs, ...named];
+  if (second === undefined) return done(verb === 'run' ? { verb, json, strict, file } : { verb, json, file });
   const both = `"${file}" and "${second}"`;
   return wrong(`${verb}: there can be only one configuration, got ${both}`, 'name one; its "include" takes in others');
 }

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import type { Diagnostic } from '../config/report/diagnostic';
 import { renderDiagnostics } from '../config/report/diagnostic';
-import { loadConfiguration, type LoadResult } from '../config/load';
+import { loadConfiguration, type LoadResult, type Refused } from '../config/load';
 import { columnsOfStderr } from '../log/screen';
 import { systemMachine } from '../machine/system-machine';
 import type { PassedSocket } from '../service/listen-text';
@@ -13,6 +13,27 @@ import { isColored, writeError, writeOutput } from './terminal';
 
 /** Looked for in this order when there is no `-c`. */
 const DEFAULT_FILES = ['services.yaml', 'config/services.yaml', '/etc/stdiod/services.yaml'];
+
+/** null: there is none. */
+export function findConfiguration(named: string | null): string | null {
+  return named ?? DEFAULT_FILES.find((candidate) => existsSync(candidate)) ?? null;
+}
+
+/** How it is told that there is none. */
+export const NO_CONFIGURATION: Refused = {
+  ok: false,
+  diagnostics: [
+    {
+      ...{ file: '', line: 0, column: 0, path: '', source: '', sourceColumn: 1 },
+      message: `there is no configuration: looked for ${DEFAULT_FILES.map(visiblePath).join(', ')}`,
+      remedy: 'name a file with -c FILE, or try one command without a file: stdiod try 127.0.0.1:7007 -- tr a-z A-Z',
+    },
+  ],
+};
+
+export function tellNoConfiguration(diagnostics: readonly Diagnostic[]): void {
+  for (const { message, remedy } of diagnostics) writeError(`stdiod: ${message}\nremedy: ${remedy ?? ''}\n`);
+}
 
 export type Loaded =
   | { readonly file: string; readonly result: LoadResult & { ok: true } }
@@ -31,9 +52,10 @@ export function loadOrTell(
   passed: readonly PassedSocket[],
   mayLack = false,
 ): Loaded {
-  const file = named ?? DEFAULT_FILES.find((candidate) => existsSync(candidate));
-  if (file === undefined) {
-    tellNone(json);
+  const file = findConfiguration(named);
+  if (file === null) {
+    if (json) writeOutput(asJson(NO_CONFIGURATION.diagnostics));
+    else tellNoConfiguration(NO_CONFIGURATION.diagnostics);
     return { exitCode: EXIT.badConfiguration };
   }
   const result = loadConfiguration(file, systemMachine(passed));
@@ -42,22 +64,18 @@ export function loadOrTell(
   return { exitCode: EXIT.badConfiguration };
 }
 
-function tellNone(json: boolean): void {
-  const message = `there is no configuration: looked for ${DEFAULT_FILES.map(visiblePath).join(', ')}`;
-  const remedy = 'name a file with -c FILE, or try one command without a file: stdiod try 127.0.0.1:7007 -- tr a-z A-Z';
-  const place = { file: '', line: 0, column: 0, path: '' };
-  if (json) writeOutput(`${JSON.stringify([{ ...place, message, remedy }], null, 2)}\n`);
-  else writeError(`stdiod: ${message}\nremedy: ${remedy}\n`);
-}
-
 export function tellDiagnostics(
   diagnostics: readonly Diagnostic[],
   file: string,
   outcome: string,
   json: boolean,
 ): void {
-  if (json) writeOutput(`${JSON.stringify(diagnostics.map(publicFields), null, 2)}\n`);
+  if (json) writeOutput(asJson(diagnostics));
   else writeError(renderDiagnostics(diagnostics, { color: isColored(), columns: columnsOfStderr(), file, outcome }));
+}
+
+function asJson(diagnostics: readonly Diagnostic[]): string {
+  return `${JSON.stringify(diagnostics.map(publicFields), null, 2)}\n`;
 }
 
 function publicFields({ file, line, column, path, message, remedy }: Diagnostic): object {

@@ -3,7 +3,7 @@
  */
 import { join, resolve } from 'node:path';
 import { Document, isScalar } from 'yaml';
-import { loadConfigurationText } from '../config/load';
+import { loadConfiguration, loadConfigurationText, type LoadResult } from '../config/load';
 import { PassedSockets } from '../listener/passed';
 import { systemMachine } from '../machine/system-machine';
 import { addon } from '../native/addon';
@@ -12,37 +12,37 @@ import type { Signals } from '../server/signals';
 import { formatHostPort } from '../service/address';
 import type { Configuration } from '../service/service';
 import { escapeTemplate } from '../service/template';
-import type { FileRequest, RequestOf } from './arguments';
-import { loadOrTell, tellDiagnostics } from './configuration-file';
+import type { RequestOf } from './arguments';
+import { findConfiguration, NO_CONFIGURATION } from './configuration-file';
 import { EXIT } from './exit';
-import { writeError, writeOutput } from './terminal';
+import { tellFailedStart } from './failed-start';
+import { writeOutput } from './terminal';
 import { COMMAND_LINE } from './wrong-usage';
 
-export async function runVerb({ file, json }: FileRequest, signals: Signals): Promise<number> {
+/** What the machine lacks stops only the services that need it, unless that leaves none, or `--strict` was asked for. */
+export async function runVerb(request: RequestOf<'run'>, version: string, signals: Signals): Promise<number> {
+  const { json, strict } = request;
   const passed = PassedSockets.fromEnvironment(process.env);
-  const loaded = loadOrTell(file, 'nothing was started', json, passed.list);
-  if ('exitCode' in loaded) return loaded.exitCode;
-  return serveAndTell({
-    configuration: loaded.result.configuration,
-    file: resolve(loaded.file),
-    signals,
-    passed,
-    json,
-  });
+  const file = findConfiguration(request.file);
+  const result = file === null ? NO_CONFIGURATION : loadConfiguration(file, systemMachine(passed.list));
+  const isUsable = result.ok && (!strict || result.diagnostics.length === 0);
+  if (!isUsable) return tellFailedStart(result, { file, json });
+  const need = strict ? 'all' : 'any';
+  return serveAndTell(result, { file: resolve(file ?? ''), signals, passed, json, need, version }, file);
 }
 
 /** One service without a file; the YAML that it stands for goes to stdout, ready to be kept. */
-export async function tryVerb({ listen, command, json }: RequestOf<'try'>, signals: Signals): Promise<number> {
+export async function tryVerb(request: RequestOf<'try'>, version: string, signals: Signals): Promise<number> {
+  const { listen, command, json } = request;
   const passed = PassedSockets.fromEnvironment(process.env);
   const yaml = tryYaml(listen, command, null);
   const result = loadConfigurationText(yaml, join(process.cwd(), COMMAND_LINE), systemMachine(passed.list));
   if (!result.ok || result.diagnostics.length > 0) {
     const diagnostics = result.diagnostics.map((diagnostic) => ({ ...diagnostic, file: COMMAND_LINE }));
-    tellDiagnostics(diagnostics, COMMAND_LINE, 'nothing was started', json);
-    return EXIT.badConfiguration;
+    return tellFailedStart({ ...result, diagnostics }, { file: COMMAND_LINE, json });
   }
   writeOutput(tryYaml(listen, command, whoReaches(result.configuration)));
-  return serveAndTell({ configuration: result.configuration, file: null, signals, passed, json });
+  return serveAndTell(result, { file: null, signals, passed, json, need: 'all', version }, COMMAND_LINE);
 }
 
 /**
@@ -67,11 +67,14 @@ function whoReaches({ services }: Configuration): string | null {
   return ` on every address of this machine; ${formatHostPort('127.0.0.1', open.port)} is for this machine alone`;
 }
 
-async function serveAndTell(options: ServeOptions): Promise<number> {
-  const served = await serve(options);
+/** @param file what messages call it */
+async function serveAndTell(
+  loaded: LoadResult & { ok: true },
+  options: Omit<ServeOptions, 'configuration' | 'texts'>,
+  file: string | null,
+): Promise<number> {
+  const served = await serve({ ...loaded, ...options });
   if (served.isOpen) return addon.leave(served.isClean ? EXIT.done : EXIT.failed);
-  for (const failure of served.failures) writeError(`stdiod: ${failure}\n`);
-  const count = served.failures.length;
-  writeError(`stdiod: ${count} of the addresses cannot be used, nothing was started\n`);
+  tellFailedStart(loaded, { file, json: options.json }, served.failures);
   return EXIT.failed;
 }

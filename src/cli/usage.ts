@@ -32,9 +32,11 @@ const HELP_OPTION = `  -h, --help              this text
 `;
 
 const VERB_USAGE: Record<Verb, string> = {
-  run: `stdiod run [-c FILE] [--json]
+  run: `stdiod run [-c FILE] [--strict] [--json]
 
 Serves in the foreground and reports events on stderr: in columns on a terminal, JSON lines elsewhere or with --json.
+A service whose program, user or address is not there is unavailable, and tried again; the others are served.
+With --strict everything has to be there, or nothing is started.
 
 Options:
 ${FILE_OPTION}  --json                  events as JSON lines, on a terminal too and whatever the file says

@@ -17,14 +17,14 @@ import { verbRemedy } from './guesses';
 import { isStderrTerminal, writeError, writeOutput } from './terminal';
 import { usage } from './usage';
 
-export async function runVerb(request: FileRequest, signals: Signals): Promise<number> {
+export async function runVerb(request: RequestOf<'run'>, signals: Signals): Promise<number> {
   const serving = await compiledOrWhyNot(() => import('./serving.js'));
-  return serving instanceof AddonError ? tellNotServed(serving) : serving.runVerb(request, signals);
+  return serving instanceof AddonError ? tellNotServed(serving) : serving.runVerb(request, packageVersion(), signals);
 }
 
 export async function tryVerb(request: RequestOf<'try'>, signals: Signals): Promise<number> {
   const serving = await compiledOrWhyNot(() => import('./serving.js'));
-  return serving instanceof AddonError ? tellNotServed(serving) : serving.tryVerb(request, signals);
+  return serving instanceof AddonError ? tellNotServed(serving) : serving.tryVerb(request, packageVersion(), signals);
 }
 
 export async function checkVerb({ file, json }: FileRequest): Promise<number> {

@@ -6,7 +6,8 @@
  * names, programs and addresses (`resolve`), about which the `machine` is asked; last what lies `between` services. All of them
  * `report`. None stops at a problem; any problem of the text means no configuration.
  */
-import type { Configuration } from '../service/service';
+import { resolve } from 'node:path';
+import type { Configuration, LogOptions } from '../service/service';
 import { tellOwnPorts } from './between/own-ports';
 import { check, withoutKeys } from './keys/check';
 import { reporterFor } from './keys/layers';
@@ -26,7 +27,14 @@ import { readSource } from './text/read';
 import { parseDocument } from './yaml/document';
 import { type Data, type Tree, buildTree, isData } from './yaml/tree';
 
-export type LoadResult = Loaded | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+export type LoadResult = Loaded | Refused;
+
+export interface Refused {
+  readonly ok: false;
+  readonly diagnostics: readonly Diagnostic[];
+  /** What it says of the log, where that much can be read. */
+  readonly log?: LogOptions;
+}
 
 /** What the files say is right. What this machine lacks for it concerns only the services that need it. */
 export interface Loaded {
@@ -35,6 +43,14 @@ export interface Loaded {
   readonly effective: EffectiveConfiguration;
   /** What this machine lacks for any of the services. */
   readonly diagnostics: readonly Diagnostic[];
+  /** What was read, the main file first. */
+  readonly texts: readonly SourceText[];
+}
+
+export interface SourceText {
+  /** Its absolute path. */
+  readonly file: string;
+  readonly text: string;
 }
 
 /** Relative paths in the file start from the folder that it is in. */
@@ -51,17 +67,35 @@ export function loadConfigurationText(text: string, file: string, machine: Machi
   return load(new Source(file, text.replace(/^\ufeff/, ''), 0), machine, problems);
 }
 
+/** What was read once, on a machine that may have changed since. No file is read. */
+export function loadAgain(texts: readonly SourceText[], machine: Machine): LoadResult {
+  const problems = new Problems();
+  const [source, ...others] = texts.map(({ file, text }, order) => new Source(file, text, order));
+  return loadWith(source, () => others, machine, problems);
+}
+
 function load(source: Source | undefined, machine: Machine, problems: Problems): LoadResult {
+  return loadWith(source, (main, frame) => readIncluded(main, frame, machine, problems), machine, problems);
+}
+
+function loadWith(
+  source: Source | undefined,
+  includedOf: (main: Tree, frame: Data) => readonly Source[],
+  machine: Machine,
+  problems: Problems,
+): LoadResult {
   const main = source && readTree(source, problems);
   if (main === undefined) return { ok: false, diagnostics: problems.diagnostics() };
   const frame = checkFrame(main, problems);
-  const included = readIncluded(main, frame, machine, problems);
-  const services = readServices([main, ...included], askOnce(machine), problems);
-  for (const tree of [main, ...included]) reportOddNumbers(tree, problems);
+  const trees = [main, ...includedOf(main, frame).flatMap((included) => readIncludedTree(included, problems))];
+  const services = readServices(trees, askOnce(machine), problems);
+  for (const tree of trees) reportOddNumbers(tree, problems);
   const isSound = problems.isEmpty;
   for (const { lacks, unbindable } of services) for (const each of [lacks, unbindable]) problems.addAll(each);
   const diagnostics = problems.diagnostics();
-  return isSound ? { ok: true, ...assemble(frame, services), diagnostics } : { ok: false, diagnostics };
+  if (!isSound) return { ok: false, diagnostics, log: frameSchema.parse(frame).log };
+  const texts = trees.map(({ source: { file, text } }) => ({ file: resolve(file), text }));
+  return { ok: true, ...assemble(frame, services), diagnostics, texts };
 }
 
 function readTrusted(file: string, order: number, machine: Machine, problems: Problems): Source | undefined {
@@ -120,17 +154,17 @@ function checkFrame(main: Tree, problems: Problems): Data {
   return withoutKeys(root, badKeys);
 }
 
-function readIncluded(main: Tree, frame: Data, machine: Machine, problems: Problems): Tree[] {
-  const files = new Set(includePatterns(frame, main, problems));
-  const trees: Tree[] = [];
-  for (const file of files) {
-    const source = readTrusted(file, trees.length + 1, machine, problems);
-    const tree = source && readTree(source, problems);
-    if (tree === undefined) continue;
-    check(includedFrameSchema, tree.root as Data, 'included', reporterFor(tree, [], problems));
-    trees.push(tree);
-  }
-  return trees;
+function readIncluded(main: Tree, frame: Data, machine: Machine, problems: Problems): Source[] {
+  const files = [...new Set(includePatterns(frame, main, problems))];
+  return files.flatMap((file, index) => readTrusted(file, index + 1, machine, problems) ?? []);
+}
+
+/** None: its text is no map of keys. */
+function readIncludedTree(source: Source, problems: Problems): Tree[] {
+  const tree = readTree(source, problems);
+  if (tree === undefined) return [];
+  check(includedFrameSchema, tree.root as Data, 'included', reporterFor(tree, [], problems));
+  return [tree];
 }
 
 function includePatterns(frame: Data, main: Tree, problems: Problems): string[] {

@@ -13,6 +13,8 @@ export type LogEvent =
       service: string;
       connection: string;
       peer: string;
+      /** Of a service that has several addresses: which one the client asked for. */
+      local: string | undefined;
       pid: number;
       children: number;
       limit: number;
@@ -42,7 +44,28 @@ export type LogEvent =
   | { event: 'said'; service: string; connection: string; pid: number; line: string }
   | { event: 'paused'; service: string; reason: PauseReason; children: number; limit: number }
   | { event: 'resumed'; service: string; children: number; limit: number }
-  | { event: 'reloaded'; added: number; changed: number; removed: number; kept: number }
+  | {
+      event: 'serving';
+      version: string;
+      pid: number;
+      file: string | null;
+      services: number;
+      listeners: number;
+      unavailable: number | undefined;
+    }
+  /** Nothing is enabled. */
+  | { event: 'idle'; disabled: number }
+  | { event: 'unavailable'; service: string; reason: string; served: 'no' | 'partly' | 'before' }
+  | { event: 'available'; service: string }
+  | {
+      event: 'reloaded';
+      /** Names, of which the last may be `+N` for those that are left out. */
+      added: readonly string[];
+      changed: readonly string[];
+      removed: readonly string[];
+      kept: number;
+      unavailable: number | undefined;
+    }
   /** A reload that takes long: so many seconds until now. */
   | { event: 'loading'; file: string; duration: number }
   | { event: 'rejected'; problems: number }
@@ -112,6 +135,10 @@ const EVENTS: Record<LogEvent['event'], true> = {
   reaped: true,
   paused: true,
   resumed: true,
+  serving: true,
+  idle: true,
+  unavailable: true,
+  available: true,
   reloaded: true,
   loading: true,
   rejected: true,

@@ -48,10 +48,10 @@ export function fieldsOf(event: LogEvent): Field[] {
     .map(([key, value]) => ({ key, value, text: textValue(key, value) }));
 }
 
-type Value = string | number | null;
+type Value = string | number | readonly string[] | null;
 
 function isValue(value: unknown): value is Value {
-  return value === null || typeof value === 'string' || typeof value === 'number';
+  return value === null || ['string', 'number'].includes(typeof value) || Array.isArray(value);
 }
 
 /** Of the names that come often. */
@@ -67,6 +67,7 @@ function withLimit(event: LogEvent): object {
 
 function textValue(key: string, value: Value): string {
   if (value === null) return '-';
+  if (typeof value === 'object') return textValue(key, value.join(',') || null);
   if (typeof value === 'string') return quoteWord(value);
   if (key === 'rss') return formatSize(value);
   return SECONDS.has(key) ? value.toFixed(3) : String(value);

@@ -4,6 +4,7 @@
 import type { Emit } from '../log/events';
 import type { OwnTerminal } from './own-terminal';
 import type { Reloader } from './reload';
+import type { Retrier } from './retry';
 import type { Server } from './server';
 import type { OperatorSignal } from './signals';
 
@@ -11,6 +12,7 @@ export class Control {
   readonly #server: Pick<Server, 'logStatus' | 'stop' | 'stopAtOnce'>;
   readonly #reloader: Pick<Reloader, 'request' | 'stop'> | null;
   readonly #terminal: Pick<OwnTerminal, 'isGone'>;
+  readonly #retrier: Pick<Retrier, 'stop'>;
   readonly #emit: Emit;
   readonly #onStopped: (isClean: boolean) => void;
   #isStopping = false;
@@ -20,12 +22,14 @@ export class Control {
     server: Pick<Server, 'logStatus' | 'stop' | 'stopAtOnce'>,
     reloader: Pick<Reloader, 'request' | 'stop'> | null,
     terminal: Pick<OwnTerminal, 'isGone'>,
+    retrier: Pick<Retrier, 'stop'>,
     emit: Emit,
     onStopped: (isClean: boolean) => void,
   ) {
     this.#server = server;
     this.#reloader = reloader;
     this.#terminal = terminal;
+    this.#retrier = retrier;
     this.#emit = emit;
     this.#onStopped = onStopped;
   }
@@ -66,6 +70,7 @@ export class Control {
     }
     this.#isStopping = true;
     this.#reloader?.stop();
+    this.#retrier.stop();
     void this.#server.stop(signal).then(this.#onStopped);
   }
 }

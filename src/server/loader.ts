@@ -19,26 +19,31 @@ export interface Patience {
 const LIMIT_MS = 30_000;
 const SLOW_SHARE = 6;
 
-/** Each holds memory for as long as it hangs. */
 const MOST_HUNG = 4;
 
 export class Loader {
   readonly #order: LoadOrder;
   readonly #emit: Emit;
   readonly #patience: Patience;
+  readonly #mostHung: number;
   /** Threads that were given up and have not ended since. */
   #hung = 0;
 
-  constructor(order: LoadOrder, emit: Emit, patience: Patience = ordinaryPatience()) {
+  /** @param mostHung threads that may hang at a time: each holds memory for as long */
+  constructor(order: LoadOrder, emit: Emit, patience: Patience = ordinaryPatience(), mostHung = MOST_HUNG) {
     this.#order = order;
     this.#emit = emit;
     this.#patience = patience;
+    this.#mostHung = mostHung;
   }
 
-  /** A loader that fails in a way that we did not foresee must not end the server either: it reads as a problem of the file. */
-  async load(): Promise<LoadResult> {
-    if (this.#hung >= MOST_HUNG) return this.#problem(`${this.#hung} attempts before this one still hang`, REMEDY);
-    const worker = startThread(this.#order);
+  /**
+   * A loader that fails in a way that we did not foresee must not end the server either: it reads as a problem of the file.
+   * @param texts what the files said before, in place of what they say now
+   */
+  async load(texts?: LoadOrder['texts']): Promise<LoadResult> {
+    if (this.#hung >= this.#mostHung) return this.#problem(`${this.#hung} attempts before this one still hang`, REMEDY);
+    const worker = startThread(texts === undefined ? this.#order : { ...this.#order, texts });
     if (worker instanceof Error) return this.#problem(worker.message);
     const timers = this.#watch();
     const answer = await Promise.race([this.#answerOf(worker), timers.limit]);

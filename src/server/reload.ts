@@ -7,11 +7,9 @@ import { renderDiagnostic, type Diagnostic } from '../config/report/diagnostic';
 import type { LogEvent, Shown } from '../log/events';
 import type { ChooseFormat } from '../log/choose';
 import type { Log } from '../log/log';
-import { describeSystemError } from '../native/system-error';
-import { formatAddress } from '../service/address';
 import { Loader, type Patience } from './loader';
 import type { LoadOrder } from './load-thread';
-import type { ListenFailure } from './roster/open-listeners';
+import type { Retrier } from './retry';
 import type { Server } from './server';
 
 /** Of the problems of a file that is rejected; `rejected` has their number. */
@@ -21,6 +19,7 @@ export class Reloader {
   readonly #file: string;
   readonly #loader: Loader;
   readonly #server: Pick<Server, 'reload'>;
+  readonly #retrier: Pick<Retrier, 'begin'>;
   readonly #log: Pick<Log, 'emit' | 'setFormat'>;
   readonly #chooseFormat: ChooseFormat;
   #isRunning = false;
@@ -30,6 +29,7 @@ export class Reloader {
   constructor(
     order: LoadOrder,
     server: Pick<Server, 'reload'>,
+    retrier: Pick<Retrier, 'begin'>,
     log: Pick<Log, 'emit' | 'setFormat'>,
     chooseFormat: ChooseFormat,
     patience?: Patience,
@@ -40,6 +40,7 @@ export class Reloader {
     this.#file = order.file;
     this.#loader = new Loader(order, emit, patience);
     this.#server = server;
+    this.#retrier = retrier;
     this.#log = log;
     this.#chooseFormat = chooseFormat;
   }
@@ -81,14 +82,14 @@ export class Reloader {
   }
 
   #apply(result: LoadResult): void {
-    if (!result.ok || result.diagnostics.length > 0) {
+    if (!result.ok) {
       this.#rejectProblems(result.diagnostics);
       return;
     }
     const { format } = result.configuration.log;
-    const failures = this.#server.reload(result.configuration);
-    if (failures.length > 0) this.#rejectFailures(failures);
-    else this.#log.setFormat(this.#chooseFormat(format));
+    this.#server.reload(result.configuration);
+    this.#retrier.begin(result.texts);
+    this.#log.setFormat(this.#chooseFormat(format));
   }
 
   #rejectProblems(diagnostics: readonly Diagnostic[]): void {
@@ -98,21 +99,5 @@ export class Reloader {
       this.#log.emit({ event: 'problem', file, line, column, path, message, remedy, shown });
     }
     this.#log.emit({ event: 'rejected', problems: diagnostics.length });
-  }
-
-  #rejectFailures(failures: readonly ListenFailure[]): void {
-    for (const { service, address, error } of failures) {
-      const text = describeSystemError(error);
-      const action = 'the configuration before stays in force';
-      this.#log.emit({
-        event: 'failed',
-        verb: 'listen',
-        address: formatAddress(address),
-        service,
-        error: text,
-        action,
-      });
-    }
-    this.#log.emit({ event: 'rejected', problems: failures.length });
   }
 }

@@ -1,23 +1,28 @@
 /**
  * A server from its start to its end: opens, answers signals, drains.
  */
+import type { SourceText } from '../config/load';
 import type { PassedSockets } from '../listener/passed';
 import type { LogEvent } from '../log/events';
 import { Log } from '../log/log';
-import { formatChooser } from '../log/choose';
+import { formatChooser, type ChooseFormat } from '../log/choose';
 import { openOutput } from '../log/output';
 import { screenOfStderr } from '../log/screen';
 import type { PassedSocket } from '../service/listen-text';
 import type { Configuration } from '../service/service';
 import { Control } from './control';
 import { Reloader } from './reload';
-import { describeFailure } from './roster/open-listeners';
+import { Retrier } from './retry';
+import type { ListenFailure } from './roster/open-listeners';
+import type { Need } from './roster/roster';
 import { Server } from './server';
 import type { Signals } from './signals';
 import { startThreads } from './threads';
 
 export interface ServeOptions {
   readonly configuration: Configuration;
+  /** What was read for it. */
+  readonly texts: readonly SourceText[];
   /** Read again at HUP: an absolute path; null: there is no file. */
   readonly file: string | null;
   readonly signals: Signals;
@@ -25,14 +30,19 @@ export interface ServeOptions {
   readonly passed: PassedSockets;
   /** JSON lines, whatever the configuration says. */
   readonly json: boolean;
+  /** all: every address, or nothing is started. any: what can be served is. */
+  readonly need: Need;
+  /** Of stdiod. */
+  readonly version: string;
 }
 
 export type Served =
-  | { readonly isOpen: false; readonly failures: readonly string[] }
+  | { readonly isOpen: false; readonly failures: readonly ListenFailure[] }
   /** Whether every child was collected before the end. */
   | { readonly isOpen: true; readonly isClean: boolean };
 
-export async function serve({ configuration, file, signals, passed, json }: ServeOptions): Promise<Served> {
+export async function serve(options: ServeOptions): Promise<Served> {
+  const { configuration, passed, json } = options;
   const chooseFormat = formatChooser(screenOfStderr(), json);
   const log = new Log(openOutput(), chooseFormat(configuration.log.format));
   const emit = (event: LogEvent): void => {
@@ -40,19 +50,35 @@ export async function serve({ configuration, file, signals, passed, json }: Serv
   };
   await startThreads();
   const server = new Server(emit, configuration.limits.maxConnections, passed);
-  const failures = server.apply(configuration);
-  if (failures.length > 0) return { isOpen: false, failures: failures.map(describeFailure) };
+  const failures = server.start(configuration, options.need);
+  if (failures !== null) return { isOpen: false, failures };
   leaveFolder();
   for (const socket of unusedSockets(configuration, passed.list)) log.emit({ event: 'unused', socket });
-  const reloader = file === null ? null : new Reloader({ file, passed: passed.list }, server, log, chooseFormat);
-  const isClean = await new Promise<boolean>((resolve) => {
-    const control = new Control(server, reloader, signals.terminal, emit, resolve);
+  server.logServing(configuration, options.version, options.file);
+  const isClean = await untilStopped(server, log, chooseFormat, options);
+  log.flush();
+  return { isOpen: true, isClean };
+}
+
+function untilStopped(
+  server: Server,
+  log: Log,
+  chooseFormat: ChooseFormat,
+  { file, passed, texts, signals }: ServeOptions,
+): Promise<boolean> {
+  const emit = (event: LogEvent): void => {
+    log.emit(event);
+  };
+  const order = { file: file ?? '', passed: passed.list };
+  const retrier = new Retrier(order, server, emit);
+  const reloader = file === null ? null : new Reloader(order, server, retrier, log, chooseFormat);
+  retrier.begin(texts);
+  return new Promise<boolean>((resolve) => {
+    const control = new Control(server, reloader, signals.terminal, retrier, emit, resolve);
     signals.listen((signal) => {
       control.onSignal(signal);
     });
   });
-  log.flush();
-  return { isOpen: true, isClean };
 }
 
 /** Every path is absolute by now; the folder may be renamed, removed or unmounted, and Node starts no thread from one that is gone. */

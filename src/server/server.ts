@@ -21,7 +21,7 @@ import { Sockets } from '../listener/sockets';
 import type { Emit } from '../log/events';
 import { addon } from '../native/addon';
 import { PollSet } from '../native/poll-set';
-import type { Configuration } from '../service/service';
+import type { Configuration, Service } from '../service/service';
 import { Acceptor } from './accept/acceptor';
 import { Kept } from './accept/kept';
 import { Pauses } from './accept/pauses';
@@ -34,7 +34,8 @@ import { Replacer } from './hosted/replace';
 import { ListenKeys, type ListenFailure } from './roster/open-listeners';
 import { RetiredListeners } from './roster/retired';
 import { RoleMaker } from './roles';
-import { Roster, type Applied } from './roster/roster';
+import { Roster, type Need, type Retried } from './roster/roster';
+import type { Shortfall } from './roster/lacking';
 import { mustFork, thisKernel } from './plain-fork';
 import { OncePerTurn } from './turn';
 
@@ -42,6 +43,16 @@ import { OncePerTurn } from './turn';
 function countIds(): () => string {
   let last = 0;
   return () => `c${(last += 1).toString(16)}`;
+}
+
+/** More would be a line that nobody reads. */
+const MOST_NAMES = 20;
+
+/** The last one stands for those that are not named. */
+function namesOf(services: readonly Service[]): string[] {
+  const names = services.slice(0, MOST_NAMES).map(({ name }) => name);
+  const left = services.length - names.length;
+  return left === 0 ? names : [...names, `+${left}`];
 }
 
 export class Server {
@@ -117,28 +128,49 @@ export class Server {
     });
   }
 
-  /** Takes this configuration in place of the one before, or changes nothing. */
-  apply(configuration: Configuration): readonly ListenFailure[] {
-    const applied = this.#roster.apply(configuration);
+  /** The first configuration. @returns why it is not taken: what is needed is not there */
+  start(configuration: Configuration, need: Need): readonly ListenFailure[] | null {
+    const applied = this.#roster.apply(configuration, need);
     if (!applied.ok) return applied.failures;
-    this.#logListening(applied);
-    return [];
+    this.#logChange(applied);
+    return null;
   }
 
-  /** As `apply`, for a server that already serves: tells what changed. */
-  reload(configuration: Configuration): readonly ListenFailure[] {
+  /** All is up. */
+  logServing({ services: wanted }: Configuration, version: string, file: string | null): void {
+    const hosted = [...this.#roster];
+    const listeners = hosted.reduce((count, each) => count + each.listeners.length, 0);
+    const { pid } = process;
+    const [services, unavailable] = [hosted.length, this.#unavailable];
+    this.#emit({ event: 'serving', version, pid, file, services, listeners, unavailable });
+    this.#logIdle(wanted.length);
+  }
+
+  /** Takes this configuration in place of the one before, as far as it can be had. */
+  reload(configuration: Configuration): void {
     const applied = this.#roster.apply(configuration);
-    if (!applied.ok) return applied.failures;
-    this.#logListening(applied);
+    if (!applied.ok) return;
+    this.#logChange(applied);
     const { added, changed, removed, kept } = applied.diff;
     this.#emit({
       event: 'reloaded',
-      added: added.length,
-      changed: changed.length,
-      removed: removed.length,
+      added: namesOf(added),
+      changed: namesOf(changed.map(({ after }) => after)),
+      removed: namesOf(removed),
       kept: kept.length,
+      unavailable: this.#unavailable,
     });
-    return [];
+    this.#logIdle(configuration.services.length);
+  }
+
+  /** @param found the configuration that is in force, with what the machine says about it now */
+  retry(found: Configuration): void {
+    if (!this.#drain.isRunning) this.#logChange(this.#roster.retry(found));
+  }
+
+  /** Whether a service is not served as the file wants. */
+  get isLacking(): boolean {
+    return this.#roster.shortfalls.size > 0;
   }
 
   /** Drains, then terminates what is left. @returns when nothing is left; whether that took more than SIGKILL */
@@ -152,6 +184,7 @@ export class Server {
   }
 
   logStatus(): void {
+    for (const [service, shortfall] of this.#roster.shortfalls) this.#logUnavailable(service, shortfall);
     for (const { service, listeners, gate } of this.#roster) {
       const { inUse: children, limit } = gate;
       const open = listeners.filter(({ phase }) => phase === 'open').length;
@@ -176,7 +209,24 @@ export class Server {
     if (this.#pauses.isWaiting || this.#drain.isRunning) this.#settle.request();
   }
 
-  #logListening({ fresh }: Applied & { ok: true }): void {
+  /** @param count of the services in the file, none of which is enabled */
+  #logIdle(count: number): void {
+    const isIdle = !this.isLacking && [...this.#roster].length === 0;
+    if (isIdle) this.#emit({ event: 'idle', disabled: count });
+  }
+
+  /** undefined: none, and it is not written. */
+  get #unavailable(): number | undefined {
+    return this.isLacking ? this.#roster.shortfalls.size : undefined;
+  }
+
+  #logChange({ fresh, change }: Retried): void {
+    for (const service of change.available) this.#emit({ event: 'available', service });
     for (const listener of fresh) logListening(this.#emit, listener);
+    for (const [service, shortfall] of change.unavailable) this.#logUnavailable(service, shortfall);
+  }
+
+  #logUnavailable(service: string, { reason, served }: Shortfall): void {
+    this.#emit({ event: 'unavailable', service, reason, served });
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The two ends of a connection as data. What a child is told, what the log shows and whom a limit counts derive from here.
  */
-import { type AddressFamily, formatHostPort } from './address';
+import { type AddressFamily, type SocketAddress, formatAddress, formatHostPort } from './address';
 
 /** Who is at the other end, or has sent a datagram. */
 export type Peer = InternetPeer | UnixPeer | VsockPeer;
@@ -40,6 +40,11 @@ export interface LocalEnd {
   readonly address: string;
   /** 0 where the family has none. */
   readonly port: number;
+}
+
+/** @param listening what our end was accepted from: `127.0.0.1:80`, also where that is every address */
+export function formatLocal(listening: SocketAddress, { address, port }: LocalEnd): string {
+  return 'address' in listening ? formatHostPort(address, port) : formatAddress(listening);
 }
 
 /** `10.0.0.5:51034`, `unix:pid:7,uid:0,gid:0`, `vsock:3:1025`; of a datagram from a Unix socket `unix:PATH`. */

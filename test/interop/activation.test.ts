@@ -84,15 +84,18 @@ describe('a socket that systemd-socket-activate has bound', () => {
     expect(await exchange(port, 'hello')).toBe('HELLO');
   });
 
-  testActivation('that the file names wrongly ends stdiod with 78, and those that were passed are told', async () => {
-    const port = await findFreePorts(1);
-    const daemon = await activate(['-l', `127.0.0.1:${port}`, '--fdname=web'], {
-      it: { listen: 'fd:wbe', exec: 'cat' },
-    });
-    await exchange(port, '').catch(() => undefined);
-    expect(await daemon.ended()).toBe(78);
-    expect(daemon.stderr).toMatch(/no socket "wbe" was passed[^]*that were passed are web \(3\)/);
-  });
+  testActivation(
+    'that the file names wrongly leaves nothing to serve, and those that were passed are told',
+    async () => {
+      const port = await findFreePorts(1);
+      const daemon = await activate(['-l', `127.0.0.1:${port}`, '--fdname=web'], {
+        it: { listen: 'fd:wbe', exec: 'cat' },
+      });
+      await exchange(port, '').catch(() => undefined);
+      expect(await daemon.ended()).toBe(1);
+      expect(daemon.stderr).toMatch(/no socket \\"wbe\\" was passed[^]*that were passed are web \(3\)/);
+    },
+  );
 });
 
 describe('a socket of another kind that systemd-socket-activate has bound', () => {

@@ -176,9 +176,9 @@ describe('a folder that only its owner may enter', () => {
   testNeeding('root')('does not serve nobody the programs in it, and the remedy is told', async () => {
     const { folder, words } = makeClosedFolder(oneService(['./own-cat']), undefined);
     const ended = await runProgram([process.execPath, main, ...words]);
-    expect(ended.status).toBe(78);
+    expect(ended.status).toBe(1);
     expect(ended.stderr).toContain(`user nobody cannot reach ${join(folder, 'own-cat')}`);
-    expect(ended.stderr).toContain(`remedy: chmod o+x ${folder}`);
+    expect(ended.stderr).toContain(`"remedy":"chmod o+x ${folder}`);
   });
 });
 

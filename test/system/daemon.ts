@@ -30,7 +30,7 @@ export interface DaemonOptions {
 
 const END_MS = 5_000;
 
-/** Runs a configuration; returns when it listens. */
+/** Runs a configuration; returns when it serves. */
 export async function startDaemon(yaml: string, options: DaemonOptions = {}): Promise<Daemon> {
   const daemon = launchDaemon(yaml, options);
   await daemon.untilReady();
@@ -44,7 +44,7 @@ export function launchDaemon(yaml: string, options: DaemonOptions = {}, folder =
   return new Daemon(folder, ['run', '-c', file, ...(options.args ?? [])], options);
 }
 
-/** Runs the words of a command line, `try 127.0.0.1:0 -- cat`; returns when it listens. */
+/** Runs the words of a command line, `try 127.0.0.1:0 -- cat`; returns when it serves. */
 export async function startWords(words: readonly string[], options: DaemonOptions = {}): Promise<Daemon> {
   const daemon = new Daemon(makeFolder(), words, options);
   await daemon.untilReady();
@@ -85,7 +85,7 @@ export class Daemon {
   }
 
   async untilReady(): Promise<void> {
-    const isReady = (): boolean => /\blistening\b/.test(this.stderr);
+    const isReady = (): boolean => /\bserving\b/.test(this.stderr);
     await untilTrue('the daemon is ready or has ended', () => isReady() || this.isEnded);
     if (!isReady()) throw new Error(`the daemon did not start: ${this.stderr}`);
   }

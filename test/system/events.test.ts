@@ -42,7 +42,8 @@ describe('an event on a pipe', () => {
       expect([event, ...keysOf(daemon, event)]).toEqual([event, 'event', 'time', ...fields]);
     };
     told('listening', 'service', 'address', 'backlog');
-    told('accepted', 'service', 'connection', 'peer', 'pid', 'children', 'limit');
+    told('serving', 'version', 'pid', 'file', 'services', 'listeners');
+    told('accepted', 'service', 'connection', 'peer', 'local', 'pid', 'children', 'limit');
     told('reaped', 'service', 'connection', 'pid', 'exit', 'duration', 'cpu', 'rss', 'children', 'limit');
     told('paused', 'service', 'reason', 'children', 'limit');
     told('resumed', 'service', 'children', 'limit');
@@ -80,7 +81,9 @@ describe('an event on a pipe', () => {
 
   test('is text when the configuration says so', async () => {
     const daemon = await startDaemon(`${ECHO}log: {format: text}\n`);
-    expect(daemon.stderr).toMatch(/^\d\d:\d\d:\d\d listening +service=echo address=127\.0\.0\.1:\d+ backlog=4096\n$/);
+    const [listening, serving] = daemon.stderr.split('\n');
+    expect(listening).toMatch(/^\d\d:\d\d:\d\d listening +service=echo address=127\.0\.0\.1:\d+ backlog=4096$/);
+    expect(serving).toMatch(/^\d\d:\d\d:\d\d serving +version=\S+ pid=\d+ file=\S+ services=1 listeners=1$/);
   });
 });
 
@@ -99,7 +102,8 @@ describe('an event on a terminal', () => {
     const shapes = [
       /^-- [A-Z][a-z]{2} \d{4}-\d\d-\d\d --$/,
       /^\d\d:\d\d:\d\d listening {3}echo address=127\.0\.0\.1:\d+ backlog=4096$/,
-      /^\d\d:\d\d:\d\d accepted {4}echo \w+ peer=127\.0\.0\.1:\d+ pid=\d+ children=1\/9$/,
+      /^\d\d:\d\d:\d\d serving +version=\S+ pid=\d+ file=\S+ services=1 listeners=1$/,
+      /^\d\d:\d\d:\d\d accepted {4}echo \w+ peer=127\.0\.0\.1:\d+ local=127\.0\.0\.1:\d+ pid=\d+ children=1\/9$/,
       /^\d\d:\d\d:\d\d reaped {6}echo \w+ pid=\d+ exit=0 duration=\d+\.\d{3} cpu=\d+\.\d{3} (rss=\S+ )?children=0\/9$/,
     ];
     const lines = daemon.stderr.split('\n');

@@ -96,6 +96,6 @@ describe('the folder in which stdiod was started', () => {
     renameSync(later, now);
     writeFileSync(join(now, 'it.yaml'), ECHO.replace('cat', 'tac'));
     daemon.signal('SIGHUP');
-    expect(await daemon.waitFor('reloaded')).toMatchObject({ changed: 1 });
+    expect(await daemon.waitFor('reloaded')).toMatchObject({ changed: ['echo'] });
   });
 });

@@ -7,9 +7,9 @@ import { connectionFacts, connectionValues } from '../../child/facts';
 import { fillPlan, type Plan } from '../../child/plan';
 import { describeSpawnFailure } from '../../child/spawn-errors';
 import type { Emit } from '../../log/events';
-import { formatPeer } from '../../service/peer';
+import { formatLocal, formatPeer } from '../../service/peer';
 import type { Endings, Served } from '../hosted/endings';
-import type { Connection, Handler, Shortage } from '../hosted/hosted';
+import type { Connection, Handler, Hosted, Shortage } from '../hosted/hosted';
 
 export class Programs implements Handler {
   readonly #plan: Plan;
@@ -41,7 +41,7 @@ export class Programs implements Handler {
     }
   }
 
-  #spawn({ id, fd, hosted, peer: from, local, slot }: Connection): void {
+  #spawn({ id, fd, hosted, listener, peer: from, local, slot }: Connection): void {
     const { service, gate } = hosted;
     const names = { service: service.name, connection: id };
     const facts = connectionFacts(from, local, names);
@@ -54,6 +54,17 @@ export class Programs implements Handler {
       this.#endings,
     );
     const { inUse: children, limit } = gate;
-    this.#emit({ event: 'accepted', service: service.name, connection: id, peer, pid, children, limit });
+    const asked = hasOneAddress(hosted) ? undefined : formatLocal(listener.address, local);
+    this.#emit({ event: 'accepted', service: service.name, connection: id, peer, local: asked, pid, children, limit });
   }
+}
+
+/** That one is known from its `listening`; port 0 makes another one at each start. A service that is asked for by name may have none. */
+function hasOneAddress({ service: { listen } }: Hosted): boolean {
+  const [first] = listen;
+  return (
+    listen.length === 1 &&
+    first?.sockets.length === 1 &&
+    !first.sockets.some((socket) => 'port' in socket && socket.port === 0)
+  );
 }

@@ -18,8 +18,10 @@ export interface Hosted {
   intake: Intake;
   handler: Handler;
   readonly gate: Gate;
-  /** In the order of the configuration's `listen`. */
+  /** Those that are there, in the order of the configuration's `listen`. */
   listeners: HostedListener[];
+  /** What each of them is known by (roster/open-listeners), at the same place. */
+  keys: readonly string[];
 }
 
 export type HostedListener = Listener<Hosted>;

@@ -1,7 +1,7 @@
 /**
  * Which sockets a configuration needs, and how to get them without touching those that serve: an address that is already
- * bound keeps its very socket, a new one is bound before anything else changes, and if one cannot be bound all new ones
- * are closed again.
+ * bound keeps its very socket, a new one is bound before anything else changes, and one that cannot be bound is left out and
+ * told.
  */
 import type { Listeners } from '../../listener/listener';
 import { asSystemError, describeSystemError, type SystemError } from '../../native/system-error';
@@ -10,10 +10,13 @@ import type { Service, SocketOptions } from '../../service/service';
 import type { Hosted, HostedListener } from '../hosted/hosted';
 
 export interface OpenedSockets {
-  /** For each service by name, its listeners in the order of its `listen`. */
+  /** For each service by name, those of its listeners that are there, in the order of its `listen`. */
   readonly byService: ReadonlyMap<string, readonly HostedListener[]>;
+  /** What each of them is known by, at the same place. */
+  readonly keysOf: ReadonlyMap<string, readonly string[]>;
   /** Bound just now. */
   readonly fresh: readonly HostedListener[];
+  readonly failures: readonly ListenFailure[];
 }
 
 export interface ListenFailure {
@@ -32,17 +35,10 @@ export interface OpenParts {
 }
 
 /** @param wanted each service with the object that will own its listeners */
-export function openListeners(
-  wanted: ReadonlyMap<Service, Hosted>,
-  parts: OpenParts,
-): OpenedSockets | readonly ListenFailure[] {
+export function openListeners(wanted: ReadonlyMap<Service, Hosted>, parts: OpenParts): OpenedSockets {
   const attempt = new Attempt(parts);
   for (const [service, owner] of wanted) attempt.open(service, owner);
-  return attempt.finish();
-}
-
-export function isFailed(opened: OpenedSockets | readonly ListenFailure[]): opened is readonly ListenFailure[] {
-  return Array.isArray(opened);
+  return attempt;
 }
 
 /** What makes two addresses the same listener. */
@@ -72,19 +68,26 @@ export class ListenKeys {
   }
 }
 
-/** `listen 0.0.0.0:80 (http): EACCES permission denied`, as the log and the terminal show it. */
-export function describeFailure({ service, address, error }: ListenFailure): string {
-  return `listen ${formatAddress(address)} (${service}): ${describeSystemError(error)}`;
+/** `listen 0.0.0.0:80 (http): EACCES permission denied`, as the terminal shows it. */
+export function describeFailure(failure: ListenFailure): string {
+  return `listen ${formatAddress(failure.address)} (${failure.service}): ${describeError(failure)}`;
+}
+
+export function describeError({ address, error }: ListenFailure): string {
+  return address.family === 'passed' && error.code === 'EBADF'
+    ? 'no such socket was passed to stdiod'
+    : describeSystemError(error);
 }
 
 /** How often a wildcard with port 0 looks for a number that is free in both families. */
 const PAIR_ATTEMPTS = 16;
 
-class Attempt {
+class Attempt implements OpenedSockets {
+  readonly byService = new Map<string, HostedListener[]>();
+  readonly keysOf = new Map<string, string[]>();
+  readonly fresh: HostedListener[] = [];
+  readonly failures: ListenFailure[] = [];
   readonly #parts: OpenParts;
-  readonly #byService = new Map<string, HostedListener[]>();
-  readonly #fresh: HostedListener[] = [];
-  readonly #failures: ListenFailure[] = [];
 
   constructor(parts: OpenParts) {
     this.#parts = parts;
@@ -92,40 +95,44 @@ class Attempt {
 
   open(service: Service, owner: Hosted): void {
     const opened = service.listen.flatMap((entry, index) => this.#openEntry(service, owner, entry, index));
-    this.#byService.set(service.name, opened);
+    this.byService.set(
+      service.name,
+      opened.map(({ listener }) => listener),
+    );
+    this.keysOf.set(
+      service.name,
+      opened.map(({ key }) => key),
+    );
   }
 
-  finish(): OpenedSockets | readonly ListenFailure[] {
-    if (this.#failures.length === 0) return { byService: this.#byService, fresh: this.#fresh };
-    for (const listener of this.#fresh) this.#parts.listeners.close(listener);
-    return this.#failures;
-  }
-
-  #openEntry(service: Service, owner: Hosted, entry: ListenAddress, index: number): HostedListener[] {
+  #openEntry(service: Service, owner: Hosted, entry: ListenAddress, index: number): Keyed[] {
     const { find, keys } = this.#parts;
-    const existing = entry.sockets.map((address) => find(keys.ofEntry(service.name, index, address)));
+    const known = entry.sockets.map((address) => keys.ofEntry(service.name, index, address));
+    const existing = known.map(find);
     const isNew = existing.every((listener) => listener === null);
-    if (isNew && isPair(entry)) return this.#openPair(service, owner, entry.sockets);
-    return entry.sockets.flatMap((address, at) => existing[at] ?? this.#openOne(service, owner, address));
+    const opened =
+      isNew && isPair(entry)
+        ? this.#openPair(service, owner, entry.sockets)
+        : samePort(entry, existing).map((address, at) => existing[at] ?? this.#openOne(service, owner, address));
+    return opened.flatMap((listener, at) => (listener === null ? [] : [{ key: known[at] ?? '', listener }]));
   }
 
   /** With port 0 the second family takes the number that the first was given, which somebody may hold already. */
-  #openPair(service: Service, owner: Hosted, [first, second]: Pair): HostedListener[] {
+  #openPair(service: Service, owner: Hosted, [first, second]: Pair): (HostedListener | null)[] {
     for (let attempt = 1; ; attempt += 1) {
-      const [one] = this.#openOne(service, owner, first);
-      if (one === undefined) return [];
-      const port = 'port' in one.address ? one.address.port : 0;
-      const two = this.#tryOpen(service, owner, { ...second, port });
+      const one = this.#openOne(service, owner, first);
+      if (one === null) return [null, this.#openOne(service, owner, second)];
+      const two = this.#tryOpen(service, owner, { ...second, port: portOf(one) });
       if ('fd' in two) return [one, this.#keep(two)];
-      if (attempt === PAIR_ATTEMPTS) return this.#fail(service, second, two);
-      this.#fresh.pop();
+      if (attempt === PAIR_ATTEMPTS) return [one, this.#fail(service, second, two)];
+      this.fresh.pop();
       this.#parts.listeners.close(one);
     }
   }
 
-  #openOne(service: Service, owner: Hosted, address: SocketAddress): HostedListener[] {
+  #openOne(service: Service, owner: Hosted, address: SocketAddress): HostedListener | null {
     const opened = this.#tryOpen(service, owner, address);
-    return 'fd' in opened ? [this.#keep(opened)] : this.#fail(service, address, opened);
+    return 'fd' in opened ? this.#keep(opened) : this.#fail(service, address, opened);
   }
 
   #tryOpen(service: Service, owner: Hosted, address: SocketAddress): HostedListener | SystemError {
@@ -137,14 +144,30 @@ class Attempt {
   }
 
   #keep(listener: HostedListener): HostedListener {
-    this.#fresh.push(listener);
+    this.fresh.push(listener);
     return listener;
   }
 
-  #fail(service: Service, address: SocketAddress, error: SystemError): HostedListener[] {
-    this.#failures.push({ service: service.name, address, error });
-    return [];
+  #fail(service: Service, address: SocketAddress, error: SystemError): null {
+    this.failures.push({ service: service.name, address, error });
+    return null;
   }
+}
+
+interface Keyed {
+  readonly key: string;
+  readonly listener: HostedListener;
+}
+
+/** Where the kernel chose the port of one family, the other one is to have the same. */
+function samePort(entry: ListenAddress, existing: readonly (HostedListener | null)[]): readonly SocketAddress[] {
+  const chosen = existing.find((listener) => listener !== null);
+  if (chosen === undefined || !isPair(entry)) return entry.sockets;
+  return entry.sockets.map((address) => ({ ...address, port: portOf(chosen) }));
+}
+
+function portOf({ address }: HostedListener): number {
+  return 'port' in address ? address.port : 0;
 }
 
 type Pair = readonly [InternetAddress, InternetAddress];

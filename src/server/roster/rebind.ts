@@ -1,33 +1,36 @@
 /**
  * `0.0.0.0:80` becomes `127.0.0.1:80`: the kernel lets nobody bind the one beside the other, unless both sockets share their
  * port. For the moment of a reload they do: the new one is bound while the old one still serves, so nobody is refused, and
- * nothing has changed when it fails. `unix:/path` becomes `unix-seqpacket:/path`: one path has one socket, so the old one steps
+ * the old one is as it was when that fails. `unix:/path` becomes `unix-seqpacket:/path`: one path has one socket, so the old one steps
  * aside, and back again when the new one fails.
  */
 import type { Listeners } from '../../listener/listener';
 import type { SocketAddress } from '../../service/address';
 import type { Service, SocketOptions } from '../../service/service';
 import type { Hosted, HostedListener } from '../hosted/hosted';
-import { isFailed, openListeners, type ListenFailure, type OpenedSockets, type OpenParts } from './open-listeners';
+import { openListeners, type OpenedSockets, type OpenParts } from './open-listeners';
 
 export interface RebindParts extends OpenParts {
   readonly listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'sharePort' | 'giveWay'>;
 }
 
-/** @param goers our listeners that nobody wants any more: one of them may be what stands in the way */
+/**
+ * @param goers our listeners that nobody wants any more: one of them may be what stands in the way
+ * @param first what came of the first try, whose new sockets are bound anew
+ */
 export function openBeside(
   goers: readonly HostedListener[],
-  failures: readonly ListenFailure[],
+  first: OpenedSockets,
   wanted: ReadonlyMap<Service, Hosted>,
   parts: RebindParts,
-): OpenedSockets | readonly ListenFailure[] {
+): OpenedSockets {
   const { listeners } = parts;
-  const blockers = goers.filter((goer) => failures.some(({ address }) => isInTheWay(goer, address)));
-  if (blockers.length === 0) return failures;
+  const blockers = goers.filter((goer) => first.failures.some(({ address }) => isInTheWay(goer, address)));
+  if (blockers.length === 0) return first;
+  for (const listener of first.fresh) listeners.close(listener);
   for (const listener of blockers) listeners.giveWay(listener, true);
   const opened = openListeners(wanted, { ...parts, optionsOf: (service) => withSharedPort(parts.optionsOf(service)) });
   for (const listener of blockers) listeners.giveWay(listener, false);
-  if (isFailed(opened)) return opened;
   for (const listener of opened.fresh) listeners.sharePort(listener, parts.optionsOf(listener.owner.service), false);
   return opened;
 }

@@ -7,15 +7,15 @@ function parse(line: string): ReturnType<typeof parseArguments> {
 const [file, json] = [null, false];
 
 test.each<[line: string, request: Request]>([
-  ['', { verb: 'run', file, json }],
-  ['run', { verb: 'run', file, json }],
-  ['run -c a.yaml', { verb: 'run', file: 'a.yaml', json }],
-  ['-c a.yaml', { verb: 'run', file: 'a.yaml', json }],
-  ['--config=a.yaml --json', { verb: 'run', file: 'a.yaml', json: true }],
-  ['--json', { verb: 'run', file, json: true }],
+  ['', { verb: 'run', file, json, strict: false }],
+  ['run', { verb: 'run', file, json, strict: false }],
+  ['run -c a.yaml', { verb: 'run', file: 'a.yaml', json, strict: false }],
+  ['-c a.yaml', { verb: 'run', file: 'a.yaml', json, strict: false }],
+  ['--config=a.yaml --json', { verb: 'run', file: 'a.yaml', json: true, strict: false }],
+  ['--json', { verb: 'run', file, json: true, strict: false }],
   ['check -c a.yaml', { verb: 'check', file: 'a.yaml', json }],
   ['check a.yaml', { verb: 'check', file: 'a.yaml', json }],
-  ['run --json a.yaml', { verb: 'run', file: 'a.yaml', json: true }],
+  ['run --json --strict a.yaml', { verb: 'run', file: 'a.yaml', json: true, strict: true }],
   ['print -- -odd.yaml', { verb: 'print', file: '-odd.yaml', json }],
   ['check --json', { verb: 'check', file, json: true }],
   ['print -ca.yaml', { verb: 'print', file: 'a.yaml', json }],

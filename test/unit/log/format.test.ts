@@ -10,6 +10,7 @@ const ACCEPTED: LogEvent = {
   service: 'echo',
   connection: 'c1a7',
   peer: '10.0.0.5:51034',
+  local: undefined,
   pid: 4711,
   children: 3,
   limit: 1000,

@@ -36,6 +36,7 @@ function controlOf(hasFile: boolean): Control {
     server,
     hasFile ? reloader : null,
     terminal,
+    { stop: (): void => void calls.push('no more retries') },
     (event) => told.push(event),
     (isClean) => ends.push(isClean),
   );
@@ -45,7 +46,7 @@ function signal(...signals: OperatorSignal[]): void {
   for (const each of signals) control.onSignal(each);
 }
 
-const STOP = ['no more reloads', 'stop SIGTERM'];
+const STOP = ['no more reloads', 'no more retries', 'stop SIGTERM'];
 
 test.each<[OperatorSignal[], string[]]>([
   [['SIGHUP'], ['reload']],
@@ -55,7 +56,7 @@ test.each<[OperatorSignal[], string[]]>([
   ],
   [['SIGUSR1'], ['status']],
   [['SIGTERM'], STOP],
-  [['SIGINT'], ['no more reloads', 'stop SIGINT']],
+  [['SIGINT'], ['no more reloads', 'no more retries', 'stop SIGINT']],
   [['SIGTERM', 'SIGTERM'], STOP],
   [
     ['SIGTERM', 'SIGINT'],
@@ -63,16 +64,16 @@ test.each<[OperatorSignal[], string[]]>([
   ],
   [
     ['SIGINT', 'SIGINT'],
-    ['no more reloads', 'stop SIGINT', 'stop at once'],
+    ['no more reloads', 'no more retries', 'stop SIGINT', 'stop at once'],
   ],
   [
     ['SIGINT', 'SIGTERM'],
-    ['no more reloads', 'stop SIGINT'],
+    ['no more reloads', 'no more retries', 'stop SIGINT'],
   ],
-  [['SIGQUIT'], ['no more reloads', 'stop SIGQUIT', 'stop at once']],
+  [['SIGQUIT'], ['no more reloads', 'no more retries', 'stop SIGQUIT', 'stop at once']],
   [
     ['SIGINT', 'SIGQUIT'],
-    ['no more reloads', 'stop SIGINT', 'stop at once'],
+    ['no more reloads', 'no more retries', 'stop SIGINT', 'stop at once'],
   ],
   [
     ['SIGTERM', 'SIGUSR1'],
@@ -101,7 +102,7 @@ test.each([true, false])(
 test('without a file there is nothing to reload, and to stop is to stop', () => {
   control = controlOf(false);
   signal('SIGHUP', 'SIGTERM');
-  expect([calls, told]).toEqual([['stop SIGTERM'], [{ event: 'ignored', signal: 'SIGHUP' }]]);
+  expect([calls, told]).toEqual([['no more retries', 'stop SIGTERM'], [{ event: 'ignored', signal: 'SIGHUP' }]]);
 });
 
 test.each([true, false])(

@@ -213,7 +213,7 @@ export function hostedService(
 ): Hosted {
   const service = sampleService(fields);
   const [intake, handler] = [{ onReadable: () => 'empty' as const }, { take: () => 'taken' as const }];
-  return { service, intake, handler, ...roles, gate: serviceGate(service.maxConnections), listeners: [] };
+  return { service, intake, handler, ...roles, gate: serviceGate(service.maxConnections), listeners: [], keys: [] };
 }
 
 export function tcp(port: number, address = '127.0.0.1'): SocketAddress {

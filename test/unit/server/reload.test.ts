@@ -6,9 +6,7 @@ import type { LoadResult } from '../../../src/config/load';
 import { formatChooser } from '../../../src/log/choose';
 import type { LogEvent } from '../../../src/log/events';
 import { Reloader } from '../../../src/server/reload';
-import type { ListenFailure } from '../../../src/server/roster/open-listeners';
 import type { Configuration } from '../../../src/service/service';
-import { systemError, tcp } from './pretended';
 
 /** Every loader that was started, with what it was told. */
 const mockThreads: { options: unknown; loader: EventEmitter & { unref: jest.Mock } }[] = [];
@@ -26,11 +24,13 @@ jest.mock('node:worker_threads', () => ({
 }));
 
 const ORDER = { file: 'services.yaml', passed: [] };
+const TEXTS = [{ file: '/services.yaml', text: '' }];
 const PATIENCE = { slowMs: 5_000, limitMs: 30_000 };
 const PLACE = { file: 'services.yaml', line: 3, column: 5, path: 'services.web', source: '', sourceColumn: 1 };
 
 let applied: Configuration[];
-let failures: ListenFailure[];
+/** What is tried again from now on. */
+let begun: unknown[];
 /** What the server throws when it is given a configuration. */
 let fault: Error | null;
 let told: LogEvent[];
@@ -39,23 +39,23 @@ let reloader: Reloader;
 
 beforeEach(() => {
   mockThreads.length = 0;
-  [mockRefusal, applied, failures, fault, told, formats] = [null, [], [], null, [], 0];
+  [mockRefusal, applied, begun, fault, told, formats] = [null, [], [], null, [], 0];
   reloader = reloaderOf();
 });
 
 function reloaderOf(): Reloader {
   const server = {
-    reload: (configuration: Configuration): readonly ListenFailure[] => {
+    reload: (configuration: Configuration): void => {
       if (fault !== null) throw fault;
       applied.push(configuration);
-      return failures;
     },
   };
   const log = {
     emit: (event: LogEvent): void => void told.push(event),
     setFormat: (): void => void (formats += 1),
   };
-  return new Reloader(ORDER, server, log, formatChooser(null, false), PATIENCE);
+  const retrier = { begin: (texts: unknown): void => void begun.push(texts) };
+  return new Reloader(ORDER, server, retrier, log, formatChooser(null, false), PATIENCE);
 }
 
 function says(maxConnections: number): LoadResult {
@@ -66,6 +66,7 @@ function says(maxConnections: number): LoadResult {
     configuration,
     effective: { limits: { max_connections: maxConnections }, log, services: {} },
     diagnostics: [],
+    texts: TEXTS,
   };
 }
 
@@ -93,7 +94,7 @@ test('the file is read on a thread with ends of its own, and what it says is app
   expect(mockThreads).toMatchObject([{ options: { workerData: ORDER, stdout: true, stderr: true } }]);
   expect(applied).toEqual([]);
   await answer(says(5));
-  expect([limitsApplied(), told, formats]).toEqual([[5], [], 1]);
+  expect([limitsApplied(), told, formats, begun]).toEqual([[5], [], 1, [TEXTS]]);
 });
 
 test('signals that come while the file is read lead to one more reload, not to many', async () => {
@@ -132,21 +133,6 @@ test('of very many problems the first hundred are told, and how many there are',
   await answer({ ok: false, diagnostics: problems });
   expect(told).toHaveLength(101);
   expect(told.at(-1)).toEqual({ event: 'rejected', problems: 1000 });
-});
-
-test('every address that cannot be bound is told, with what was done about it', async () => {
-  const error = Object.assign(systemError('EADDRINUSE', 'bind'), { code: 'EADDRINUSE', syscall: 'bind' });
-  failures = [{ service: 'web', address: tcp(80), error }];
-  reloader.request();
-  await answer(says(1));
-  expect(told).toEqual([
-    {
-      ...{ event: 'failed', verb: 'listen', address: '127.0.0.1:80', service: 'web' },
-      ...{ error: 'EADDRINUSE address already in use', action: 'the configuration before stays in force' },
-    },
-    { event: 'rejected', problems: 1 },
-  ]);
-  expect(formats).toBe(0);
 });
 
 test.each<[string, () => Promise<void> | void, string]>([

@@ -1,9 +1,7 @@
 import {
   describeFailure,
-  isFailed,
   ListenKeys,
   openListeners,
-  type ListenFailure,
   type OpenedSockets,
 } from '../../../../src/server/roster/open-listeners';
 import type { HostedListener } from '../../../../src/server/hosted/hosted';
@@ -26,10 +24,7 @@ function serviceOn(name: string, ...listen: ListenAddress[]): Service {
 let server: PretendServer;
 beforeEach(() => (server = new PretendServer()));
 
-function open(
-  services: readonly Service[],
-  existing: ReadonlyMap<string, HostedListener> = new Map(),
-): OpenedSockets | readonly ListenFailure[] {
+function open(services: readonly Service[], existing: ReadonlyMap<string, HostedListener> = new Map()): OpenedSockets {
   const wanted = new Map(services.map((service) => [service, OWNER]));
   const find = (key: string): HostedListener | null => existing.get(key) ?? null;
   return openListeners(wanted, { listeners: server.listeners, find, keys: KEYS, optionsOf: ({ socket }) => socket });
@@ -41,7 +36,7 @@ function openBefore(address: SocketAddress): HostedListener {
 
 function mustOpen(...parameters: Parameters<typeof open>): OpenedSockets {
   const opened = open(...parameters);
-  if (isFailed(opened)) throw new Error(opened.map(describeFailure).join('; '));
+  if (opened.failures.length > 0) throw new Error(opened.failures.map(describeFailure).join('; '));
   return opened;
 }
 
@@ -65,21 +60,22 @@ test('an address that is bound already keeps its very socket', () => {
   expect(addressesOf(fresh)).toEqual(['127.0.0.1:81']);
 });
 
-test('if one address cannot be bound, all new ones are closed again and those that serve stay', () => {
+test('an address that cannot be bound is left out, and the others are there, known by what they are', () => {
   const kept = openBefore(tcp(80));
   server.sockets.taken.add('127.0.0.1:82');
   const service = serviceOn('web', { sockets: [tcp(80)] }, { sockets: [tcp(81)] }, { sockets: [tcp(82)] });
-  open([service], new Map([['127.0.0.1:80', kept]]));
-  expect(server.sockets.addresses).toEqual(['127.0.0.1:80']);
+  const { byService, keysOf } = open([service], new Map([['127.0.0.1:80', kept]]));
+  expect(addressesOf(byService.get('web'))).toEqual(['127.0.0.1:80', '127.0.0.1:81']);
+  expect(keysOf.get('web')).toEqual(['127.0.0.1:80', '127.0.0.1:81']);
 });
 
 test('every address that cannot be bound is told, each with its service', () => {
   for (const port of [80, 82]) server.sockets.taken.add(`127.0.0.1:${port}`);
-  const failures = open([
+  const { failures } = open([
     serviceOn('web', { sockets: [tcp(80)] }, { sockets: [tcp(81)] }),
     serviceOn('mail', { sockets: [tcp(82)] }),
   ]);
-  expect(isFailed(failures) && failures.map(describeFailure)).toEqual([
+  expect(failures.map(describeFailure)).toEqual([
     'listen 127.0.0.1:80 (web): EADDRINUSE address already in use',
     'listen 127.0.0.1:82 (mail): EADDRINUSE address already in use',
   ]);
@@ -98,13 +94,20 @@ describe('port 0 on every address', () => {
     expect(addressesOf(fresh)).toEqual(server.sockets.addresses);
   });
 
-  test('fails in the end, and leaves nothing behind, when there is no such number', () => {
+  test('is in the end one family alone, when there is no such number', () => {
     for (let port = 40000; port < 40100; port += 1) server.sockets.taken.add(`[::]:${port}`);
-    const failures = open([serviceOn('echo', wildcard(0))]);
+    const { failures } = open([serviceOn('echo', wildcard(0))]);
     expect(failures).toMatchObject([
       { service: 'echo', address: { address: '::', port: 0 }, error: { code: 'EADDRINUSE' } },
     ]);
-    expect(server.sockets.addresses).toEqual([]);
+    expect(server.sockets.addresses).toEqual(['0.0.0.0:40015']);
+  });
+
+  test('has the number of the one family in the other when that comes later', () => {
+    const existing = new Map([['echo 0 stream 0.0.0.0', openBefore(tcp(0, '0.0.0.0'))]]);
+    const { byService, keysOf } = mustOpen([serviceOn('echo', wildcard(0))], existing);
+    expect(addressesOf(byService.get('echo'))).toEqual(['0.0.0.0:40000', '[::]:40000']);
+    expect(keysOf.get('echo')).toEqual(['echo 0 stream 0.0.0.0', 'echo 0 stream ::']);
   });
 
   test('keeps the numbers that it has', () => {
@@ -144,7 +147,7 @@ test('sockets are bound with the options that are asked for, which may be others
   const opened = openListeners(wanted, {
     ...{ listeners: server.listeners, find: () => null, keys: KEYS, optionsOf: () => options },
   });
-  expect(isFailed(opened) ? [] : opened.fresh.map(({ socket }) => socket.options)).toEqual([options]);
+  expect(opened.fresh.map(({ socket }) => socket.options)).toEqual([options]);
 });
 
 test('a new listener is not watched before its service is installed', () => {

@@ -2,12 +2,7 @@
  * A wildcard and one of its own addresses change places while both are bound, or nothing changes.
  */
 import type { Hosted, HostedListener } from '../../../../src/server/hosted/hosted';
-import {
-  isFailed,
-  ListenKeys,
-  type ListenFailure,
-  type OpenedSockets,
-} from '../../../../src/server/roster/open-listeners';
+import { ListenKeys, type ListenFailure, type OpenedSockets } from '../../../../src/server/roster/open-listeners';
 import { openBeside } from '../../../../src/server/roster/rebind';
 import type { SocketAddress, UnixAddress } from '../../../../src/service/address';
 import type { Service } from '../../../../src/service/service';
@@ -35,10 +30,11 @@ function beside(
   addresses: readonly SocketAddress[],
   failures = addresses.map(failureOf),
   fields: Partial<Service> = {},
-): OpenedSockets | readonly ListenFailure[] {
+): OpenedSockets {
   const service = sampleService({ name: 'web', listen: [{ sockets: addresses }], ...fields });
   owner.service = service;
-  return openBeside(goers, failures, new Map([[service, owner]]), {
+  const first = { byService: new Map(), keysOf: new Map(), fresh: [], failures };
+  return openBeside(goers, first, new Map([[service, owner]]), {
     listeners: server.listeners,
     keys: new ListenKeys(() => undefined),
     find: () => null,
@@ -54,7 +50,7 @@ test.each([
 ])('after %s, %s is bound while the old one still serves', (_old, _new, before, after) => {
   const old = server.listen(owner, before);
   const opened = beside([old], [after]);
-  expect(isFailed(opened) ? opened : opened.fresh.map(({ address }) => address)).toEqual([after]);
+  expect(opened.fresh.map(({ address }) => address)).toEqual([after]);
   expect([old.phase, server.isWatched(old), server.sockets.addresses.length]).toEqual(['open', true, 2]);
 });
 
@@ -63,7 +59,7 @@ test('at one path a socket of another type is bound in the place of the old one'
   if (stream === undefined || packets === undefined) throw new Error('no address');
   const old = server.listen(owner, stream);
   const opened = beside([old], [packets]);
-  expect(isFailed(opened) ? opened : opened.fresh.map(({ address }) => address)).toEqual([packets]);
+  expect(opened.fresh.map(({ address }) => address)).toEqual([packets]);
   expect([old.phase, server.sockets.addresses]).toEqual(['open', ['unix-seqpacket:/run/it']]);
 });
 
@@ -71,7 +67,7 @@ test('when that fails the old one has its path again', () => {
   const old = server.listen(owner, PATH);
   server.sockets.taken.add('unix-seqpacket:/run/it');
   const wanted: UnixAddress = { ...PATH, type: 'seqpacket' };
-  expect(beside([old], [wanted])).toMatchObject([{ address: wanted, error: { code: 'EADDRINUSE' } }]);
+  expect(beside([old], [wanted]).failures).toMatchObject([{ address: wanted, error: { code: 'EADDRINUSE' } }]);
   expect([old.phase, server.isWatched(old), server.sockets.addresses]).toEqual(['open', true, ['unix:/run/it']]);
 });
 
@@ -83,7 +79,7 @@ test('afterwards nobody else may be bound beside them', () => {
 test('a new one has the options of its service, and no more', () => {
   const socket = sampleSocketOptions({ extra: { TCP_KEEPIDLE: 60 } });
   const opened = beside([server.listen(owner, WILDCARD)], [tcp(80)], undefined, { socket });
-  expect(isFailed(opened) ? [] : opened.fresh.map((listener) => listener.socket.options)).toEqual([socket]);
+  expect(opened.fresh.map((listener) => listener.socket.options)).toEqual([socket]);
 });
 
 test('a service that shares its port by itself goes on sharing it', () => {
@@ -93,13 +89,13 @@ test('a service that shares its port by itself goes on sharing it', () => {
   expect(server.sockets.sharing).toEqual(['127.0.0.1:80']);
 });
 
-test('when another address cannot be bound all the same, nothing has changed', () => {
+test('an address that cannot be bound all the same is left out, and the old one is as it was', () => {
   const old = server.listen(owner, WILDCARD);
   const { options } = old.socket;
   server.sockets.taken.add('127.0.0.1:81');
   const opened = beside([old], [tcp(80), tcp(81)], [failureOf(tcp(80))]);
-  expect(opened).toMatchObject([{ service: 'web', address: tcp(81), error: { code: 'EADDRINUSE' } }]);
-  expect([server.sockets.addresses, server.sockets.sharing]).toEqual([['0.0.0.0:80'], []]);
+  expect(opened.failures).toMatchObject([{ service: 'web', address: tcp(81), error: { code: 'EADDRINUSE' } }]);
+  expect([server.sockets.addresses, server.sockets.sharing]).toEqual([['0.0.0.0:80', '127.0.0.1:80'], []]);
   expect([old.phase, server.isWatched(old), old.socket.options]).toEqual(['open', true, options]);
 });
 
@@ -111,12 +107,12 @@ test.each([
 ])('a socket for %s is not what stands in the way: it is not touched, and the failure stays', (_, address) => {
   const share = jest.spyOn(server.sockets, 'sharePort');
   const failures = [failureOf(tcp(80))];
-  expect(beside([server.listen(owner, address)], [tcp(80)], failures)).toBe(failures);
+  expect(beside([server.listen(owner, address)], [tcp(80)], failures).failures).toBe(failures);
   expect(share).not.toHaveBeenCalled();
 });
 
 test('only those whom nobody wants any more give way', () => {
   server.listen(owner, WILDCARD);
   const failures = [failureOf(tcp(80))];
-  expect(beside([], [tcp(80)], failures)).toBe(failures);
+  expect(beside([], [tcp(80)], failures).failures).toBe(failures);
 });

@@ -1,5 +1,5 @@
 /**
- * From one configuration to the next, on pretended sockets: all of it or nothing, and what stays is not touched.
+ * From one configuration to the next, on pretended sockets: as much of it as can be had, and what stays is not touched.
  */
 import { isHeld } from '../../../../src/listener/listener';
 import { addon } from '../../../../src/native/addon';
@@ -9,7 +9,7 @@ import { describeFailure, ListenKeys } from '../../../../src/server/roster/open-
 import { RetiredListeners } from '../../../../src/server/roster/retired';
 import { Roster, type Applied } from '../../../../src/server/roster/roster';
 import { formatAddress, type SocketAddress } from '../../../../src/service/address';
-import type { Service } from '../../../../src/service/service';
+import type { Configuration, Lack, Service } from '../../../../src/service/service';
 import { sampleService, sampleSocketOptions } from '../../service/sample';
 import { hostedService, PretendServer, systemError, tcp } from '../pretended';
 
@@ -54,7 +54,11 @@ function serviceOn(name: string, addresses: readonly SocketAddress[], fields: Pa
 }
 
 function apply(...services: readonly Service[]): Applied {
-  return roster.apply({ services, lacks: [], limits: { maxConnections: 100 }, log: { format: 'auto' } });
+  return roster.apply(configurationOf(services));
+}
+
+function configurationOf(services: readonly Service[], lacks: readonly Lack[] = []): Configuration {
+  return { services, lacks, limits: { maxConnections: 100 }, log: { format: 'auto' } };
 }
 
 /** @returns what was bound just now */
@@ -145,33 +149,171 @@ describe('the first configuration', () => {
   });
 });
 
-describe('a reload is all or nothing', () => {
-  test('when one address cannot be bound, everything is as before', () => {
-    mustApply(serviceOn('web', [tcp(80)]), serviceOn('mail', [tcp(25)]));
-    const before = { hosted: [...roster], copies: [...roster].map((hosted) => ({ ...hosted })) };
+describe('at a start where everything has to be there', () => {
+  test('one address that cannot be bound closes the others again, and nothing is served', () => {
     server.sockets.taken.add('127.0.0.1:82');
-    const changed = { maxConnections: 1, socket: sampleSocketOptions({ nodelay: true }) };
-    const applied = roster.apply({
-      services: [serviceOn('web', [tcp(80), tcp(81)], changed), serviceOn('ftp', [tcp(82)])],
-      ...{ lacks: [], limits: { maxConnections: 1 }, log: { format: 'auto' } },
-    });
+    const services = [serviceOn('web', [tcp(80)]), serviceOn('ftp', [tcp(82)])];
+    const applied = roster.apply(configurationOf(services), 'all');
     expect(applied).toMatchObject({ ok: false, failures: [{ service: 'ftp', address: tcp(82) }] });
-    expect([[...roster], [...roster].map((hosted) => ({ ...hosted }))]).toEqual([before.hosted, before.copies]);
-    expect([server.sockets.addresses, retired.count]).toEqual([['127.0.0.1:80', '127.0.0.1:25'], 0]);
-    expect([hostedAs('web').gate.limit, server.slots.server.limit, retries]).toEqual([1000, 100, 1]);
-    expect(listenerOf('web').socket.options.nodelay).toBe(false);
+    expect([[...roster], server.sockets.addresses, retries]).toEqual([[], [], 0]);
+  });
+});
+
+describe('at a start where anything is enough', () => {
+  test('nothing at all is not', () => {
+    server.sockets.taken.add('127.0.0.1:82');
+    const services = [serviceOn('ftp', [tcp(82)]), serviceOn('mail', [tcp(25)])];
+    const applied = roster.apply(configurationOf(services, [{ name: 'mail', reason: 'no program' }]), 'any');
+    expect(applied).toMatchObject({ ok: false, failures: [{ service: 'ftp' }] });
+    expect(roster.apply(configurationOf([]), 'any').ok).toBe(true);
+  });
+});
+
+describe('what cannot be had', () => {
+  const TAKEN = 'EADDRINUSE address already in use';
+
+  test('is left out, and the other services are served', () => {
+    server.sockets.taken.add('127.0.0.1:82');
+    const services = [serviceOn('web', [tcp(80)]), serviceOn('ftp', [tcp(82)]), serviceOn('mail', [tcp(25)])];
+    const applied = roster.apply(configurationOf(services, [{ name: 'mail', reason: 'no program' }]), 'any');
+    expect(applied).toMatchObject({
+      ok: true,
+      change: {
+        available: [],
+        unavailable: [
+          ['ftp', { reason: `listen 127.0.0.1:82: ${TAKEN}`, served: 'no' }],
+          ['mail', { reason: 'no program', served: 'no' }],
+        ],
+      },
+    });
+    expect([[...roster].map(({ service }) => service.name), server.sockets.addresses]).toEqual([
+      ['web'],
+      ['127.0.0.1:80'],
+    ]);
   });
 
-  test('and the next one is compared with what is in force', () => {
+  test('of several addresses is told with their number, and the others are served and known', () => {
+    for (const port of [81, 82]) server.sockets.taken.add(`127.0.0.1:${port}`);
+    const web = serviceOn('web', [tcp(80), tcp(81), tcp(82), tcp(83)]);
+    const applied = apply(web);
+    const reason = `listen 127.0.0.1:81: ${TAKEN}; and 1 more`;
+    expect(applied).toMatchObject({ change: { unavailable: [['web', { reason, served: 'partly' }]] } });
+    const before = hostedAs('web').listeners;
+    server.sockets.taken.delete('127.0.0.1:81');
+    expect(mustApply(web)).toEqual(['127.0.0.1:81']);
+    const { listeners } = hostedAs('web');
+    expect(listeners.map(({ address }) => formatAddress(address))).toEqual(
+      [80, 81, 83].map((port) => `127.0.0.1:${port}`),
+    );
+    expect([listeners[0] === before[0], listeners[2] === before[1], retired.count]).toEqual([true, true, 0]);
+  });
+
+  test('of a service that is served leaves it as it was, with its very sockets', () => {
+    mustApply(serviceOn('web', [tcp(80)], { maxConnections: 5 }));
+    const [listener, copy] = [listenerOf('web'), { ...hostedAs('web') }];
+    const changed = serviceOn('web', [tcp(81)], { maxConnections: 7 });
+    const applied = roster.apply(configurationOf([changed], [{ name: 'web', reason: 'no program' }]));
+    expect(applied).toMatchObject({
+      diff: { added: [], changed: [], removed: [], kept: [{ name: 'web' }] },
+      change: { unavailable: [['web', { reason: 'no program', served: 'before' }]] },
+    });
+    expect([{ ...hostedAs('web') }, listenerOf('web') === listener, retired.count]).toEqual([copy, true, 0]);
+  });
+
+  test('because none of its new addresses is free leaves it where it was', () => {
     mustApply(serviceOn('web', [tcp(80)]));
-    server.sockets.taken.add('127.0.0.1:82');
-    apply(serviceOn('ftp', [tcp(82)]));
+    server.sockets.taken.add('127.0.0.1:81');
+    const applied = apply(serviceOn('web', [tcp(81)]));
+    expect(applied).toMatchObject({ change: { unavailable: [['web', { served: 'before' }]] } });
+    expect([server.sockets.addresses, retired.count]).toEqual([['127.0.0.1:80'], 0]);
     server.sockets.taken.clear();
-    const applied = apply(serviceOn('web', [tcp(80)]), serviceOn('ftp', [tcp(82)]));
-    expect(applied.ok && [applied.diff.kept, applied.diff.added].map((each) => each.map(({ name }) => name))).toEqual([
-      ['web'],
-      ['ftp'],
+    expect(apply(serviceOn('web', [tcp(81)]))).toMatchObject({
+      diff: { changed: [{ after: { name: 'web' } }] },
+      change: { available: ['web'], unavailable: [] },
+    });
+    expect([listenerOf('web').address, retired.count]).toEqual([tcp(81), 1]);
+  });
+
+  test('gives the address that it had to the service that the file gives it to', () => {
+    mustApply(serviceOn('web', [tcp(80)]));
+    const listener = listenerOf('web');
+    const services = [serviceOn('web', [tcp(81)]), serviceOn('proxy', [tcp(80)])];
+    const applied = roster.apply(configurationOf(services, [{ name: 'web', reason: 'no program' }]));
+    expect(applied).toMatchObject({ change: { unavailable: [['web', { served: 'no' }]] } });
+    expect([listenerOf('proxy') === listener, [...roster].map(({ service }) => service.name)]).toEqual([
+      true,
+      ['proxy'],
     ]);
+  });
+
+  test('is told once, and again only with another reason', () => {
+    const unavailable = (reason: string): unknown => {
+      const applied = roster.apply(configurationOf([serviceOn('web', [tcp(80)])], [{ name: 'web', reason }]));
+      return applied.ok && applied.change.unavailable.map(([, shortfall]) => shortfall.reason);
+    };
+    expect(['one', 'one', 'two'].map(unavailable)).toEqual([['one'], [], ['two']]);
+  });
+
+  test('does not become available by being removed', () => {
+    roster.apply(configurationOf([serviceOn('web', [tcp(80)])], [{ name: 'web', reason: 'no program' }]));
+    expect(apply(serviceOn('mail', [tcp(25)]))).toMatchObject({
+      diff: { removed: [{ name: 'web' }] },
+      change: { available: [] },
+    });
+  });
+});
+
+describe('another try', () => {
+  test('serves what can be had by now, and touches nothing else', () => {
+    const web = serviceOn('web', [tcp(80)]);
+    const mail = serviceOn('mail', [tcp(25)]);
+    roster.apply(configurationOf([web, mail], [{ name: 'mail', reason: 'no program' }]));
+    const copy = { ...hostedAs('web') };
+    const found = configurationOf([serviceOn('web', [tcp(81)]), mail]);
+    const { fresh, change } = roster.retry(found);
+    expect([fresh.map(({ address }) => formatAddress(address)), change]).toEqual([
+      ['127.0.0.1:25'],
+      { available: ['mail'], unavailable: [] },
+    ]);
+    expect([{ ...hostedAs('web') }, server.isWatched(listenerOf('mail')), retired.count]).toEqual([copy, true, 0]);
+    expect(roster.shortfalls.size).toBe(0);
+    expect(apply(web, mail)).toMatchObject({ diff: { kept: [{ name: 'web' }, { name: 'mail' }] } });
+  });
+
+  test('binds the addresses that were left out, and makes nothing anew for the service', () => {
+    server.sockets.taken.add('127.0.0.1:81');
+    const web = serviceOn('web', [tcp(80), tcp(81)]);
+    apply(web);
+    const [{ handler }, first] = [{ ...hostedAs('web') }, listenerOf('web')];
+    expect(roster.retry(configurationOf([web])).change).toEqual({ available: [], unavailable: [] });
+    server.sockets.taken.clear();
+    expect(roster.retry(configurationOf([web])).change).toEqual({ available: ['web'], unavailable: [] });
+    expect([listenerOf('web') === first, hostedAs('web').handler === handler, made]).toEqual([true, true, ['web']]);
+    expect(server.sockets.addresses).toEqual(['127.0.0.1:80', '127.0.0.1:81']);
+  });
+
+  test('puts the new version in the place of the one before', () => {
+    mustApply(serviceOn('web', [tcp(80)], { maxConnections: 5 }));
+    const changed = serviceOn('web', [tcp(80), tcp(81)], { maxConnections: 7 });
+    const listener = listenerOf('web');
+    roster.apply(configurationOf([changed], [{ name: 'web', reason: 'no program' }]));
+    roster.retry(configurationOf([changed]));
+    expect([hostedAs('web').service === changed, hostedAs('web').gate.limit, listenerOf('web') === listener]).toEqual([
+      true,
+      7,
+      true,
+    ]);
+  });
+
+  test('takes an address back from the version before of another one that is unavailable', () => {
+    mustApply(serviceOn('web', [tcp(80)]));
+    const services = [serviceOn('web', [tcp(81)]), serviceOn('proxy', [tcp(80)])];
+    const lacks = ['web', 'proxy'].map((name) => ({ name, reason: 'no program' }));
+    roster.apply(configurationOf(services, lacks));
+    const listener = listenerOf('web');
+    const { change } = roster.retry(configurationOf(services, lacks.slice(0, 1)));
+    expect(change).toEqual({ available: ['proxy'], unavailable: [['web', { reason: 'no program', served: 'no' }]] });
+    expect(listenerOf('proxy')).toBe(listener);
   });
 });
 
@@ -326,17 +468,17 @@ describe('a wildcard and one of its addresses', () => {
     expect([old.phase, server.isWatched(listenerOf('web')), server.sockets.sharing]).toEqual(['retired', true, []]);
   });
 
-  test('do not change places when another address cannot be bound', () => {
+  test('change places also when another address cannot be bound', () => {
     mustApply(serviceOn('web', [tcp(80, '0.0.0.0')]));
     server.sockets.taken.add('127.0.0.1:81');
-    expect(apply(serviceOn('web', [tcp(80), tcp(81)]))).toMatchObject({ ok: false });
-    expect([server.sockets.addresses, server.sockets.sharing, retired.count]).toEqual([['0.0.0.0:80'], [], 0]);
+    expect(mustApply(serviceOn('web', [tcp(80), tcp(81)]))).toEqual(['127.0.0.1:80']);
+    expect([server.sockets.sharing, retired.count]).toEqual([[], 1]);
     expect(server.isWatched(listenerOf('web'))).toBe(true);
   });
 
   test('exclude each other where both are wanted', () => {
     mustApply(serviceOn('web', [tcp(80, '0.0.0.0')]));
-    expect(apply(serviceOn('web', [tcp(80, '0.0.0.0'), tcp(80)]))).toMatchObject({ ok: false });
+    expect(mustApply(serviceOn('web', [tcp(80, '0.0.0.0'), tcp(80)]))).toEqual([]);
     expect([server.sockets.addresses, server.sockets.sharing]).toEqual([['0.0.0.0:80'], []]);
   });
 });
