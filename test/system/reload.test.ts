@@ -31,6 +31,13 @@ describe('a reload', () => {
     expect(await exchange(daemon.port('e'), 'e')).toBe('e');
   });
 
+  test('names the first twenty of those that are many, and counts the others', async () => {
+    const names = Array.from({ length: 500 }, (_, index) => `s${index}`);
+    const daemon = await startDaemon(services({ a: at('127.0.0.1:0') }));
+    const many = Object.fromEntries([...names, 'a'].map((name) => [name, at('127.0.0.1:0')]));
+    expect(await daemon.reload(services(many))).toMatchObject({ added: [...names.slice(0, 20), '+480'], kept: 1 });
+  });
+
   test('keeps the very socket of an address that stays, changed or not', async () => {
     const yaml = services({ a: `listen: ${PAIR}, exec: cat`, b: at('127.0.0.1:0') });
     const daemon = await startDaemon(yaml);

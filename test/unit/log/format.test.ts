@@ -57,6 +57,12 @@ describe('JSON', () => {
 });
 
 describe('text', () => {
+  test('has the words of a list side by side, and a dash where there are none', () => {
+    const event = { event: 'reloaded', added: ['web', 'ftp', '+480'], changed: [], removed: ['b'], kept: 5 } as const;
+    const line = formatText({ ...event, unavailable: undefined }, NOW);
+    expect(line).toBe(`${CLOCK} reloaded  added=web,ftp,+480 changed=- removed=b kept=5\n`);
+  });
+
   test('is aligned, with a clock in front', () => {
     expect(formatText(LISTENING, NOW)).toBe(`${CLOCK} listening service=echo address=[::]:7 backlog=4096\n`);
     expect(formatText(ACCEPTED, NOW)).toBe(
