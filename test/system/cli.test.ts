@@ -96,7 +96,7 @@ describe('run', () => {
   test('starts nothing with a bad file, and exits with 78', () => {
     const { status, stdout, stderr } = run(['run', '-c', 'it.yaml'], folderWith({ 'it.yaml': BAD }));
     expect([status, stdout]).toEqual([78, '']);
-    expect(stderr).toMatch(/nothing was started\n$/);
+    expect(stderr).toMatch(/^\{"event":"problem",[^]*\n\{"event":"rejected",[^\n]*"problems":3\}\n$/);
   });
 
   test('exits with 78 when the named file does not exist', () => {

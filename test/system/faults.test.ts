@@ -239,18 +239,22 @@ describe('an address that is taken', () => {
     const port = await takePort();
     const daemon = launchDaemon(`services: {it: {listen: "127.0.0.1:${port}", exec: cat}}\n`);
     expect(await daemon.ended()).toBe(1);
-    expect(daemon.stderr).toContain(`listen 127.0.0.1:${port} (it): EADDRINUSE`);
-    expect(daemon.events).toEqual([]);
+    const told = { verb: 'listen', address: `127.0.0.1:${port}`, service: 'it', action: 'nothing was started' };
+    expect(daemon.events).toMatchObject([told, { event: 'rejected', problems: 1 }]);
   });
 
-  test('is told together with every other one', async () => {
+  test('is told together with every other one, where everything has to be there', async () => {
     const [one, two] = [await takePort(), await takePort()];
     const daemon = launchDaemon(
       `services: {a: {listen: ["127.0.0.1:${one}", "127.0.0.1:0"], exec: cat}, b: {listen: "127.0.0.1:${two}", exec: cat}}\n`,
+      { args: ['--strict'] },
     );
     expect(await daemon.ended()).toBe(1);
-    expect(daemon.stderr).toContain(`listen 127.0.0.1:${one} (a): EADDRINUSE`);
-    expect(daemon.stderr).toContain(`listen 127.0.0.1:${two} (b): EADDRINUSE`);
+    const failed = daemon.all('failed').map(({ service, address }) => [service, address]);
+    expect(failed).toEqual([
+      ['a', `127.0.0.1:${one}`],
+      ['b', `127.0.0.1:${two}`],
+    ]);
   });
 
   test('does not stop a reload from keeping what is there', async () => {
@@ -260,12 +264,12 @@ describe('an address that is taken', () => {
       `services: {echo: {listen: "127.0.0.1:0", exec: tac}, b: {listen: "127.0.0.1:${port}", exec: cat}}\n`,
     );
     daemon.signal('SIGHUP');
-    const failed = await daemon.waitFor('failed');
-    expect(failed).toMatchObject({ verb: 'listen', address: `127.0.0.1:${port}`, service: 'b' });
-    expect(failed.error).toContain('EADDRINUSE');
-    expect(Object.keys(failed)).toEqual(['event', 'time', 'verb', 'address', 'service', 'error', 'action']);
-    await daemon.waitFor('rejected');
-    expect(await exchange(daemon.port(), 'a\nb\n')).toBe('a\nb\n');
+    const unavailable = await daemon.waitFor('unavailable');
+    expect(unavailable).toMatchObject({ service: 'b', served: 'no' });
+    expect(unavailable.reason).toBe(`listen 127.0.0.1:${port}: EADDRINUSE address already in use`);
+    expect(Object.keys(unavailable)).toEqual(['event', 'time', 'service', 'reason', 'served']);
+    await daemon.waitFor('reloaded');
+    expect(await exchange(daemon.port(), 'a\nb\n')).toBe('b\na\n');
   });
 });
 

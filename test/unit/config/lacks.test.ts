@@ -36,7 +36,7 @@ describe('a service cannot be served for now, and its neighbour can,', () => {
       { hasCapability: () => false },
       'no right',
     ],
-    ['for want of the owner of its socket', 'listen: "unix:/tmp/x", exec: cat, socket: {owner: webapp}', {}, 'webapp'],
+    ['for want of the owner of its socket', 'listen: "unix:/x", exec: cat, socket: {owner: webapp}', {}, 'webapp'],
     [
       'for want of its quotes',
       'listen: 17, builtin: qotd, quotes: /nowhere/quotes',
@@ -69,7 +69,7 @@ describe('a moment without descriptors', () => {
   });
 
   test('does not make the owner of a socket unknown', () => {
-    const { lacks } = loaded('listen: "unix:/tmp/x", exec: cat, socket: {group: games}', { group: throwNotNow });
+    const { lacks } = loaded('listen: "unix:/x", exec: cat, socket: {group: games}', { group: throwNotNow });
     expect(lacks).toEqual([{ name: 'web', reason: 'accounts cannot be looked up at the moment: EMFILE' }]);
   });
 

@@ -110,7 +110,8 @@ describe('a listener whose path or interface was taken from it', () => {
     const old = listenerOf('web');
     server.sockets.lose(old.socket);
     server.sockets.taken.add('unix:/run/web');
-    expect(apply(serviceOn('web', [PATH]), serviceOn('mail', [tcp(25)])).ok).toBe(false);
+    const applied = apply(serviceOn('web', [PATH]), serviceOn('mail', [tcp(25)]));
+    expect(applied).toMatchObject({ change: { unavailable: [['web', { served: 'before' }]] } });
     expect([old.phase, listenerOf('web') === old]).toEqual(['open', true]);
   });
 
