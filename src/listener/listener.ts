@@ -30,8 +30,6 @@ export interface Listener<Owner> {
   owner: Owner;
   /** A bit for each hold. */
   holds: number;
-  /** A child has had it once, and what else that child has left behind may have it still. */
-  wasLent: boolean;
   /** retired: on its way out, nothing is made anew for it. */
   phase: 'open' | 'retired' | 'closed';
 }
@@ -72,7 +70,7 @@ export class Listeners<Owner> {
   /** Binds and listens; the hold `new` is the caller's to let go. @throws SystemError of socket, bind or listen */
   open(address: SocketAddress, options: SocketOptions, owner: Owner): Listener<Owner> {
     const socket = this.#sockets.open(address, options);
-    return { socket, fd: socket.fd, address: socket.address, owner, holds: HOLDS.new, wasLent: false, phase: 'open' };
+    return { socket, fd: socket.fd, address: socket.address, owner, holds: HOLDS.new, phase: 'open' };
   }
 
   hold(listener: Listener<Owner>, why: Hold): void {
@@ -162,6 +160,11 @@ export class Listeners<Owner> {
 
 export function isHeld<Owner>({ holds }: Listener<Owner>, why: Hold): boolean {
   return (holds & HOLDS[why]) !== 0;
+}
+
+/** A child has had it once: it is foreign, and nobody here accepts from it. */
+export function wasLent<Owner>({ socket }: Listener<Owner>): boolean {
+  return socket.past.wasLent;
 }
 
 /** Somebody may have shut it down, or destroyed it; or keeps us from looking at it. */

@@ -8,10 +8,11 @@ import type { PassedAddress, SocketAddress } from '../service/address';
 import type { PassedSocket } from '../service/listen-text';
 import type { SocketOptions } from '../service/service';
 import { optionsFor } from './options';
-import type { ListeningSocket } from './socket';
+import type { ListeningSocket, Past } from './socket';
 
 interface Taken extends PassedSocket {
   readonly facts: PassedSocketFacts;
+  readonly past: Past;
 }
 
 const FIRST = 3;
@@ -43,14 +44,15 @@ export class PassedSockets {
   take(address: PassedAddress, options: SocketOptions): ListeningSocket {
     const found = this.#find(address.name);
     if (found === undefined) throw Object.assign(new Error('not passed'), { code: 'EBADF', syscall: 'LISTEN_FDS' });
-    const { fd, type, isListening } = found.facts;
+    const { facts, past } = found;
+    const { fd, type, isListening } = facts;
     if (type !== 'datagram' && !isListening) {
       throw Object.assign(new Error('it does not listen'), { code: 'EINVAL', syscall: 'accept' });
     }
-    const actual = addressOf(found.facts) ?? address;
+    const actual = addressOf(facts) ?? address;
     addon.setListenerOptions(fd, optionsFor(actual, options));
     addon.setBlocking(fd, false);
-    return { fd, address: actual, configured: address, origin: { kind: 'passed' }, options };
+    return { fd, address: actual, configured: address, origin: { kind: 'passed' }, options, past };
   }
 
   /** What makes two names one socket. */
@@ -69,7 +71,7 @@ export class PassedSockets {
 function takeOne(number: number, name: string): Taken[] {
   try {
     const facts = addon.takePassed(number);
-    return [{ name, number, type: facts.type, facts }];
+    return [{ name, number, type: facts.type, facts, past: { wasLent: false } }];
   } catch {
     return [];
   }

@@ -14,6 +14,14 @@ export interface ListeningSocket {
   readonly origin: Origin;
   /** Those that were set last. */
   options: SocketOptions;
+  /** Of a passed socket it is one, however often that is taken. */
+  readonly past: Past;
+}
+
+/** What the kernel's socket has been through, whoever serves it by now. */
+export interface Past {
+  /** A child has had it once, and what else that child has left behind may have it still. */
+  wasLent: boolean;
 }
 
 /** How we came by it, which decides how it is held off, changed and closed. */

@@ -66,7 +66,7 @@ export class Sockets {
     if (address.family === 'unix' && !address.path.startsWith('@')) return bindUnixPath(address, options);
     const { fd, port } = addon.openListener(address, optionsFor(address, options));
     const bound = 'port' in address ? { ...address, port } : address;
-    return { fd, address: bound, configured: address, origin: { kind: 'bound' }, options };
+    return { fd, address: bound, configured: address, origin: { kind: 'bound' }, options, past: { wasLent: false } };
   }
 
   holdOff(socket: ListeningSocket): void {

@@ -43,6 +43,7 @@ export function bindUnixPath(address: UnixAddress, options: SocketOptions): List
     configured: address,
     origin: { kind: 'path', device, inode },
     options,
+    past: { wasLent: false },
   };
   try {
     publish(socket, address.path);

@@ -222,7 +222,7 @@ export class Server {
 
   #logChange({ fresh, change }: Retried): void {
     for (const service of change.available) this.#emit({ event: 'available', service });
-    for (const listener of fresh) logListening(this.#emit, listener);
+    for (const listener of fresh) if (listener.phase === 'open') logListening(this.#emit, listener);
     for (const [service, shortfall] of change.unavailable) this.#logUnavailable(service, shortfall);
   }
 

@@ -162,6 +162,43 @@ test('a Unix socket that was passed, and that a child has shut down, is told onc
   expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
 });
 
+describe('a socket that was passed, and that a child has had', () => {
+  const wrapper = ['python3', fixture('passes-sockets.py'), 'it=tcp'];
+  const waiting = services({ it: entry(HEIR, 'fd:it'), other: OTHER });
+  const accepting = services({ it: entry('cat', 'fd:it', 'wait: false'), other: OTHER });
+
+  /** Whoever has the socket too could make an accept wait for ever. */
+  async function expectGivenUp(daemon: Daemon): Promise<void> {
+    expect(daemon.all('failed')).toMatchObject([
+      { verb: 'listen', service: 'it', action: 'not served until stdiod starts anew' },
+    ]);
+    for (let count = 0; count < 3; count += 1) {
+      await connectTo(daemon.port('it'));
+      expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+    }
+    expect(daemon.all('accepted', { service: 'it' })).toEqual([]);
+  }
+
+  test('is not accepted from when the service accepts by itself, and is lent again when it does not', async () => {
+    const daemon = await startDaemon(waiting, { wrapper });
+    expect(await (await meetHeir(daemon)).ask('accept')).toBe('accept');
+    await daemon.reload(accepting);
+    await expectGivenUp(daemon);
+    await daemon.reload(waiting);
+    await daemon.waitForCount('listening', 3);
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  test('is not accepted from by a service that comes later', async () => {
+    const daemon = await startDaemon(waiting, { wrapper });
+    expect(await (await meetHeir(daemon)).ask('accept')).toBe('accept');
+    await daemon.reload(services({ other: OTHER }));
+    await daemon.reload(accepting);
+    await expectGivenUp(daemon);
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
 describe('descriptors that a client passes to a service of datagrams', () => {
   const send = async (path: string): Promise<void> => {
     await promisify(execFile)('python3', [fixture('passes-descriptors.py'), path, '30', '50']);

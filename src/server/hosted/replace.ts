@@ -2,7 +2,7 @@
  * A listener whose socket is of no use any more is bound anew at the same address. Clients in its queue are lost with it. Where
  * somebody else keeps the address (who was left behind by a child that was lent a datagram socket), it is tried until he goes.
  */
-import { isUsable, type Listeners } from '../../listener/listener';
+import { isUsable, wasLent, type Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
 import { addon } from '../../native/addon';
 import { asSystemError, describeSystemError } from '../../native/system-error';
@@ -12,6 +12,8 @@ import { logFailed, logListening } from './listening';
 
 /** Of a passed socket there is only one. */
 const SPOILT = 'the socket that was passed to stdiod is in a state in which it cannot be used';
+/** Whoever a child has left behind with it could make our accept wait. */
+const FOREIGN = 'the socket that was passed to stdiod was lent to a program: stdiod does not accept from it by itself';
 
 /** Between two attempts to bind; it doubles up to the last. */
 const FIRST_RETRY_MS = 250;
@@ -35,7 +37,10 @@ export class Replacer {
     this.#onClosed = onClosed;
   }
 
-  /** One that is on its way out is only closed; one that somebody else has bound for us is made to listen again. */
+  /**
+   * One that is on its way out is only closed; one that somebody else has bound for us is made to listen again, or given up where
+   * its service accepts by itself and a child has had it.
+   */
   replace(listener: HostedListener): void {
     this.#renew(listener);
   }
@@ -51,14 +56,15 @@ export class Replacer {
   /** @returns what listens in its place, which may be itself; null: nobody */
   #renew(listener: HostedListener): HostedListener | null {
     const isOurs = listener.socket.origin.kind !== 'passed';
-    if (!isOurs && this.#isRepaired(listener)) return listener;
+    const isForeign = !listener.owner.service.wait && wasLent(listener);
+    if (!isOurs && !isForeign && this.#isRepaired(listener)) return listener;
     const isWanted = listener.phase === 'open';
     // What a child has left behind may listen there still, and would keep the port from us.
-    if (isOurs && listener.wasLent) addon.stopListening(listener.fd);
+    if (isOurs && wasLent(listener)) addon.stopListening(listener.fd);
     this.#listeners.close(listener);
     this.#onClosed(listener);
     if (isWanted && isOurs) return this.#reopen(listener, FIRST_RETRY_MS);
-    if (isWanted) this.#logLost(listener, SPOILT, 'not served until stdiod starts anew');
+    if (isWanted) this.#logLost(listener, isForeign ? FOREIGN : SPOILT, 'not served until stdiod starts anew');
     return null;
   }
 

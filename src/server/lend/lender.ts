@@ -86,14 +86,16 @@ export class Lender implements Intake {
 
   #lend(listener: HostedListener, queue: Queue, slot: Slot): Outcome {
     this.#parts.listeners.hold(listener, 'lent');
-    listener.wasLent = true;
     try {
       addon.setBlocking(listener.fd, true);
       this.#spawn(listener, queue, slot);
       return 'empty';
     } catch (error) {
       this.#parts.slots.putBack(slot);
-      return this.#onFailure(listener, queue, describeSpawnFailure(error));
+      const outcome = this.#onFailure(listener, queue, describeSpawnFailure(error));
+      // Nobody has it, and a reload may have us accept from it before it is lent again.
+      addon.setBlocking(listener.fd, false);
+      return outcome;
     }
   }
 
@@ -109,7 +111,7 @@ export class Lender implements Intake {
   }
 
   #spawn(listener: HostedListener, queue: Queue, slot: Slot): void {
-    const { owner: hosted, fd } = listener;
+    const { owner: hosted, fd, socket } = listener;
     const { service, gate } = hosted;
     const connection = this.#parts.nextId();
     const names = { service: service.name, connection };
@@ -121,6 +123,7 @@ export class Lender implements Intake {
       },
     };
     const { pid } = this.#parts.children.spawn(this.#plan, { fd, ...filled }, served, errand);
+    socket.past.wasLent = true;
     const { inUse: children, limit } = gate;
     const address = formatAddress(listener.address);
     this.#parts.emit({ event: 'started', service: service.name, connection, address, pid, children, limit });

@@ -3,7 +3,7 @@
  * takes no new ones, goes on accepting until its queue is empty, and is closed then. A reload that wants the address
  * again before that gets the same socket back. One that is lent stays until its child leaves, and is lent no more.
  */
-import { isHeld, type Listeners } from '../../listener/listener';
+import { isHeld, wasLent, type Listeners } from '../../listener/listener';
 import { addon } from '../../native/addon';
 import type { Pauses } from '../accept/pauses';
 import type { Hosted, HostedListener } from '../hosted/hosted';
@@ -101,6 +101,6 @@ export class RetiredListeners {
 }
 
 /** Not one whose clients are a child's business, nor one that a child may have left in a state that makes us wait. */
-function isAcceptedFrom({ owner, wasLent }: HostedListener): boolean {
-  return !owner.service.wait && !wasLent;
+function isAcceptedFrom(listener: HostedListener): boolean {
+  return !listener.owner.service.wait && !wasLent(listener);
 }

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { serviceGate, type Slots } from '../../admission/slots';
-import { isHeld, type Listeners } from '../../listener/listener';
+import { isHeld, wasLent, type Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
 import { asSystemError, describeSystemError } from '../../native/system-error';
 import { formatAddress } from '../../service/address';
@@ -248,13 +248,15 @@ export class Roster {
     const { pauses, listeners, retired, replacer } = this.#parts;
     retired.revive(listener);
     if (!isDeepStrictEqual(listener.socket.options, service.socket)) this.#setOptions(listener, service);
+    // What it rests from is its service's lending.
+    if (listener.owner !== hosted || !service.wait) listeners.letGo(listener, 'resting');
     if (listener.owner !== hosted) {
       pauses.forget(listener);
       listener.owner = hosted;
     }
     listeners.letGo(listener, 'new');
     // A child may have left it in a state in which our accept would wait. One that is still lent is seen to afterwards.
-    if (listener.wasLent && !service.wait && !isHeld(listener, 'lent')) replacer.replace(listener);
+    if (wasLent(listener) && !service.wait && !isHeld(listener, 'lent')) replacer.replace(listener);
   }
 
   /** The socket has served with its options so far and goes on so where the kernel refuses a change. */

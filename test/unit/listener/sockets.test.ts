@@ -44,7 +44,14 @@ function open(address: SocketAddress, options: Partial<SocketOptions> = {}): Lis
 test('a socket that we bind is known by the port that the kernel chose', () => {
   const options = sampleSocketOptions();
   expect(sockets.open(tcp(0), options)).toEqual({
-    ...{ fd: FD, address: tcp(40_000), configured: tcp(0), origin: { kind: 'bound' }, options },
+    ...{
+      fd: FD,
+      address: tcp(40_000),
+      configured: tcp(0),
+      origin: { kind: 'bound' },
+      options,
+      past: { wasLent: false },
+    },
   });
 });
 
@@ -125,6 +132,11 @@ test.each([
 test('is closed by its number', () => {
   sockets.close(open(tcp(80)));
   expect(kernel.close.mock.calls).toEqual([[FD]]);
+});
+
+test('what a passed socket has been through is known to whoever takes it again', () => {
+  open(PASSED).past.wasLent = true;
+  expect([open(PASSED).past.wasLent, open(tcp(80)).past.wasLent]).toEqual([true, false]);
 });
 
 test('a passed socket is neither held off nor closed: who passed it may want it again', () => {

@@ -103,7 +103,7 @@ export class PretendSockets {
     const address = this.#withPort(configured);
     if (this.#isTaken(address, options)) throw systemError('EADDRINUSE', 'bind');
     const fd = (this.#lastFd += 1) as Fd;
-    const socket = { fd, address, configured, origin: originOf(configured), options };
+    const socket = { fd, address, configured, origin: originOf(configured), options, past: { wasLent: false } };
     this.#bound.set(fd, socket);
     this.#share(fd, options);
     return socket;

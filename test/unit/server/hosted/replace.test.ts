@@ -4,6 +4,7 @@
 import type { Hosted, HostedListener } from '../../../../src/server/hosted/hosted';
 import { addon } from '../../../../src/native/addon';
 import { Replacer } from '../../../../src/server/hosted/replace';
+import type { SocketAddress } from '../../../../src/service/address';
 import { sampleSocketOptions } from '../../service/sample';
 import { hostedService, PretendServer, tcp } from '../pretended';
 
@@ -27,7 +28,7 @@ test('another socket stands in its place, at the same address, and is watched', 
   replacer.replace(two);
   const [, fresh] = owner.listeners;
   expect(owner.listeners).toEqual([one, fresh, three]);
-  expect(fresh).toMatchObject({ address: tcp(81), owner, phase: 'open', wasLent: false });
+  expect(fresh).toMatchObject({ address: tcp(81), owner, phase: 'open', socket: { past: { wasLent: false } } });
   expect([two.phase, forgotten, fresh?.fd === two.fd]).toEqual(['closed', [two], false]);
   expect(owner.listeners.map((listener) => server.isWatched(listener))).toEqual([true, true, true]);
 });
@@ -35,7 +36,7 @@ test('another socket stands in its place, at the same address, and is watched', 
 test('whoever has an old one that was lent does not listen there any more; one that was not lent is only closed', () => {
   const stop = jest.spyOn(addon, 'stopListening').mockReturnValue(undefined);
   const [own, lent] = [server.listen(owner, tcp(80)), server.listen(owner, tcp(81))];
-  lent.wasLent = true;
+  lent.socket.past.wasLent = true;
   for (const listener of [own, lent]) replacer.replace(listener);
   expect(stop.mock.calls).toEqual([[lent.fd]]);
 });
@@ -82,6 +83,34 @@ test('one that was destroyed is told, and its successor rests for a moment', () 
   expect(server.isWatched(fresh)).toBe(false);
   jest.advanceTimersByTime(250);
   expect(server.isWatched(fresh)).toBe(true);
+});
+
+describe('one that was passed, and that a child has had', () => {
+  const PASSED: SocketAddress = { family: 'passed', type: 'stream', name: 'web' };
+
+  function replaceLent(wait: boolean): HostedListener {
+    jest.spyOn(addon, 'isUsable').mockReturnValue(true);
+    owner = hostedService({ name: 'web', wait });
+    const listener = server.listen(owner, PASSED);
+    listener.socket.past.wasLent = true;
+    replacer.replace(listener);
+    return listener;
+  }
+
+  test('serves on where it is lent again', () => {
+    expect([replaceLent(true).phase, server.told]).toEqual(['open', []]);
+  });
+
+  test('is given up where the service accepts by itself, and told with the remedy', () => {
+    expect([replaceLent(false).phase, server.sockets.addresses]).toEqual(['closed', []]);
+    expect(server.told).toEqual([
+      {
+        ...{ event: 'failed', verb: 'listen', address: 'fd:web', service: 'web' },
+        error: 'the socket that was passed to stdiod was lent to a program: stdiod does not accept from it by itself',
+        action: 'not served until stdiod starts anew',
+      },
+    ]);
+  });
 });
 
 describe('an address that somebody keeps', () => {

@@ -4,7 +4,7 @@
  */
 import { isFull } from '../../../../src/admission/slots';
 import type { Exit } from '../../../../src/child/children';
-import { isHeld } from '../../../../src/listener/listener';
+import { isHeld, wasLent } from '../../../../src/listener/listener';
 import { addon, type DatagramHead } from '../../../../src/native/addon';
 import { Endings } from '../../../../src/server/hosted/endings';
 import type { HostedListener } from '../../../../src/server/hosted/hosted';
@@ -113,7 +113,7 @@ function waitAfter(listener: HostedListener, taken: number): number {
 
 test('the child gets the blocking socket, and it is left alone until the child ends', () => {
   const listener = lend(UDP);
-  expect([isHeld(listener, 'lent'), server.isWatched(listener), listener.wasLent]).toEqual([true, false, true]);
+  expect([isHeld(listener, 'lent'), server.isWatched(listener), wasLent(listener)]).toEqual([true, false, true]);
   expect(kernel.setBlocking.mock.calls).toEqual([[listener.fd, true]]);
   expect(children.started).toMatchObject([{ fd: listener.fd }]);
   expect(children.started[0]?.facts).toMatch('LISTEN_FDS=1\0');
@@ -261,6 +261,16 @@ test('a spawn that fails for good is told, gives the slot back, and is tried eve
   expect([children.started.length, queue]).toEqual([1, ['a']]);
 });
 
+test.each(['EPERM', 'EMFILE'])('a socket that no child could be made for (%s) is ours as before', (code) => {
+  children.refusal = systemError(code, 'clone');
+  const listener = lend(TCP);
+  expect(kernel.setBlocking.mock.calls).toEqual([
+    [listener.fd, true],
+    [listener.fd, false],
+  ]);
+  expect(wasLent(listener)).toBe(false);
+});
+
 test('without a slot of the server the listener is paused, and what waits stays in the queue', () => {
   server.slots.server.limit = 0;
   const listener = lend(UDP);
@@ -303,7 +313,7 @@ test('a listener that the child has shut down is bound anew on the same port, an
   end(0);
   const [fresh] = listener.owner.listeners;
   expect([listener.phase, fresh === listener]).toEqual(['closed', false]);
-  expect(fresh).toMatchObject({ address: tcp(40_000), phase: 'open', wasLent: false, holds: 0 });
+  expect(fresh).toMatchObject({ address: tcp(40_000), phase: 'open', socket: { past: { wasLent: false } }, holds: 0 });
 });
 
 test('one whose service accepts by itself now is bound anew: somebody could make our accept wait', () => {

@@ -168,7 +168,7 @@ describe('of a `wait` service', () => {
 
   test('one that rests is not lent, it is closed', () => {
     const listener = serve({ wait: true });
-    listener.wasLent = true;
+    listener.socket.past.wasLent = true;
     server.listeners.holdFor(listener, 'resting', 10_000);
     retired.retire(listener);
     expect(listener.phase).toBe('closed');
@@ -177,7 +177,7 @@ describe('of a `wait` service', () => {
 
 test('nobody accepts from a socket that was lent once, whatever its service is now', () => {
   const listener = serve();
-  listener.wasLent = true;
+  listener.socket.past.wasLent = true;
   batches = 1;
   retired.retire(listener);
   expect([listener.phase, taken]).toEqual(['closed', 0]);

@@ -86,7 +86,7 @@ const PATH: SocketAddress = { family: 'unix', type: 'stream', path: '/run/web' }
 /** A child has it, or has had it. */
 function lend(listener: HostedListener, isBack: boolean): void {
   server.listeners.hold(listener, 'lent');
-  listener.wasLent = true;
+  listener.socket.past.wasLent = true;
   if (isBack) server.listeners.letGo(listener, 'lent');
 }
 
@@ -553,6 +553,22 @@ describe('a service that waited for its children', () => {
     const listener = listenerOf('tftp');
     mustApply(accepting);
     expect([listenerOf('tftp') === listener, listener.phase]).toEqual([true, 'open']);
+  });
+
+  test('serves at once although its socket still rested', () => {
+    mustApply(waiting);
+    server.listeners.holdFor(listenerOf('tftp'), 'resting', 10_000);
+    mustApply({ ...waiting, maxConnections: 3 });
+    expect(server.isWatched(listenerOf('tftp'))).toBe(false);
+    mustApply(accepting);
+    expect(server.isWatched(listenerOf('tftp'))).toBe(true);
+  });
+
+  test('and moves a socket that rests to another service lets that one have it at once', () => {
+    mustApply(waiting);
+    server.listeners.holdFor(listenerOf('tftp'), 'resting', 10_000);
+    mustApply(serviceOn('other', [tcp(69)], { wait: true }));
+    expect(server.isWatched(listenerOf('other'))).toBe(true);
   });
 
   test('leaves one that a child still has to that child', () => {
