@@ -27,6 +27,7 @@
         'native/control.cc',
         'native/error.cc',
         'native/handover.cc',
+        'native/lent.cc',
         'native/line.cc',
         'native/options.cc',
         'native/output.cc',

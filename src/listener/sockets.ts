@@ -93,9 +93,8 @@ export class Sockets {
 
   /** Whether another socket of ours may be bound beside it for a moment; afterwards it is as `options` say. */
   sharePort(socket: ListeningSocket, options: SocketOptions, isShared: boolean): void {
-    const own = options.extra.SO_REUSEPORT ?? 0;
-    const changed = { ...options, extra: { ...options.extra, SO_REUSEPORT: isShared ? 1 : own } };
-    addon.setListenerOptions(socket.fd, optionsFor(socket.address, changed));
+    const isOwn = options.extra.SO_REUSEPORT === 1;
+    if ('address' in socket.address) addon.sharePort(socket.fd, isShared || isOwn);
     socket.options = options;
   }
 

@@ -198,6 +198,8 @@ export interface Addon {
   isUsable(fd: Fd, isDatagram: boolean): boolean;
   /** SO_BINDTOIFINDEX, if_nametoindex(3): whether the interface that it is bound to, if any, still is the one of that name. */
   isOnInterface(fd: Fd, name: string): boolean;
+  /** SO_REUSEPORT, and nothing else: a child may have the socket. */
+  sharePort(fd: Fd, isShared: boolean): void;
   /** shutdown(2): nobody else who has the socket keeps its port from being listened on again. */
   stopListening(fd: Fd): void;
   /** Clients that wait to be accepted; where the kernel does not tell the number, 1 means some. */

@@ -5,7 +5,8 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
-import { basename, join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { connectTo, exchange, type Client } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { datagramClient, type DatagramClient } from './datagram-client';
@@ -257,6 +258,22 @@ describe('a wait service', () => {
     expect(await (await connectTo(ports + 1)).ask('new')).toMatch(/^\d+ new$/);
     expect(await first.ask('still here')).toMatch(/^\d+ still here$/);
   });
+});
+
+test('a reload past a socket that its child has connected changes all that it says', async () => {
+  const [port, path] = [await findFreePorts(1), join(makeFolder(), 'socket')];
+  const yaml = (host: string, scheme: string): string =>
+    services({
+      ...{ it: entry(fixture('accepts.py'), `${host}:${port}`), other: OTHER },
+      path: entry('cat', `${scheme}:${path}`, 'socket: {mode: "0666"}').replace('stderr: null, ', ''),
+    });
+  const daemon = await startDaemon(yaml('127.0.0.1', 'unix'));
+  const client = await connectTo(port);
+  expect(await client.ask(`connect ${daemon.port('other')}`)).toMatch(/connect/);
+  await daemon.reload(yaml('0.0.0.0', 'unix-seqpacket'));
+  expect(await askUnix('seqpacket', path, 'hello')).toEqual(['hello']);
+  expect(await (await connectTo(port)).ask('new')).toMatch(/^\d+ new$/);
+  expect(readdirSync(dirname(path))).toEqual(['socket']);
 });
 
 /** A datagram to each port, again and again, until the test ends; nobody has to listen. */

@@ -37,8 +37,13 @@ export interface OpenParts {
 /** @param wanted each service with the object that will own its listeners */
 export function openListeners(wanted: ReadonlyMap<Service, Hosted>, parts: OpenParts): OpenedSockets {
   const attempt = new Attempt(parts);
-  for (const [service, owner] of wanted) attempt.open(service, owner);
-  return attempt;
+  try {
+    for (const [service, owner] of wanted) attempt.open(service, owner);
+    return attempt;
+  } catch (error) {
+    for (const listener of attempt.fresh) parts.listeners.close(listener);
+    throw error;
+  }
 }
 
 /** What makes two addresses the same listener. */

@@ -5,6 +5,8 @@
  * aside, and back again when the new one fails.
  */
 import type { Listeners } from '../../listener/listener';
+import { asSystemError } from '../../native/system-error';
+import { asSystemError } from '../../native/system-error';
 import type { SocketAddress } from '../../service/address';
 import type { Service, SocketOptions } from '../../service/service';
 import type { Hosted, HostedListener } from '../hosted/hosted';
@@ -24,15 +26,42 @@ export function openBeside(
   wanted: ReadonlyMap<Service, Hosted>,
   parts: RebindParts,
 ): OpenedSockets {
-  const { listeners } = parts;
   const blockers = goers.filter((goer) => first.failures.some(({ address }) => isInTheWay(goer, address)));
-  if (blockers.length === 0) return first;
-  for (const listener of first.fresh) listeners.close(listener);
-  for (const listener of blockers) listeners.giveWay(listener, true);
-  const opened = openListeners(wanted, { ...parts, optionsOf: (service) => withSharedPort(parts.optionsOf(service)) });
-  for (const listener of blockers) listeners.giveWay(listener, false);
-  for (const listener of opened.fresh) listeners.sharePort(listener, parts.optionsOf(listener.owner.service), false);
-  return opened;
+  const aside = blockers.filter((listener) => hasGivenWay(listener, true, parts));
+  if (aside.length === 0) return first;
+  try {
+    closeAll(first, parts);
+    return openSharing(wanted, parts);
+  } finally {
+    for (const listener of aside) hasGivenWay(listener, false, parts);
+  }
+}
+
+/** One that cannot is left as it is, and the others need not stay aside for it. */
+function hasGivenWay(listener: HostedListener, isGiven: boolean, { listeners }: RebindParts): boolean {
+  try {
+    listeners.giveWay(listener, isGiven);
+    return true;
+  } catch (error) {
+    asSystemError(error);
+    return false;
+  }
+}
+
+function openSharing(wanted: ReadonlyMap<Service, Hosted>, parts: RebindParts): OpenedSockets {
+  const { listeners, optionsOf } = parts;
+  const opened = openListeners(wanted, { ...parts, optionsOf: (service) => withSharedPort(optionsOf(service)) });
+  try {
+    for (const listener of opened.fresh) listeners.sharePort(listener, optionsOf(listener.owner.service), false);
+    return opened;
+  } catch (error) {
+    closeAll(opened, parts);
+    throw error;
+  }
+}
+
+function closeAll({ fresh }: OpenedSockets, { listeners }: RebindParts): void {
+  for (const listener of fresh) listeners.close(listener);
 }
 
 /** A wildcard and one of its own addresses exclude each other without being the same; so do sockets of two types at one path. */

@@ -111,6 +111,53 @@ test.each([
   expect(share).not.toHaveBeenCalled();
 });
 
+describe('when a step of it fails', () => {
+  const packets: UnixAddress = { ...PATH, type: 'seqpacket' };
+  let path: HostedListener;
+  let wildcard: HostedListener;
+
+  beforeEach(() => {
+    [path, wildcard] = [server.listen(owner, PATH), server.listen(owner, WILDCARD)];
+  });
+
+  /** As before, and whoever stepped aside is in its place again. */
+  function expectUnchanged(): void {
+    expect([...server.sockets.addresses].sort()).toEqual(['0.0.0.0:80', 'unix:/run/it']);
+    expect(server.sockets.sharing).toEqual([]);
+    expect([path, wildcard].map((listener) => server.isWatched(listener))).toEqual([true, true]);
+  }
+
+  test('one that cannot give way keeps nobody else aside', () => {
+    const giveWay = server.sockets.giveWay.bind(server.sockets);
+    jest.spyOn(server.sockets, 'giveWay').mockImplementation((socket, isGiven) => {
+      if (socket === wildcard.socket) throw systemError('EINVAL', 'setsockopt');
+      giveWay(socket, isGiven);
+    });
+    server.sockets.taken.add('unix-seqpacket:/run/it');
+    const { failures } = beside([path, wildcard], [packets, tcp(80)]);
+    expect(failures).toMatchObject([{ address: packets }, { address: tcp(80) }]);
+    expectUnchanged();
+  });
+
+  test('what we did not foresee leaves nothing behind', () => {
+    const open = server.sockets.open.bind(server.sockets);
+    jest.spyOn(server.sockets, 'open').mockImplementation((address, options) => {
+      if (address === WILDCARD) throw new TypeError('ours');
+      return open(address, options);
+    });
+    expect(() => beside([path, wildcard], [packets, tcp(80), WILDCARD], [failureOf(packets)])).toThrow('ours');
+    expectUnchanged();
+  });
+
+  test('a new one that would go on sharing its port is not kept', () => {
+    jest.spyOn(server.sockets, 'sharePort').mockImplementation((_socket, _options, isShared) => {
+      if (!isShared) throw systemError('ENOMEM', 'setsockopt');
+    });
+    expect(() => beside([path], [packets])).toThrow('ENOMEM');
+    expectUnchanged();
+  });
+});
+
 test('only those whom nobody wants any more give way', () => {
   server.listen(owner, WILDCARD);
   const failures = [failureOf(tcp(80))];

@@ -1,0 +1,25 @@
+// Single options of a socket that a child may have as well, where whatever else is set on a listener would
+// change what the child does with it. Called by src/listener and src/server on the main thread.
+#include "addon.h"
+#include "error.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+namespace {
+
+// sharePort(fd, on): SO_REUSEPORT and no other. listen(2) in particular would fail where a child has
+// connected the socket, and undo what a child has shut down.
+void SharePort(const Napi::CallbackInfo &info) {
+  const int value = info[1].ToBoolean() ? 1 : 0;
+  const int fd = info[0].ToNumber().Int32Value();
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value) < 0) {
+    throw_system_error(info.Env(), errno, "setsockopt");
+  }
+}
+
+}  // namespace
+
+void init_lent(Napi::Env env, Napi::Object exports) {
+  exports.Set("sharePort", Napi::Function::New(env, SharePort));
+}
