@@ -34,9 +34,7 @@ const VERBS: Readonly<Record<Origin['kind'], Verbs>> = {
     },
     isInPlace: hasInterface,
     change: NOTHING,
-    close: ({ fd }) => {
-      addon.close(fd);
-    },
+    close: closeOwn,
   },
   path: {
     holdOff: removePath,
@@ -46,7 +44,7 @@ const VERBS: Readonly<Record<Origin['kind'], Verbs>> = {
     change: setPathAccess,
     close: (socket) => {
       removePath(socket);
-      addon.close(socket.fd);
+      closeOwn(socket);
     },
   },
   // Whoever has bound it knows where.
@@ -108,6 +106,15 @@ export class Sockets {
   close(socket: ListeningSocket): void {
     VERBS[socket.origin.kind].close(socket);
   }
+}
+
+/**
+ * Whoever a child has left behind with it would go on listening, and keep its port from whoever binds that next, which may be the
+ * next stdiod. A datagram socket keeps its port all the same.
+ */
+function closeOwn({ fd, address, past }: ListeningSocket): void {
+  if (past.wasLent && address.type !== 'datagram') addon.stopListening(fd);
+  addon.close(fd);
 }
 
 /** One that went and came back is another one to the kernel, whatever its name. */

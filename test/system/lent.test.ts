@@ -327,6 +327,14 @@ describe('a reload under datagrams', () => {
 });
 
 describe('a stop', () => {
+  test('takes the port from whoever is left behind: the next start has it', async () => {
+    const yaml = services({ it: entry(HEIR, `127.0.0.1:${await findFreePorts(1)}`), other: OTHER });
+    const before = await startDaemon(yaml);
+    await meetHeir(before);
+    expect(await before.stop()).toBe(0);
+    await meetHeir(await startDaemon(yaml));
+  });
+
   /** Nobody is started after the signal, and nobody is left. */
   async function expectCleanEnd(daemon: Daemon): Promise<void> {
     daemon.signal('SIGTERM');

@@ -4,7 +4,6 @@
  */
 import { isUsable, wasLent, type Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
-import { addon } from '../../native/addon';
 import { asSystemError, describeSystemError } from '../../native/system-error';
 import type { SocketAddress } from '../../service/address';
 import type { Hosted, HostedListener } from './hosted';
@@ -59,8 +58,6 @@ export class Replacer {
     const isForeign = !listener.owner.service.wait && wasLent(listener);
     if (!isOurs && !isForeign && this.#isRepaired(listener)) return listener;
     const isWanted = listener.phase === 'open';
-    // What a child has left behind may listen there still, and would keep the port from us.
-    if (isOurs && wasLent(listener)) addon.stopListening(listener.fd);
     this.#listeners.close(listener);
     this.#onClosed(listener);
     if (isWanted && isOurs) return this.#reopen(listener, FIRST_RETRY_MS);

@@ -138,6 +138,18 @@ test('is closed by its number', () => {
   expect(kernel.close.mock.calls).toEqual([[FD]]);
 });
 
+test.each([
+  ['one that was lent listens for nobody any more', tcp(80), true, [[FD]]],
+  ['one that was not lent is only closed', tcp(80), false, []],
+  ['one of datagrams would keep its port all the same', udp(69), true, []],
+  ['a passed one is somebody else’s too', PASSED, true, []],
+])('when it is closed: %s', (_, address, isLent, stopped) => {
+  const socket = open(address);
+  socket.past.wasLent = isLent;
+  sockets.close(socket);
+  expect(kernel.stopListening.mock.calls).toEqual(stopped);
+});
+
 test('what a passed socket has been through is known to whoever takes it again', () => {
   open(PASSED).past.wasLent = true;
   expect([open(PASSED).past.wasLent, open(tcp(80)).past.wasLent]).toEqual([true, false]);

@@ -33,14 +33,6 @@ test('another socket stands in its place, at the same address, and is watched', 
   expect(owner.listeners.map((listener) => server.isWatched(listener))).toEqual([true, true, true]);
 });
 
-test('whoever has an old one that was lent does not listen there any more; one that was not lent is only closed', () => {
-  const stop = jest.spyOn(addon, 'stopListening').mockReturnValue(undefined);
-  const [own, lent] = [server.listen(owner, tcp(80)), server.listen(owner, tcp(81))];
-  lent.socket.past.wasLent = true;
-  for (const listener of [own, lent]) replacer.replace(listener);
-  expect(stop.mock.calls).toEqual([[lent.fd]]);
-});
-
 test('the port that the kernel chose stays', () => {
   const listener = server.listen(owner, tcp(0));
   replacer.replace(listener);

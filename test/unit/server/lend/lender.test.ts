@@ -18,7 +18,6 @@ jest.mock('../../../../src/native/addon', () => ({
     setBlocking: jest.fn(),
     takeBack: jest.fn(),
     isUsable: jest.fn(),
-    stopListening: jest.fn(),
     queueLength: jest.fn(),
     headOf: jest.fn(),
     dropHead: jest.fn(),

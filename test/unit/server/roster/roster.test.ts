@@ -13,7 +13,7 @@ import type { Configuration, Lack, Service } from '../../../../src/service/servi
 import { sampleService, sampleSocketOptions } from '../../service/sample';
 import { hostedService, PretendServer, systemError, tcp } from '../pretended';
 
-jest.mock('../../../../src/native/addon', () => ({ addon: { hasWaiting: jest.fn(), stopListening: jest.fn() } }));
+jest.mock('../../../../src/native/addon', () => ({ addon: { hasWaiting: jest.fn() } }));
 
 let server: PretendServer;
 let retired: RetiredListeners;
