@@ -18,8 +18,21 @@ void SharePort(const Napi::CallbackInfo &info) {
   }
 }
 
+// dropFilter(fd) → whether it has none now, and could be given one: false when somebody has locked it
+// (SO_LOCK_FILTER), which nobody can undo.
+Napi::Value DropFilter(const Napi::CallbackInfo &info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  const int unused = 0;
+  int is_locked = 0;
+  socklen_t length = sizeof is_locked;
+  setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused);
+  getsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &is_locked, &length);
+  return Napi::Boolean::New(info.Env(), is_locked == 0);
+}
+
 }  // namespace
 
 void init_lent(Napi::Env env, Napi::Object exports) {
   exports.Set("sharePort", Napi::Function::New(env, SharePort));
+  exports.Set("dropFilter", Napi::Function::New(env, DropFilter));
 }

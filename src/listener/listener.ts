@@ -164,7 +164,7 @@ export function isHeld<Owner>({ holds }: Listener<Owner>, why: Hold): boolean {
 
 /** A child has had it once: it is foreign, and nobody here accepts from it. */
 export function wasLent<Owner>({ socket }: Listener<Owner>): boolean {
-  return socket.past.wasLent;
+  return socket.past.borrower !== null;
 }
 
 /** Somebody may have shut it down, or destroyed it; or keeps us from looking at it. */

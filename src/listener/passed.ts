@@ -71,7 +71,7 @@ export class PassedSockets {
 function takeOne(number: number, name: string): Taken[] {
   try {
     const facts = addon.takePassed(number);
-    return [{ name, number, type: facts.type, facts, past: { wasLent: false } }];
+    return [{ name, number, type: facts.type, facts, past: { borrower: null } }];
   } catch {
     return [];
   }

@@ -3,7 +3,7 @@
  */
 import type { Fd } from '../native/addon';
 import type { SocketAddress } from '../service/address';
-import type { SocketOptions } from '../service/service';
+import type { Identity, SocketOptions } from '../service/service';
 
 export interface ListeningSocket {
   readonly fd: Fd;
@@ -20,8 +20,13 @@ export interface ListeningSocket {
 
 /** What the kernel's socket has been through, whoever serves it by now. */
 export interface Past {
-  /** A child has had it once, and what else that child has left behind may have it still. */
-  wasLent: boolean;
+  /** Whose child had it last, and what else that child has left behind may have it still; null: nobody's. */
+  borrower: Borrower | null;
+}
+
+export interface Borrower {
+  readonly service: string;
+  readonly identity: Identity | null;
 }
 
 /** How we came by it, which decides how it is held off, changed and closed. */

@@ -64,7 +64,7 @@ export class Sockets {
     if (address.family === 'unix' && !address.path.startsWith('@')) return bindUnixPath(address, options);
     const { fd, port } = addon.openListener(address, optionsFor(address, options));
     const bound = 'port' in address ? { ...address, port } : address;
-    return { fd, address: bound, configured: address, origin: { kind: 'bound' }, options, past: { wasLent: false } };
+    return { fd, address: bound, configured: address, origin: { kind: 'bound' }, options, past: { borrower: null } };
   }
 
   holdOff(socket: ListeningSocket): void {
@@ -113,7 +113,7 @@ export class Sockets {
  * next stdiod. A datagram socket keeps its port all the same.
  */
 function closeOwn({ fd, address, past }: ListeningSocket): void {
-  if (past.wasLent && address.type !== 'datagram') addon.stopListening(fd);
+  if (past.borrower !== null && address.type !== 'datagram') addon.stopListening(fd);
   addon.close(fd);
 }
 

@@ -43,7 +43,7 @@ export function bindUnixPath(address: UnixAddress, options: SocketOptions): List
     configured: address,
     origin: { kind: 'path', device, inode },
     options,
-    past: { wasLent: false },
+    past: { borrower: null },
   };
   try {
     publish(socket, address.path);

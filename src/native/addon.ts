@@ -200,6 +200,8 @@ export interface Addon {
   isOnInterface(fd: Fd, name: string): boolean;
   /** SO_REUSEPORT, and nothing else: a child may have the socket. */
   sharePort(fd: Fd, isShared: boolean): void;
+  /** SO_DETACH_FILTER; false: somebody has locked it as it is. */
+  dropFilter(fd: Fd): boolean;
   /** shutdown(2): nobody else who has the socket keeps its port from being listened on again. */
   stopListening(fd: Fd): void;
   /** Clients that wait to be accepted; where the kernel does not tell the number, 1 means some. */

@@ -142,6 +142,31 @@ describe('a child of a datagram service', () => {
     expect(daemon.all('failed')).toEqual([]);
   });
 
+  test.each([
+    ['filter', '127.0.0.1:0/udp'],
+    ['lock', '127.0.0.1:0/udp'],
+    ['filter', 'fd:ask'],
+  ])('that has left a filter (%s) on its socket (%s) keeps nobody away', async (word, listen) => {
+    const wrapper = ['python3', fixture('passes-sockets.py'), 'ask=udp'];
+    const daemon = await startDaemon(services({ it: entry(fixture('receives.py'), listen) }), { wrapper });
+    const port = udpPort(daemon);
+    const client = await datagramClient();
+    expect(await client.ask(word, port)).toMatch(/^\d+ /);
+    await daemon.waitFor('reaped', { exit: 0 });
+    expect(await client.ask('hello', port)).toMatch(/^\d+ hello$/);
+    expect(daemon.all('failed')).toEqual([]);
+  });
+
+  test('that has locked a filter on a socket that was passed has it given up, and told', async () => {
+    const wrapper = ['python3', fixture('passes-sockets.py'), 'ask=udp'];
+    const daemon = await startDaemon(services({ it: entry(fixture('receives.py'), 'fd:ask') }), { wrapper });
+    expect(await (await datagramClient()).ask('lock', udpPort(daemon))).toMatch(/ lock$/);
+    expect(await daemon.waitFor('failed')).toMatchObject({
+      service: 'it',
+      action: 'not served until stdiod starts anew',
+    });
+  });
+
   async function serveAllAgain(daemon: Daemon, port: number): Promise<void> {
     const [first, second] = [await datagramClient(), await datagramClient()];
     expect(await first.ask('connect', port)).toMatch(/^\d+ connect$/);
@@ -258,6 +283,21 @@ describe('a wait service', () => {
     expect(await (await connectTo(ports + 1)).ask('new')).toMatch(/^\d+ new$/);
     expect(await first.ask('still here')).toMatch(/^\d+ still here$/);
   });
+});
+
+test('an address that goes to another service goes there without the socket that a child has had', async () => {
+  const port = await findFreePorts(1);
+  const yaml = (name: string): string =>
+    services({ [name]: entry(`"${fixture('accepts.py')} --once"`, `127.0.0.1:${port}`) });
+  const daemon = await startDaemon(yaml('one'));
+  expect(await exchange(port, 'hello\n')).toMatch(/ hello\n$/);
+  await daemon.waitFor('reaped');
+  const before = listeners(daemon.pid).get(port);
+  await daemon.reload(yaml('one').replace('100ms', '200ms'));
+  expect(listeners(daemon.pid).get(port)).toBe(before);
+  await daemon.reload(yaml('two'));
+  expect([before, undefined]).not.toContain(listeners(daemon.pid).get(port));
+  expect(await exchange(port, 'hello\n')).toMatch(/ hello\n$/);
 });
 
 test('a reload past a socket that its child has connected changes all that it says', async () => {

@@ -4,6 +4,7 @@
  */
 import { isUsable, wasLent, type Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
+import { addon } from '../../native/addon';
 import { asSystemError, describeSystemError } from '../../native/system-error';
 import type { SocketAddress } from '../../service/address';
 import type { Hosted, HostedListener } from './hosted';
@@ -71,7 +72,7 @@ export class Replacer {
     } catch (error) {
       asSystemError(error);
     }
-    return isUsable(listener);
+    return addon.dropFilter(listener.fd) && isUsable(listener);
   }
 
   /** Binds the address of one that is closed, and puts the new one in its place, now or later. */

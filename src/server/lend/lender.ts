@@ -16,6 +16,7 @@ import { addon } from '../../native/addon';
 import { asSystemError } from '../../native/system-error';
 import { formatAddress } from '../../service/address';
 import type { Pauses } from '../accept/pauses';
+import { borrowerOf, hasChangedHands } from '../hosted/borrower';
 import type { Endings, Served } from '../hosted/endings';
 import type { Hosted, HostedListener, Intake, Outcome } from '../hosted/hosted';
 import type { Replacer } from '../hosted/replace';
@@ -123,7 +124,7 @@ export class Lender implements Intake {
       },
     };
     const { pid } = this.#parts.children.spawn(this.#plan, { fd, ...filled }, served, errand);
-    socket.past.wasLent = true;
+    socket.past.borrower = borrowerOf(service);
     const { inUse: children, limit } = gate;
     const address = formatAddress(listener.address);
     this.#parts.emit({ event: 'started', service: service.name, connection, address, pid, children, limit });
@@ -154,7 +155,7 @@ export class Lender implements Intake {
     }
     addon.takeBack(listener.fd, listener.address.type === 'datagram');
     // Its service may accept by itself now, and somebody could make our accept wait.
-    if (!listener.owner.service.wait || !isUsable(listener)) {
+    if (!listener.owner.service.wait || hasChangedHands(listener) || !this.#isInOrder(listener)) {
       this.#replace(listener);
       return;
     }
@@ -164,6 +165,11 @@ export class Lender implements Intake {
     }
     if ('head' in before) this.#dropUnread(listener, before);
     this.#rest(listener, isExcused(listener, before, exit) ? LAST_EXCUSED_MS : LAST_WAIT_MS);
+  }
+
+  /** A filter would keep everybody away without a word. */
+  #isInOrder(listener: HostedListener): boolean {
+    return addon.dropFilter(listener.fd) && isUsable(listener);
   }
 
   /** What is dropped is what the child was started for, and still stands there. */

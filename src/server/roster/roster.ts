@@ -11,6 +11,7 @@ import { formatAddress } from '../../service/address';
 import { diffServices, type ServiceDiff } from '../../service/diff';
 import type { Configuration, Lack, Service } from '../../service/service';
 import type { Pauses } from '../accept/pauses';
+import { hasChangedHands } from '../hosted/borrower';
 import type { Hosted, HostedListener } from '../hosted/hosted';
 import type { Replacer } from '../hosted/replace';
 import { changeOf, type Change, type Shortfalls } from './lacking';
@@ -247,7 +248,6 @@ export class Roster {
   #adopt(listener: HostedListener, hosted: Hosted, service: Service): void {
     const { pauses, listeners, retired, replacer } = this.#parts;
     retired.revive(listener);
-    if (!isDeepStrictEqual(listener.socket.options, service.socket)) this.#setOptions(listener, service);
     // What it rests from is its service's lending.
     if (listener.owner !== hosted || !service.wait) listeners.letGo(listener, 'resting');
     if (listener.owner !== hosted) {
@@ -255,8 +255,9 @@ export class Roster {
       listener.owner = hosted;
     }
     listeners.letGo(listener, 'new');
-    // A child may have left it in a state in which our accept would wait. One that is still lent is seen to afterwards.
-    if (wasLent(listener) && !service.wait && !isHeld(listener, 'lent')) replacer.replace(listener);
+    // One that is still lent is seen to afterwards.
+    if (isForeign(listener) && !isHeld(listener, 'lent')) replacer.replace(listener);
+    else if (!isDeepStrictEqual(listener.socket.options, service.socket)) this.#setOptions(listener, service);
   }
 
   /** The socket has served with its options so far and goes on so where the kernel refuses a change. */
@@ -285,6 +286,11 @@ export class Roster {
       action,
     });
   }
+}
+
+/** A child may have left it in a state in which our accept would wait, or which is no affair of the service that has it now. */
+function isForeign(listener: HostedListener): boolean {
+  return (wasLent(listener) && !listener.owner.service.wait) || hasChangedHands(listener);
 }
 
 /** A Unix socket gave its path up when it was retired. */

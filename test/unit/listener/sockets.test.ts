@@ -30,6 +30,7 @@ const PASSED: SocketAddress = { family: 'passed', type: 'stream', name: 'web' };
 const ABSTRACT: SocketAddress = { family: 'unix', type: 'stream', path: '@web' };
 const VSOCK: SocketAddress = { family: 'vsock', type: 'stream', port: 5 };
 const FD = 1024 as Fd;
+const BORROWER = { service: 'tftp', identity: null };
 
 let sockets: Sockets;
 
@@ -52,7 +53,7 @@ test('a socket that we bind is known by the port that the kernel chose', () => {
       configured: tcp(0),
       origin: { kind: 'bound' },
       options,
-      past: { wasLent: false },
+      past: { borrower: null },
     },
   });
 });
@@ -145,14 +146,14 @@ test.each([
   ['a passed one is somebody else’s too', PASSED, true, []],
 ])('when it is closed: %s', (_, address, isLent, stopped) => {
   const socket = open(address);
-  socket.past.wasLent = isLent;
+  socket.past.borrower = isLent ? BORROWER : null;
   sockets.close(socket);
   expect(kernel.stopListening.mock.calls).toEqual(stopped);
 });
 
 test('what a passed socket has been through is known to whoever takes it again', () => {
-  open(PASSED).past.wasLent = true;
-  expect([open(PASSED).past.wasLent, open(tcp(80)).past.wasLent]).toEqual([true, false]);
+  open(PASSED).past.borrower = BORROWER;
+  expect([open(PASSED).past.borrower, open(tcp(80)).past.borrower]).toEqual([BORROWER, null]);
 });
 
 test('a passed socket is neither held off nor closed: who passed it may want it again', () => {

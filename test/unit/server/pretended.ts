@@ -10,12 +10,13 @@ import type { ListeningSocket, Origin } from '../../../src/listener/socket';
 import type { Emit, LogEvent } from '../../../src/log/events';
 import type { Fd, NativePlan, Pid } from '../../../src/native/addon';
 import type { Watcher } from '../../../src/native/poll-set';
+import { borrowerOf } from '../../../src/server/hosted/borrower';
 import type { Served } from '../../../src/server/hosted/endings';
 import type { Connection, Hosted, HostedListener } from '../../../src/server/hosted/hosted';
 import { formatAddress, type SocketAddress } from '../../../src/service/address';
-import type { Service, SocketOptions } from '../../../src/service/service';
+import type { Run, Service, SocketOptions } from '../../../src/service/service';
 import { resetsOf, type SocketOption } from '../../../src/service/socket-options';
-import { sampleService } from '../service/sample';
+import { sampleExec, sampleService } from '../service/sample';
 
 export const SAMPLE_PLAN: Plan = { native: {} as NativePlan, varying: null, isReporting: false, isLogged: false };
 
@@ -103,7 +104,7 @@ export class PretendSockets {
     const address = this.#withPort(configured);
     if (this.#isTaken(address, options)) throw systemError('EADDRINUSE', 'bind');
     const fd = (this.#lastFd += 1) as Fd;
-    const socket = { fd, address, configured, origin: originOf(configured), options, past: { wasLent: false } };
+    const socket = { fd, address, configured, origin: originOf(configured), options, past: { borrower: null } };
     this.#bound.set(fd, socket);
     this.#share(fd, options);
     return socket;
@@ -214,6 +215,16 @@ export function hostedService(
   const service = sampleService(fields);
   const [intake, handler] = [{ onReadable: () => 'empty' as const }, { take: () => 'taken' as const }];
   return { service, intake, handler, ...roles, gate: serviceGate(service.maxConnections), listeners: [], keys: [] };
+}
+
+/** A program under this user. */
+export function runAs(uid: number): Run {
+  return sampleExec({ identity: { user: `user ${uid}`, uid, gid: uid, groups: [] } });
+}
+
+/** A child of its service has had it. */
+export function markLent({ socket, owner }: HostedListener): void {
+  socket.past.borrower = borrowerOf(owner.service);
 }
 
 export function tcp(port: number, address = '127.0.0.1'): SocketAddress {

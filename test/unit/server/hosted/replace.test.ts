@@ -6,7 +6,7 @@ import { addon } from '../../../../src/native/addon';
 import { Replacer } from '../../../../src/server/hosted/replace';
 import type { SocketAddress } from '../../../../src/service/address';
 import { sampleSocketOptions } from '../../service/sample';
-import { hostedService, PretendServer, tcp } from '../pretended';
+import { hostedService, markLent, PretendServer, tcp } from '../pretended';
 
 let server: PretendServer;
 let owner: Hosted;
@@ -28,7 +28,7 @@ test('another socket stands in its place, at the same address, and is watched', 
   replacer.replace(two);
   const [, fresh] = owner.listeners;
   expect(owner.listeners).toEqual([one, fresh, three]);
-  expect(fresh).toMatchObject({ address: tcp(81), owner, phase: 'open', socket: { past: { wasLent: false } } });
+  expect(fresh).toMatchObject({ address: tcp(81), owner, phase: 'open', socket: { past: { borrower: null } } });
   expect([two.phase, forgotten, fresh?.fd === two.fd]).toEqual(['closed', [two], false]);
   expect(owner.listeners.map((listener) => server.isWatched(listener))).toEqual([true, true, true]);
 });
@@ -80,17 +80,22 @@ test('one that was destroyed is told, and its successor rests for a moment', () 
 describe('one that was passed, and that a child has had', () => {
   const PASSED: SocketAddress = { family: 'passed', type: 'stream', name: 'web' };
 
-  function replaceLent(wait: boolean): HostedListener {
+  function replaceLent(wait: boolean, canDropFilter = true): HostedListener {
     jest.spyOn(addon, 'isUsable').mockReturnValue(true);
+    jest.spyOn(addon, 'dropFilter').mockReturnValue(canDropFilter);
     owner = hostedService({ name: 'web', wait });
     const listener = server.listen(owner, PASSED);
-    listener.socket.past.wasLent = true;
+    markLent(listener);
     replacer.replace(listener);
     return listener;
   }
 
   test('serves on where it is lent again', () => {
     expect([replaceLent(true).phase, server.told]).toEqual(['open', []]);
+  });
+
+  test('is given up where it has a filter that cannot be taken off', () => {
+    expect([replaceLent(true, false).phase, server.events]).toEqual(['closed', ['failed web']]);
   });
 
   test('is given up where the service accepts by itself, and told with the remedy', () => {

@@ -11,13 +11,14 @@ import type { HostedListener } from '../../../../src/server/hosted/hosted';
 import { Replacer } from '../../../../src/server/hosted/replace';
 import { Lender, type LenderParts } from '../../../../src/server/lend/lender';
 import type { SocketAddress } from '../../../../src/service/address';
-import { hostedService, PretendChildren, PretendServer, SAMPLE_PLAN, systemError, tcp, udp } from '../pretended';
+import { hostedService, PretendChildren, PretendServer, runAs, SAMPLE_PLAN, systemError, tcp, udp } from '../pretended';
 
 jest.mock('../../../../src/native/addon', () => ({
   addon: {
     setBlocking: jest.fn(),
     takeBack: jest.fn(),
     isUsable: jest.fn(),
+    dropFilter: jest.fn(),
     queueLength: jest.fn(),
     headOf: jest.fn(),
     dropHead: jest.fn(),
@@ -47,6 +48,7 @@ beforeEach(() => {
   jest.clearAllMocks();
   [server, children, queue, paused, closed] = [new PretendServer(), new PretendChildren(), [], [], []];
   kernel.isUsable.mockReturnValue(true);
+  kernel.dropFilter.mockReturnValue(true);
   kernel.queueLength.mockImplementation(() => queue.length);
   kernel.headOf.mockImplementation(() => headOf(queue[0]));
   kernel.dropHead.mockImplementation(() => void queue.shift());
@@ -312,7 +314,24 @@ test('a listener that the child has shut down is bound anew on the same port, an
   end(0);
   const [fresh] = listener.owner.listeners;
   expect([listener.phase, fresh === listener]).toEqual(['closed', false]);
-  expect(fresh).toMatchObject({ address: tcp(40_000), phase: 'open', socket: { past: { wasLent: false } }, holds: 0 });
+  expect(fresh).toMatchObject({ address: tcp(40_000), phase: 'open', socket: { past: { borrower: null } }, holds: 0 });
+});
+
+test('a socket with a filter that the child has locked is bound anew', () => {
+  const listener = lend(UDP);
+  kernel.dropFilter.mockReturnValue(false);
+  end(1);
+  expect([listener.phase, listener.owner.listeners[0]?.phase]).toEqual(['closed', 'open']);
+});
+
+test('one that came to a service of another name or user while the child had it is bound anew', () => {
+  const [named, other] = [lend(TCP), lend(UDP)];
+  named.owner.service = { ...named.owner.service, name: 'news' };
+  other.owner.service = { ...other.owner.service, run: runAs(7) };
+  for (const listener of [named, other]) {
+    end(1);
+    expect([listener.phase, listener.owner.listeners[0]?.phase]).toEqual(['closed', 'open']);
+  }
 });
 
 test('one whose service accepts by itself now is bound anew: somebody could make our accept wait', () => {

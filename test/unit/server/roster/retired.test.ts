@@ -6,7 +6,7 @@ import { addon } from '../../../../src/native/addon';
 import type { HostedListener, Outcome } from '../../../../src/server/hosted/hosted';
 import { RetiredListeners } from '../../../../src/server/roster/retired';
 import type { Service } from '../../../../src/service/service';
-import { hostedService, PretendServer, tcp } from '../pretended';
+import { hostedService, markLent, PretendServer, tcp } from '../pretended';
 
 jest.mock('../../../../src/native/addon', () => ({ addon: { hasWaiting: jest.fn() } }));
 
@@ -168,7 +168,7 @@ describe('of a `wait` service', () => {
 
   test('one that rests is not lent, it is closed', () => {
     const listener = serve({ wait: true });
-    listener.socket.past.wasLent = true;
+    markLent(listener);
     server.listeners.holdFor(listener, 'resting', 10_000);
     retired.retire(listener);
     expect(listener.phase).toBe('closed');
@@ -177,7 +177,7 @@ describe('of a `wait` service', () => {
 
 test('nobody accepts from a socket that was lent once, whatever its service is now', () => {
   const listener = serve();
-  listener.socket.past.wasLent = true;
+  markLent(listener);
   batches = 1;
   retired.retire(listener);
   expect([listener.phase, taken]).toEqual(['closed', 0]);

@@ -11,7 +11,7 @@ import { Roster, type Applied } from '../../../../src/server/roster/roster';
 import { formatAddress, type SocketAddress } from '../../../../src/service/address';
 import type { Configuration, Lack, Service } from '../../../../src/service/service';
 import { sampleService, sampleSocketOptions } from '../../service/sample';
-import { hostedService, PretendServer, systemError, tcp } from '../pretended';
+import { hostedService, markLent, PretendServer, runAs, systemError, tcp } from '../pretended';
 
 jest.mock('../../../../src/native/addon', () => ({ addon: { hasWaiting: jest.fn() } }));
 
@@ -86,7 +86,7 @@ const PATH: SocketAddress = { family: 'unix', type: 'stream', path: '/run/web' }
 /** A child has it, or has had it. */
 function lend(listener: HostedListener, isBack: boolean): void {
   server.listeners.hold(listener, 'lent');
-  listener.socket.past.wasLent = true;
+  markLent(listener);
   if (isBack) server.listeners.letGo(listener, 'lent');
 }
 
@@ -589,6 +589,21 @@ describe('a service that waited for its children', () => {
     lend(listener, true);
     mustApply({ ...waiting, maxConnections: 3 });
     expect([listenerOf('tftp') === listener, listener.phase]).toEqual([true, 'open']);
+  });
+
+  test.each<[string, Service]>([
+    ['to another name', serviceOn('news', [tcp(69)], { wait: true })],
+    ['to another user', { ...waiting, run: runAs(7) }],
+  ])('and gives its address %s gives no socket that a child has had', (_, after) => {
+    mustApply(waiting);
+    const old = listenerOf('tftp');
+    lend(old, true);
+    mustApply(after);
+    expect([old.phase, listenerOf(after.name).phase, server.sockets.addresses]).toEqual([
+      'closed',
+      'open',
+      ['127.0.0.1:69'],
+    ]);
   });
 
   test('and moves its address to one that accepts gets a fresh socket there', () => {
