@@ -198,9 +198,9 @@ export interface Addon {
   isUsable(fd: Fd, isDatagram: boolean): boolean;
   /** SO_BINDTOIFINDEX, if_nametoindex(3): whether the interface that it is bound to, if any, still is the one of that name. */
   isOnInterface(fd: Fd, name: string): boolean;
-  /** SO_REUSEPORT, and nothing else: a child may have the socket. */
+  /** SO_REUSEPORT, and nothing else: a child may have the socket. @throws SystemError as `takeBack` */
   sharePort(fd: Fd, isShared: boolean): void;
-  /** SO_DETACH_FILTER; false: somebody has locked it as it is. */
+  /** SO_DETACH_FILTER; false: somebody has locked it as it is, or the socket. */
   dropFilter(fd: Fd): boolean;
   /** shutdown(2): nobody else who has the socket keeps its port from being listened on again. */
   stopListening(fd: Fd): void;
