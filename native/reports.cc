@@ -1,6 +1,6 @@
-// What children of ours say to us: one socket pair for all of them. Its writing end is fd 2 of each such
-// child; with each message the kernel tells who wrote it, and nobody but root can lie about that. Called by
-// src/child on the main thread.
+// What children of ours say to us, over a socket pair. Its writing end is fd 2 of each such child; with each
+// message the kernel tells who wrote it, and nobody but root can lie about that. The writing end is lent: its
+// holders may shut it down, and send descriptors. Called by src/child on the main thread.
 #include "addon.h"
 #include "address.h"
 #include "error.h"
@@ -27,7 +27,26 @@ int move_up(int fd) {
   return moved;
 }
 
-// openReports() → {reader, writer}
+// Since Linux 6.16, and not in every header: whether descriptors may come with a message.
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
+// The writing end under the number that the one before had, so that whoever knows it gets the new one.
+int put_in_place(int fd, int place) {
+  if (dup3(fd, place, O_CLOEXEC) < 0) return -1;
+  close(fd);
+  return place;
+}
+
+void set_up(const int *ends) {
+  const int on = 1, off = 0;
+  setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+  setsockopt(ends[0], SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
+  setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &kQueueBytes, sizeof kQueueBytes);
+}
+
+// openReports(old writer | null) → {reader, writer}; the new writer takes the number of the old one.
 Napi::Value OpenReports(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   int ends[2];
@@ -35,36 +54,32 @@ Napi::Value OpenReports(const Napi::CallbackInfo &info) {
     throw_system_error(env, errno, "socketpair");
     return env.Undefined();
   }
-  const int on = 1;
-  setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-  setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &kQueueBytes, sizeof kQueueBytes);
+  set_up(ends);
+  const int writer = info[0].IsNumber() ? put_in_place(ends[1], info[0].ToNumber().Int32Value()) : ends[1];
+  if (writer < 0) {
+    const int error = errno;
+    close(ends[0]);
+    close(ends[1]);
+    throw_system_error(env, error, "dup3");
+    return env.Undefined();
+  }
   Napi::Object result = Napi::Object::New(env);
   result.Set("reader", move_up(ends[0]));
-  result.Set("writer", ends[1]);
+  result.Set("writer", writer);
   return result;
 }
 
-void close_all(const cmsghdr *entry) {
-  for (size_t at = CMSG_LEN(0); at + sizeof(int) <= entry->cmsg_len; at += sizeof(int)) {
-    int fd;
-    memcpy(&fd, reinterpret_cast<const char *>(entry) + at, sizeof fd);
-    close(fd);
-  }
-}
-
-// The writer's pid; 0 when the kernel does not tell. There is no room for descriptors, so that none should
-// come.
-pid_t read_control(msghdr *message) {
-  pid_t pid = 0;
+// Whether the kernel tells who wrote the message, which it does not of an end; 0 for a pid that it may not
+// tell.
+bool read_writer(msghdr *message, pid_t *pid) {
   for (cmsghdr *entry = CMSG_FIRSTHDR(message); entry != nullptr; entry = CMSG_NXTHDR(message, entry)) {
-    if (entry->cmsg_level != SOL_SOCKET) continue;
-    if (entry->cmsg_type == SCM_RIGHTS) close_all(entry);
-    if (entry->cmsg_type != SCM_CREDENTIALS) continue;
+    if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_CREDENTIALS) continue;
     ucred writer;
     memcpy(&writer, CMSG_DATA(entry), sizeof writer);
-    pid = writer.pid;
+    *pid = writer.pid;
+    return true;
   }
-  return pid;
+  return false;
 }
 
 // openPipe() → {reader, writer}: what one child says. The reader is ours and never waits.
@@ -91,19 +106,32 @@ Napi::Value ReadPipe(const Napi::CallbackInfo &info) {
   return Napi::String::New(info.Env(), text, static_cast<size_t>(length));
 }
 
-// readReport(reader) → {pid, text}, or null: nobody has said anything
+Napi::Object report_of(Napi::Env env, pid_t pid, const char *text, ssize_t length, bool is_end) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("pid", pid);
+  result.Set("text", Napi::String::New(env, text, static_cast<size_t>(length)));
+  result.Set("isEnd", is_end);
+  return result;
+}
+
+// readReport(reader) → {pid, text, isEnd}, or null: nobody has said anything. isEnd: nothing good comes any
+// more. The message is looked at before it is taken. There is no room for descriptors, so none is installed
+// (MSG_CTRUNC tells that there are some); whoever takes them lets them go, and the last one to let go of a
+// connection may have to wait for it. So a message that has some is left where it is.
 Napi::Value ReadReport(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
+  const int reader = info[0].ToNumber().Int32Value();
   char text[kLongest];
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
   iovec part = {text, sizeof text};
   msghdr message = {nullptr, 0, &part, 1, control, sizeof control, 0};
-  const ssize_t length = recvmsg(info[0].ToNumber().Int32Value(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (length < 0) return env.Null();
-  Napi::Object result = Napi::Object::New(env);
-  result.Set("pid", read_control(&message));
-  result.Set("text", Napi::String::New(env, text, static_cast<size_t>(length)));
-  return result;
+  const ssize_t length = recvmsg(reader, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (length < 0 && (errno == EAGAIN || errno == EINTR)) return env.Null();
+  pid_t pid = 0;
+  const bool is_message = length >= 0 && read_writer(&message, &pid);
+  if (!is_message || (message.msg_flags & MSG_CTRUNC) != 0) return report_of(env, 0, "", 0, true);
+  recv(reader, nullptr, 0, MSG_DONTWAIT);
+  return report_of(env, pid, text, length, false);
 }
 
 }  // namespace

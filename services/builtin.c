@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -135,6 +136,7 @@ static const char *parse_options(int argc, char **argv, bool *datagram) {
 }
 
 int main(int argc, char **argv) {
+  prctl(PR_SET_DUMPABLE, 0); /* no other process of our user may take our descriptors */
   bool datagram = false;
   const char *for_datagrams = parse_options(argc, argv, &datagram);
 

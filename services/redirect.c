@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -78,6 +79,7 @@ static void die_by(int number) {
 }
 
 int main(int argc, char **argv) {
+  prctl(PR_SET_DUMPABLE, 0); /* no other process of our user may take our descriptors */
   if (argc == 2 && strcmp(argv[1], "--help") == 0) return fputs(usage, stdout) < 0 || fflush(stdout) != 0;
   if (argc != 2 || argv[1][0] == '-') {
     fputs("redirect: it takes one target\nTry: redirect --help\n", stderr);

@@ -71,7 +71,7 @@ export class Children<Owner> {
     const child = { pid, owner, startedMs: Math.round(performance.now()), errand };
     this.#byPid.add(pid, child);
     this.#oomScores.add(child);
-    if (plan.isReporting) this.#reports.add(pid, child);
+    if (plan.channel !== null) this.#reports.add(pid, child, plan.channel);
     if (pipe !== null) this.#words.add(pid, child, pipe.reader);
     return child;
   }

@@ -6,13 +6,14 @@ import { addon, type NativePlan, type PlanOptions, type Start, type Step } from 
 import { FACT_NAMES } from '../service/fact-names';
 import type { Exec, Identity, Process, Resources } from '../service/service';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
+import type { Channel } from './report-channel';
 
 export interface Plan {
   readonly native: NativePlan;
   /** null: all children are alike. */
   readonly varying: Varying | null;
-  /** The children have the report socket (reports.ts) as fd 2. */
-  readonly isReporting: boolean;
+  /** On which the children say things, on fd 2; null: they do not. */
+  readonly channel: Channel | null;
   /** Each has a pipe of its own as fd 2 (words.ts). */
   readonly isLogged: boolean;
 }
@@ -21,7 +22,8 @@ export interface Plan {
 export interface Sinks {
   /** /dev/null. */
   readonly nullFd: number;
-  readonly reportFd: number;
+  /** Of the children of a user; null: stdiod's own. @throws SystemError when it has to be made and cannot be */
+  readonly channelOf: (uid: number | null) => Channel;
 }
 
 /** Templates (service/template.ts). */
@@ -42,8 +44,8 @@ const STDERR_IS_CONNECTION = -1;
 /** @param isWait the children get the listening or datagram socket */
 export function preparePlan(run: Exec, isWait: boolean, sinks: Sinks): Plan {
   const native = addon.preparePlan(planOf(run, isWait, sinks));
-  const { stderr } = run.process;
-  return { native, varying: varyingOf(run), isReporting: stderr === 'report', isLogged: stderr === 'log' };
+  const { process } = run;
+  return { native, varying: varyingOf(run), channel: channelOf(process, sinks), isLogged: process.stderr === 'log' };
 }
 
 export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks): PlanOptions {
@@ -109,9 +111,14 @@ function become({ uid, gid, groups }: Identity): Step[] {
   ];
 }
 
-function stderrOf({ stderr }: Process, { nullFd, reportFd }: Sinks): number {
-  // Each child's own pipe comes with its start.
-  return { socket: STDERR_IS_CONNECTION, null: nullFd, report: reportFd, log: nullFd }[stderr];
+function channelOf({ stderr, identity }: Process, sinks: Sinks): Channel | null {
+  return stderr === 'report' ? sinks.channelOf(identity?.uid ?? null) : null;
+}
+
+function stderrOf(process: Process, sinks: Sinks): number {
+  // With `log` each child's own pipe comes with its start.
+  if (process.stderr === 'null' || process.stderr === 'log') return sinks.nullFd;
+  return channelOf(process, sinks)?.writer ?? STDERR_IS_CONNECTION;
 }
 
 /** @param values called only when the plan has placeholders */

@@ -42,6 +42,8 @@ export type LogEvent =
   | { event: 'dropped'; service: string; address: string; peer: string; reason: 'unread' }
   | Reaped
   | { event: 'said'; service: string; connection: string; pid: number; line: string }
+  /** What programs of ours say as this user (a number; null: stdiod's own) is lost, for so many seconds from now on. */
+  | { event: 'unheard'; user: number | null; duration: number }
   | { event: 'paused'; service: string; reason: PauseReason; children: number; limit: number }
   | { event: 'resumed'; service: string; children: number; limit: number }
   | {
@@ -132,6 +134,7 @@ const EVENTS: Record<LogEvent['event'], true> = {
   refused: true,
   dropped: true,
   said: true,
+  unheard: true,
   reaped: true,
   paused: true,
   resumed: true,

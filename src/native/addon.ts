@@ -66,6 +66,8 @@ export interface Report {
   readonly pid: number;
   /** At most 1 KiB. */
   readonly text: string;
+  /** It says nothing: the socket was shut down, or what comes next is for nobody to take. */
+  readonly isEnd: boolean;
 }
 
 export interface Poller {
@@ -171,9 +173,12 @@ export interface Addon {
   reap(records: Float64Array, everyone: boolean): number;
   /** How many numbers a record has. */
   readonly reapFields: number;
-  /** socketpair(2) with SO_PASSCRED: children that are given the writer as fd 2 say things to us. Both are non-blocking. */
-  openReports(): { reader: Fd; writer: Fd };
-  /** recvmsg(2) of one message; null: there is none. */
+  /**
+   * socketpair(2) with SO_PASSCRED: children that are given the writer as fd 2 say things to us. Both are non-blocking.
+   * @param old a writer, whose place the new one takes
+   */
+  openReports(old: Fd | null): { reader: Fd; writer: Fd };
+  /** recvmsg(2) of one message, and never of a descriptor; null: there is none. */
   readReport(reader: Fd): Report | null;
   /** pipe2(2); the reader does not block. */
   openPipe(): { reader: Fd; writer: Fd };

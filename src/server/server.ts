@@ -73,13 +73,19 @@ export class Server {
     // Opened before any connection, so that their numbers are low: a child copies the descriptor table up to them.
     const nullFd = openSync('/dev/null', 'r+');
     const pollSet = new PollSet();
-    const reports = new Reports<Child<Served>>(pollSet, (child, line) => {
-      this.#onSaid(child, line);
+    const reports = new Reports<Child<Served>>({
+      pollSet,
+      onLine: (child, line) => {
+        this.#onSaid(child, line);
+      },
+      onLost: (user, pauseMs) => {
+        emit({ event: 'unheard', user, duration: pauseMs / 1000 });
+      },
     });
     const words = new Words<Child<Served>>(pollSet, (child, line) => {
       this.#onSaid(child, line);
     });
-    const sinks = { nullFd, reportFd: reports.writer };
+    const sinks = { nullFd, channelOf: (uid: number | null) => reports.channelOf(uid) };
     const onFreed = (): void => {
       this.#onFreed();
     };

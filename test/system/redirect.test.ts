@@ -14,6 +14,7 @@ import { atEnd, endAll } from './endings';
 import { fixture, makeFolder, project } from './fixtures';
 import { findFreePorts, testAsRoot, testIpv6 } from './machine';
 import { link, openFds, status } from './proc';
+import { expectRest } from './rest';
 import { exchangeUnix } from './unix-client';
 import { until, untilTrue } from './until';
 
@@ -345,6 +346,43 @@ describe('the child', () => {
     client.end();
     expect(await daemon.waitFor('reaped', { service: 'it' })).toMatchObject({ in: 6, out: 6 });
     expect(daemon.all('said')).toEqual([]);
+  });
+
+  testAsRoot('cannot be made to spin by who shuts its socket down, and children to come are heard again', async () => {
+    const { port } = await target(echo);
+    const thief = `exec: [${fixture('steals-stderr.py')}, shutdown]`;
+    const yaml = `services:
+  it: {listen: "127.0.0.1:0", redirect: "127.0.0.1:${port}"}
+  other: {listen: "127.0.0.1:0", redirect: "127.0.0.1:${port}", user: root}
+  thief: {listen: "127.0.0.1:0", user: root, ${thief}}\n`;
+    const daemon = await startDaemon(yaml);
+    const client = await connectTo(daemon.port('it'));
+    await client.ask('hello');
+    const { pid } = await daemon.waitFor('accepted', { service: 'it' });
+    expect(await (await connectTo(daemon.port('thief'))).ask(String(pid))).toBe('said');
+    expect(await daemon.waitFor('unheard')).toMatchObject({ user: parseInt(status(pid)['Uid'] ?? ''), duration: 0.1 });
+    await expectRest(daemon.pid);
+    for (const [index, service] of ['it', 'other'].entries()) {
+      expect(await exchange(daemon.port(service), 'hello')).toBe('hello');
+      expect(await daemon.waitFor('reaped', { service })).toMatchObject({ in: 5, out: 5, connection: `c${3 + index}` });
+    }
+    expect(daemon.all('unheard')).toHaveLength(1);
+    client.end();
+    expect((await daemon.waitFor('reaped', { connection: 'c1' })).in).toBeUndefined();
+  });
+
+  testAsRoot('has nothing taken from it by another process of its user', async () => {
+    const { port } = await target(echo);
+    const yaml = `services:
+  it: {listen: "127.0.0.1:0", redirect: "127.0.0.1:${port}"}
+  echo: {listen: "127.0.0.1:0", builtin: echo}
+  thief: {listen: "127.0.0.1:0", exec: [${fixture('steals-stderr.py')}]}\n`;
+    const daemon = await startDaemon(yaml);
+    for (const service of ['it', 'echo']) {
+      await (await connectTo(daemon.port(service))).ask('hello');
+      const { pid } = await daemon.waitFor('accepted', { service });
+      expect(await (await connectTo(daemon.port('thief'))).ask(String(pid))).toBe('forbidden');
+    }
   });
 });
 

@@ -28,7 +28,7 @@ jest.mock('../../../src/native/addon', () => ({
 
 jest.mock('../../../src/child/oom-scores', () => ({ OomScores: jest.fn(() => ({ add: () => undefined })) }));
 
-const PLAN: Plan = { native: {} as NativePlan, varying: null, isReporting: false, isLogged: false };
+const PLAN: Plan = { native: {} as NativePlan, varying: null, channel: null, isLogged: false };
 const START = { fd: 5 as Fd, facts: '' };
 /** In the unit of a reap record, KiB. */
 const GIB = 1024 * 1024;
@@ -95,8 +95,9 @@ test('when its errand hears of it, the child is in the book no more', () => {
 
 test('a child that reports is heard from its start, and its account is part of its exit', () => {
   kernel.spawn.mockReturnValueOnce(11 as Pid);
-  const child = children.spawn({ ...PLAN, isReporting: true, isLogged: false }, START, 'redirect', errand);
-  expect(add.mock.calls).toEqual([[11, child]]);
+  const channel = { writer: 17 as Fd, read: jest.fn() };
+  const child = children.spawn({ ...PLAN, channel }, START, 'redirect', errand);
+  expect(add.mock.calls).toEqual([[11, child, channel]]);
   settle.mockReturnValueOnce({ in: 6, out: 7 });
   die([11, 0, 0, 0, 0, 0, 0]);
   expect(exits[0]?.[1].traffic).toEqual({ in: 6, out: 7 });

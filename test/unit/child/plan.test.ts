@@ -3,12 +3,13 @@
  */
 import { FACT_NAMES } from '../../../src/service/fact-names';
 import { fillPlan, planOf, preparePlan, type Plan } from '../../../src/child/plan';
-import type { PlanOptions } from '../../../src/native/addon';
+import type { Fd, PlanOptions } from '../../../src/native/addon';
 import type { Process } from '../../../src/service/service';
 import type { PlaceholderValues } from '../../../src/service/template';
 import { sampleExec } from '../service/sample';
 
-const SINKS = { nullFd: 17, reportFd: 18 };
+/** The number of a channel's writer tells whose it is. */
+const SINKS = { nullFd: 17, channelOf: (uid: number | null) => ({ writer: (uid ?? 18) as Fd, read: jest.fn() }) };
 const COMMAND = { path: '/bin/cat', argv: ['cat'] };
 
 const VALUES: PlaceholderValues = {
@@ -86,10 +87,14 @@ test('the plan of a wait service keeps the socket here', () => {
   expect(planOf(sampleExec(), true, SINKS).isWait).toBe(true);
 });
 
-test('stderr is the connection, /dev/null, or the report socket', () => {
+test('stderr is the connection, /dev/null, or the report socket of the user', () => {
   expect(optionsOf({ stderr: 'socket' }).stderrFd).toBe(-1);
   expect(optionsOf({ stderr: 'null' }).stderrFd).toBe(SINKS.nullFd);
-  expect(optionsOf({ stderr: 'report' }).stderrFd).toBe(SINKS.reportFd);
+  expect(optionsOf({ stderr: 'report' }).stderrFd).toBe(18);
+  const identity = { user: 'www', uid: 33, gid: 34, groups: [34] };
+  expect(optionsOf({ stderr: 'report', identity }).stderrFd).toBe(33);
+  expect(planFor({ stderr: 'report', identity }).channel?.writer).toBe(33);
+  expect(planFor({ identity }).channel).toBeNull();
 });
 
 test('a fact of the connection outranks a variable of the same name', () => {
