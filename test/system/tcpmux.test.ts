@@ -1,9 +1,14 @@
 /**
  * Services by name, through `builtin: tcpmux` (RFC 1078).
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { clientThatSent, connectTo, type Client } from './client';
 import { startDaemon, type Daemon } from './daemon';
-import { endAll } from './endings';
+import { atEnd, endAll } from './endings';
+import { fixture, makeFolder } from './fixtures';
+import { expectRest } from './rest';
 
 afterEach(endAll);
 
@@ -31,6 +36,18 @@ async function sendSlowly(client: Client, text: string): Promise<void> {
   client.socket.setNoDelay(true);
   for (const byte of text) await new Promise((resolve) => client.socket.write(byte, 'latin1', resolve));
 }
+
+test('a byte out of band on a Unix socket, which leaves nothing to be read, makes nobody spin', async () => {
+  const path = join(makeFolder(), 'mux');
+  const daemon = await startDaemon(`services: {mux: {listen: "unix:${path}", builtin: tcpmux}}\n`);
+  const sender = spawn(fixture('sends-out-of-band.py'), [path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  atEnd(() => {
+    sender.kill('SIGKILL');
+  });
+  const [said] = (await once(sender.stdout, 'data')) as [Buffer];
+  expect(['sent\n', 'unsupported\n']).toContain(said.toString());
+  await expectRest(daemon.pid);
+});
 
 describe('a client of tcpmux', () => {
   test('gets the names of what is offered by help', async () => {

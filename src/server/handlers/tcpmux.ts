@@ -12,12 +12,14 @@ import type { Connection, Handler, Holder, Hosted } from '../hosted/hosted';
 
 /** A client that says nothing for this long is let go. */
 const SILENCE_MS = 10_000;
+/** For a client that made its socket ready and said nothing, which a byte out of band does: it would be ready for ever. */
+const REST_MS = 1_000;
 /** With CR LF; the RFC names no limit. */
 const LONGEST_LINE = 256;
 
 export interface TcpmuxParts {
   readonly slots: Slots;
-  readonly endings: Pick<Endings, 'refuse' | 'turnAway'>;
+  readonly endings: Pick<Endings, 'refuse' | 'turnAway' | 'drop'>;
   readonly pollSet: Pick<PollSet, 'watch' | 'unwatch'>;
   /** Every hosted service. */
   readonly services: () => Iterable<Hosted>;
@@ -30,6 +32,8 @@ export interface TcpmuxParts {
 interface Talk {
   readonly connection: Connection;
   readonly timer: NodeJS.Timeout;
+  /** Until then nobody listens to it. */
+  rest: NodeJS.Timeout | null;
   text: string;
 }
 
@@ -56,7 +60,7 @@ export class Tcpmux implements Handler, Holder {
     const timer = setTimeout(() => {
       this.#refuse(fd, 'silent');
     }, SILENCE_MS);
-    this.#talks.set(fd, { connection, timer, text: '' });
+    this.#talks.set(fd, { connection, timer, rest: null, text: '' });
     this.#listen(connection);
     return 'taken';
   }
@@ -90,11 +94,21 @@ export class Tcpmux implements Handler, Holder {
     const talk = this.#talks.get(fd);
     if (talk === undefined) return;
     const line = addon.readLine(fd, LONGEST_LINE - talk.text.length);
-    if (line === null) return;
+    if (line === null) {
+      this.#rest(talk);
+      return;
+    }
     talk.text += line.text;
     if (line.isEnd) this.#onLine(fd, talk);
     else if (line.text === '') this.#refuse(fd, 'left');
     else if (talk.text.length >= LONGEST_LINE) this.#refuse(fd, 'too-long', '-Too long\r\n');
+  }
+
+  #rest(talk: Talk): void {
+    this.#parts.pollSet.unwatch(talk.connection.fd);
+    talk.rest = setTimeout(() => {
+      this.#listen(talk.connection);
+    }, REST_MS);
   }
 
   /** "If the service name is help, it lists the names, one a line, and closes." */
@@ -125,9 +139,18 @@ export class Tcpmux implements Handler, Holder {
       this.#parts.endings.turnAway(connection, wanted, slot.full, '-Service is full\r\n');
     } else {
       if (wanted.service.tcpmux === 'plus') addon.sendNow(fd, '+Go\r\n');
-      this.#parts.serve({ ...connection, hosted: wanted, handler: wanted.handler, slot });
+      this.#serve({ ...connection, hosted: wanted, handler: wanted.handler, slot });
     }
     this.#parts.onFreed();
+  }
+
+  /** The talk is over, so nobody else would end a connection that failed in a way that we did not foresee. */
+  #serve(connection: Connection): void {
+    try {
+      this.#parts.serve(connection);
+    } catch (error) {
+      this.#parts.endings.drop(connection, 'prepare', String(error));
+    }
   }
 
   #refuse(fd: Fd, reason: RefusalReason, answer = ''): void {
@@ -141,6 +164,7 @@ export class Tcpmux implements Handler, Holder {
     if (talk === undefined) return undefined;
     this.#talks.delete(fd);
     clearTimeout(talk.timer);
+    if (talk.rest !== null) clearTimeout(talk.rest);
     this.#parts.pollSet.unwatch(fd);
     return talk.connection;
   }

@@ -21,6 +21,8 @@ let listener: HostedListener;
 let services: Hosted[];
 let served: Connection[];
 let freed: number;
+/** What the wanted service does with a connection. */
+let serve: (connection: Connection) => void;
 let tcpmux: Tcpmux;
 /** What the client has sent and nobody has read; null: it has left. */
 let unread: string | null;
@@ -31,6 +33,7 @@ beforeEach(() => {
   jest.useFakeTimers();
   jest.clearAllMocks();
   [server, services, served, freed, unread, heard] = [new PretendServer(), [], [], 0, '', ''];
+  serve = (connection) => void served.push(connection);
   const { slots, emit, pollSet } = server;
   const onFreed = (): void => void (freed += 1);
   tcpmux = new Tcpmux({
@@ -38,7 +41,9 @@ beforeEach(() => {
     endings: new Endings(slots, emit, onFreed),
     pollSet,
     services: () => services,
-    serve: (connection) => served.push(connection),
+    serve: (connection) => {
+      serve(connection);
+    },
     onFreed,
   });
   mux = hostedService({ name: 'mux', maxConnections: 5 }, { handler: tcpmux });
@@ -206,6 +211,37 @@ test('a fault while one client is read costs that client alone', () => {
   });
   say('echo\r\n');
   expect([reasons(), tcpmux.count, mux.gate.inUse]).toEqual([['memory'], 1, 1]);
+});
+
+test('a fault while a client is handed over drops that client, and gives its new slot back', () => {
+  const echo = offer({ name: 'echo' });
+  serve = (): never => {
+    throw new TypeError('ours');
+  };
+  const { id } = connect();
+  say('echo\r\n');
+  expect(server.told).toMatchObject([{ event: 'dropped', service: 'echo', connection: id, step: 'prepare' }]);
+  expect([kernel.refuse.mock.calls, echo.gate.inUse, server.slots.server.inUse]).toEqual([[[FD]], 0, 0]);
+  expectEnd();
+});
+
+test('a client that is ready and has said nothing is left alone for a second, and then heard', () => {
+  offer({ name: 'echo' });
+  connect();
+  say('');
+  expect([server.pollSet.watchers.size, kernel.readLine.mock.calls.length]).toEqual([0, 1]);
+  jest.advanceTimersByTime(1_000);
+  say('echo\r\n');
+  expect([served.length, reasons()]).toEqual([1, []]);
+  expectEnd();
+});
+
+test('a client that leaves nothing to be read is let go after 10 seconds too', () => {
+  connect();
+  say('');
+  for (let second = 0; second < 10; second += 1) jest.advanceTimersByTime(1_000);
+  expect(reasons()).toEqual(['silent']);
+  expectEnd();
 });
 
 describe('when the server leaves', () => {
