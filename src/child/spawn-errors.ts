@@ -5,10 +5,12 @@
 import { isSystemError } from '../native/system-error';
 
 /** processes, memory, open-files: the system is short of them, and the connection is worth keeping; null: it fails for good. */
-export function classifySpawnError(code: string): 'processes' | 'memory' | 'open-files' | null {
+export function classifySpawnError(code: string, step = 'clone'): 'processes' | 'memory' | 'open-files' | null {
   if (code === 'EAGAIN') return 'processes';
   // The descriptor that a child of a `wait` service gets of its own (native/spawn.cc).
   if (code === 'EMFILE' || code === 'ENFILE') return 'open-files';
+  // F_DUPFD with a limit below the lowest number that it may give (fcntl(2)).
+  if (code === 'EINVAL' && step === 'fcntl') return 'open-files';
   return code === 'ENOMEM' ? 'memory' : null;
 }
 
@@ -21,5 +23,5 @@ export interface SpawnFailure {
 
 export function describeSpawnFailure(error: unknown): SpawnFailure {
   if (!isSystemError(error)) return { step: 'prepare', error: String(error), shortage: null };
-  return { step: error.syscall, error: error.code, shortage: classifySpawnError(error.code) };
+  return { step: error.syscall, error: error.code, shortage: classifySpawnError(error.code, error.syscall) };
 }

@@ -1,7 +1,7 @@
 /**
  * Which failed spawns are worth another try.
  */
-import { classifySpawnError } from '../../../src/child/spawn-errors';
+import { classifySpawnError, describeSpawnFailure } from '../../../src/child/spawn-errors';
 
 test.each([
   ['EAGAIN', 'processes'],
@@ -12,4 +12,9 @@ test.each([
   ['EINVAL', null],
 ])('%s means a shortage of %s', (code, shortage) => {
   expect(classifySpawnError(code)).toBe(shortage);
+});
+
+test('a limit below the lowest number that a lent descriptor may have is one on open files', () => {
+  const failed = Object.assign(new Error('fcntl: EINVAL'), { code: 'EINVAL', syscall: 'fcntl' });
+  expect(describeSpawnFailure(failed)).toEqual({ step: 'fcntl', error: 'EINVAL', shortage: 'open-files' });
 });
