@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <pthread.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@ namespace {
 constexpr size_t kFirstBuffer = 4096;
 constexpr size_t kLastBuffer = 1 << 20;
 constexpr long kUnchanged = -1;
+constexpr size_t kStack = 256 * 1024;
 
 // What the name service says when it is short of something; whatever else it says means that there is no such
 // entry (getpwnam(3) lists several numbers for that).
@@ -106,14 +109,6 @@ struct Credentials {
   std::vector<gid_t> groups;
 };
 
-Credentials own_credentials() {
-  Credentials own = {geteuid(), getegid(), {}};
-  own.groups.resize(static_cast<size_t>(std::max(getgroups(0, nullptr), 0)));
-  const int count = getgroups(static_cast<int>(own.groups.size()), own.groups.data());
-  own.groups.resize(static_cast<size_t>(std::max(count, 0)));
-  return own;
-}
-
 // Raw calls change the calling thread alone; libc's would change every thread.
 bool set_groups(const Credentials &whose) {
   return syscall(SYS_setgroups, whose.groups.size(), whose.groups.data()) == 0;
@@ -132,16 +127,44 @@ int ask(const char *path, int mode) {
   return syscall(SYS_faccessat2, AT_FDCWD, path, mode, AT_EACCESS) < 0 ? errno : 0;
 }
 
-// Only the effective ids of this thread become those of the other, and only for the moment of the question.
-// Real and saved ones stay ours: no process of that user may signal, stop or trace us meanwhile, as it might
-// a process that became the user in order to ask.
-int ask_as(const Credentials &other, const char *path, int mode) {
-  const Credentials own = own_credentials();
-  // Without the right to do this nothing has changed; with it the way back is open too.
-  if (!set_groups(other)) return errno;
-  const int error = set_effective_gid(other) && set_effective_uid(other) ? ask(path, mode) : errno;
-  // To go on as somebody else would be worse than to end.
-  if (!set_effective_uid(own) || !set_effective_gid(own) || !set_groups(own)) abort();
+struct Question {
+  const Credentials *asker;
+  const char *path;
+  int mode;
+  int answer;
+};
+
+// A thread, from its first step to its end. There is no way back that could fail: it goes as who it has
+// become.
+void *ask_as(void *argument) {
+  auto *question = static_cast<Question *>(argument);
+  const Credentials &asker = *question->asker;
+  const bool is_asker = set_groups(asker) && set_effective_gid(asker) && set_effective_uid(asker);
+  question->answer = is_asker ? ask(question->path, question->mode) : errno;
+  return nullptr;
+}
+
+// With all signals blocked from birth: the handlers of the others are not for somebody else to run.
+int start_thread(pthread_t *thread, void *(*main)(void *), void *argument) {
+  pthread_attr_t attributes;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kStack);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int error = pthread_create(thread, &attributes, main, argument);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+// 0, or why there was no thread to ask. Only the effective ids of that thread become those of the other. Real
+// and saved ones stay ours: no process of that user may signal, stop or trace us meanwhile, as it might a
+// process that became the user in order to ask.
+int ask_on_thread(Question *question) {
+  pthread_t thread;
+  const int error = start_thread(&thread, ask_as, question);
+  if (error == 0) pthread_join(thread, nullptr);
   return error;
 }
 
@@ -154,14 +177,17 @@ Credentials credentials_of(const Napi::Object &identity) {
   return result;
 }
 
-// whyNoAccess(path, 'execute' | 'read', {uid, gid, groups} | null) → 0 or an errno
+// whyNoAccess(path, 'execute' | 'read', {uid, gid, groups} | null) → 0 or an errno; EAGAIN: there was no
+// thread to ask
 Napi::Value WhyNoAccess(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
   const std::string path = info[0].ToString();
   const int mode = info[1].ToString().Utf8Value() == "read" ? R_OK : X_OK;
-  const int error = info[2].IsObject()
-                        ? ask_as(credentials_of(info[2].As<Napi::Object>()), path.c_str(), mode)
-                        : ask(path.c_str(), mode);
-  return Napi::Number::New(info.Env(), error);
+  if (!info[2].IsObject()) return Napi::Number::New(env, ask(path.c_str(), mode));
+  const Credentials asker = credentials_of(info[2].As<Napi::Object>());
+  Question question = {&asker, path.c_str(), mode, 0};
+  const int error = ask_on_thread(&question);
+  return Napi::Number::New(env, error == 0 ? question.answer : error);
 }
 
 }  // namespace

@@ -234,7 +234,7 @@ export interface Addon {
   findGroup(nameOrId: string | number): { name: string; gid: number } | undefined;
   /** getgrouplist(3). */
   groupsOf(name: string, gid: number): number[];
-  /** faccessat2(2), asked with the effective ids of this identity (null: our own); 0 or an errno. */
+  /** faccessat2(2), asked with the effective ids of this identity (null: our own); 0 or an errno. @throws SystemError of pthread_create */
   whyNoAccess(path: string, access: 'execute' | 'read', identity: NativeIdentity | null): number;
 }
 
