@@ -31,6 +31,7 @@
         'native/line.cc',
         'native/options.cc',
         'native/output.cc',
+        'native/path.cc',
         'native/plan.cc',
         'native/poller.cc',
         'native/reaper.cc',

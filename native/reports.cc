@@ -3,6 +3,7 @@
 // holders may shut it down, and send descriptors. Called by src/child on the main thread.
 #include "addon.h"
 #include "address.h"
+#include "descriptor.h"
 #include "error.h"
 
 #include <errno.h>
@@ -18,14 +19,6 @@ constexpr size_t kLongest = 1024;
 // Together with what the kernel adds to each message: some 300 of them wait at most. Who writes more waits
 // for us to read.
 constexpr int kQueueBytes = 128 * 1024;
-
-// Out of the way of connections: only the writing end is for children.
-int move_up(int fd) {
-  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, kListenerBase);
-  if (moved < 0) return fd;
-  close(fd);
-  return moved;
-}
 
 // Since Linux 6.16, and not in every header: whether descriptors may come with a message.
 #ifndef SO_PASSRIGHTS
@@ -64,7 +57,8 @@ Napi::Value OpenReports(const Napi::CallbackInfo &info) {
     return env.Undefined();
   }
   Napi::Object result = Napi::Object::New(env);
-  result.Set("reader", move_up(ends[0]));
+  // Out of the way of connections: only the writing end is for children.
+  result.Set("reader", move_descriptor(ends[0], kListenerBase));
   result.Set("writer", writer);
   return result;
 }
@@ -90,7 +84,7 @@ Napi::Value OpenPipe(const Napi::CallbackInfo &info) {
     throw_system_error(env, errno, "pipe2");
     return env.Undefined();
   }
-  const int reader = move_up(ends[0]);
+  const int reader = move_descriptor(ends[0], kListenerBase);
   fcntl(reader, F_SETFL, O_NONBLOCK);
   Napi::Object result = Napi::Object::New(env);
   result.Set("reader", reader);

@@ -32,7 +32,7 @@ export interface Borrower {
 /** How we came by it, which decides how it is held off, changed and closed. */
 export type Origin =
   | { readonly kind: 'bound' }
-  /** A file of ours, for as long as that is what the path leads to. */
-  | { readonly kind: 'path'; readonly device: number; readonly inode: number }
+  /** A file of ours in a folder that is kept open, for as long as that is what its name there leads to. */
+  | { readonly kind: 'path'; readonly folder: Fd; readonly device: number; readonly inode: number }
   /** Somebody bound it for us; it stays open for as long as we run. */
   | { readonly kind: 'passed' };

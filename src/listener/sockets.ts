@@ -9,7 +9,7 @@ import { resetsOf, type SocketOption } from '../service/socket-options';
 import { optionsFor } from './options';
 import type { PassedSockets } from './passed';
 import type { ListeningSocket, Origin } from './socket';
-import { bindUnixPath, hasPath, removePath, setPathAccess, stepAside, stepBack } from './unix-path';
+import { bindUnixPath, closeFolder, hasPath, removePath, setPathAccess, stepAside, stepBack } from './unix-path';
 
 interface Verbs {
   /** New clients are kept away. */
@@ -45,6 +45,7 @@ const VERBS: Readonly<Record<Origin['kind'], Verbs>> = {
     close: (socket) => {
       removePath(socket);
       closeOwn(socket);
+      closeFolder(socket);
     },
   },
   // Whoever has bound it knows where.

@@ -1,7 +1,8 @@
 /**
  * Unix sockets with a path. A live socket is never stolen, what is no socket is never touched, and at the end the path is removed
  * only while it is still ours. A path is not a file: the folder may belong to somebody who puts another file there at any
- * moment, so what is to be changed is opened once, compared, and changed by its descriptor.
+ * moment, so what is to be changed is opened once, compared, and changed by its descriptor. Nor is it a folder: that is opened
+ * once, and everything but the bind itself names the file in it.
  */
 import {
   chmodSync,
@@ -16,9 +17,10 @@ import {
   unlinkSync,
 } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { constants as system } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { addon, type Fd } from '../native/addon';
-import { errnoName } from '../native/system-error';
+import { asSystemError, errnoName } from '../native/system-error';
 import type { UnixAddress } from '../service/address';
 import type { SocketOptions } from '../service/service';
 import { optionsFor } from './options';
@@ -31,81 +33,117 @@ const O_PATH = 0o10000000;
 
 type Identity = Pick<Stats, 'dev' | 'ino'>;
 
+/** Where a socket's file is: the folder stays the same one, whatever its path leads to meanwhile. */
+interface Place {
+  readonly folder: Fd;
+  readonly name: string;
+}
+
 /** @throws SystemError; EADDRINUSE: somebody listens there; EEXIST: there is something else */
 export function bindUnixPath(address: UnixAddress, options: SocketOptions): ListeningSocket {
-  const stale = findStale(address);
-  if (stale !== null) removeStale(address, stale);
-  const fd = bindWithMode(address, optionsFor(address, options));
-  const { dev: device, ino: inode } = lstatSync(address.path);
-  const socket: ListeningSocket = {
-    fd,
-    address,
-    configured: address,
-    origin: { kind: 'path', device, inode },
-    options,
-    past: { borrower: null },
-  };
+  const place = { folder: addon.openFolder(dirname(address.path)), name: basename(address.path) };
   try {
-    publish(socket, address.path);
+    const stale = findStale(address, place);
+    if (stale !== null) removeStale(address, place, stale);
+    return bindAt(place, address, options);
+  } catch (error) {
+    addon.close(place.folder);
+    throw error;
+  }
+}
+
+function bindAt(place: Place, address: UnixAddress, options: SocketOptions): ListeningSocket {
+  const fd = bindWithMode(address, optionsFor(address, options));
+  try {
+    const { dev: device, ino: inode } = statBound(fd, place);
+    const origin = { kind: 'path', folder: place.folder, device, inode } as const;
+    const past = { borrower: null };
+    const socket: ListeningSocket = { fd, address, configured: address, origin, options, past };
+    publish(socket, place);
     return socket;
   } catch (error) {
-    removePath(socket);
     addon.close(fd);
     throw error;
   }
 }
 
+/** The kernel knows which file it has made; what its name leads to may be another by now. */
+function statBound(socket: Fd, place: Place): Stats {
+  const file = addon.fileOf(socket);
+  if (file === null) return lstatSync(pathIn(place));
+  try {
+    return fstatSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** Nobody can connect before the socket has its owner. Whoever took it for a stale one until now may have moved it away. */
-function publish({ fd, address, origin, options }: ListeningSocket, path: string): void {
-  setOwner(path, origin, options);
-  addon.setListenerOptions(fd, optionsFor(address, options));
-  if (!isOurs(statIfThere(path), origin)) throw systemError('EADDRINUSE', 'bind');
+function publish(socket: ListeningSocket, place: Place): void {
+  const { fd, address, origin, options } = socket;
+  try {
+    setOwner(place, origin, options);
+    addon.setListenerOptions(fd, optionsFor(address, options));
+    if (!isOurs(statIfThere(place), origin)) throw systemError('EADDRINUSE', 'bind');
+  } catch (error) {
+    removePath(socket);
+    throw error;
+  }
+}
+
+export function closeFolder({ origin }: ListeningSocket): void {
+  if (origin.kind === 'path') addon.close(origin.folder);
 }
 
 /** Whether whoever connects there comes to us. */
 export function hasPath({ address, origin }: ListeningSocket): boolean {
-  return 'path' in address && isOurs(statIfThere(address.path), origin);
+  return 'path' in address && isOurs(statOrNull(address.path), origin);
 }
 
 /** The path goes while it is still ours. */
 export function removePath(socket: ListeningSocket): void {
-  if ('path' in socket.address && hasPath(socket)) removeIfThere(socket.address.path);
+  const place = placeOf(socket);
+  if (place !== null && isOurs(statIfThere(place), socket.origin)) removeIfThere(place);
 }
 
 /** Leaves the path to another one of ours for the moment, and stays in the folder under a name of its own. */
 export function stepAside(socket: ListeningSocket): void {
-  const { address, origin } = socket;
-  if (!('path' in address) || !hasPath(socket)) return;
-  const aside = ownAsideOf(address.path, origin);
-  renameIfThere(address.path, aside);
+  const { origin } = socket;
+  const place = placeOf(socket);
+  if (place === null || !isOurs(statIfThere(place), origin)) return;
+  const aside = ownAsideOf(place, origin);
+  renameIfThere(place, aside);
   const moved = statIfThere(aside);
-  if (moved !== null && !isOurs(moved, origin)) putBack(aside, address.path);
+  if (moved !== null && !isOurs(moved, origin)) putBack(aside, place);
 }
 
 /** Has its path again, unless the other one has stayed there. */
-export function stepBack({ address, origin }: ListeningSocket): void {
-  if (!('path' in address)) return;
-  const aside = ownAsideOf(address.path, origin);
-  if (isOurs(statIfThere(aside), origin)) putBack(aside, address.path);
+export function stepBack(socket: ListeningSocket): void {
+  const place = placeOf(socket);
+  if (place === null) return;
+  const aside = ownAsideOf(place, socket.origin);
+  if (isOurs(statIfThere(aside), socket.origin)) putBack(aside, place);
 }
 
 /** Mode and owner of the path, while it is still ours. @throws SystemError of chmod or chown */
-export function setPathAccess({ address, origin }: ListeningSocket, options: SocketOptions): void {
-  if (!('path' in address)) return;
+export function setPathAccess(socket: ListeningSocket, options: SocketOptions): void {
+  const { origin } = socket;
+  const place = placeOf(socket);
+  if (place === null) return;
   const { mode } = options;
   if (mode !== null)
-    withOurFile(address.path, origin, (file) => {
+    withOurFile(place, origin, (file) => {
       chmodSync(file, mode);
     });
-  setOwner(address.path, origin, options);
+  setOwner(place, origin, options);
 }
 
 /** Who was there and listens no more; null: nobody. @throws SystemError when somebody does */
-function findStale(address: UnixAddress): Identity | null {
-  const there = statIfThere(address.path);
+function findStale(address: UnixAddress, place: Place): Identity | null {
+  const there = statIfThere(place);
   if (there === null) return null;
   if (!there.isSocket()) throw systemError('EEXIST', 'bind');
-  const error = addon.whoListens(address);
+  const error = whoListens(address, place);
   if (error === 0) throw systemError('EADDRINUSE', 'bind');
   const code = errnoName(error);
   if (code !== 'ECONNREFUSED' && code !== 'ENOENT') throw systemError(code, 'connect');
@@ -116,36 +154,61 @@ function findStale(address: UnixAddress): Identity | null {
  * Another server may have replaced it since it was asked, or may not have begun to listen. So it is moved away first and looked at
  * then; what is not the stale one goes back. bind(2) itself decides who is first at an empty path.
  */
-function removeStale(address: UnixAddress, stale: Identity): void {
-  const { path } = address;
-  const aside = asideOf(path);
+function removeStale(address: UnixAddress, place: Place, stale: Identity): void {
+  const aside = asideOf(place);
   removeIfThere(aside);
-  renameIfThere(path, aside);
+  renameIfThere(place, aside);
   const moved = statIfThere(aside);
-  if (moved !== null && (!isSame(moved, stale) || addon.whoListens({ ...address, path: aside }) === 0)) {
-    putBack(aside, path);
+  if (moved !== null && (!isSame(moved, stale) || whoListens(address, aside) === 0)) {
+    putBack(aside, place);
     throw systemError('EADDRINUSE', 'bind');
   }
   removeIfThere(aside);
 }
 
-/** Not over somebody who has come meanwhile. */
-function putBack(aside: string, path: string): void {
+/** By a descriptor of the file, whose name is short enough for an address. @returns as `addon.whoListens` */
+function whoListens(address: UnixAddress, place: Place): number {
+  const file = openIfThere(place);
+  if (file === null) return system.errno.ENOENT;
   try {
-    linkSync(aside, path);
+    return addon.whoListens({ ...address, path: pathOf(file) });
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Not over somebody who has come meanwhile. */
+function putBack(aside: Place, place: Place): void {
+  try {
+    linkSync(pathIn(aside), pathIn(place));
   } catch {
     // Whoever is there now has the path.
   }
   removeIfThere(aside);
 }
 
-function asideOf(path: string): string {
-  return join(dirname(path), `.stdiod-${process.pid}`);
+function placeOf({ address, origin }: ListeningSocket): Place | null {
+  if (origin.kind !== 'path' || !('path' in address)) return null;
+  return { folder: origin.folder, name: basename(address.path) };
+}
+
+function asideOf({ folder }: Place): Place {
+  return { folder, name: `.stdiod-${process.pid}` };
 }
 
 /** Several may have to step aside in one folder. */
-function ownAsideOf(path: string, origin: Origin): string {
-  return origin.kind === 'path' ? `${asideOf(path)}-${origin.inode}` : asideOf(path);
+function ownAsideOf(place: Place, origin: Origin): Place {
+  const { folder, name } = asideOf(place);
+  return origin.kind === 'path' ? { folder, name: `${name}-${origin.inode}` } : { folder, name };
+}
+
+/** What an open descriptor leads to, also one that was opened with O_PATH. */
+function pathOf(fd: number): string {
+  return `/proc/self/fd/${fd}`;
+}
+
+function pathIn({ folder, name }: Place): string {
+  return join(pathOf(folder), name);
 }
 
 /** The kernel gives the path the permissions that the socket has when it is bound, less the umask. */
@@ -160,21 +223,30 @@ function bindWithMode(address: UnixAddress, options: SocketOptions): Fd {
   }
 }
 
-function setOwner(path: string, origin: Origin, { owner, group }: SocketOptions): void {
+function setOwner(place: Place, origin: Origin, { owner, group }: SocketOptions): void {
   if (owner === null && group === null) return;
-  withOurFile(path, origin, (file) => {
+  withOurFile(place, origin, (file) => {
     chownSync(file, owner ?? UNCHANGED, group ?? UNCHANGED);
   });
 }
 
 /** Opened without following a link; `/proc/self/fd` then leads to that very file, whatever stands at the path meanwhile. */
-function withOurFile(path: string, origin: Origin, change: (file: string) => void): void {
-  const fd = openSync(path, O_PATH | constants.O_NOFOLLOW);
+function withOurFile(place: Place, origin: Origin, change: (file: string) => void): void {
+  const fd = openSync(pathIn(place), O_PATH | constants.O_NOFOLLOW);
   try {
     const there = fstatSync(fd);
-    if (there.isSocket() && isOurs(there, origin)) change(`/proc/self/fd/${fd}`);
+    if (there.isSocket() && isOurs(there, origin)) change(pathOf(fd));
   } finally {
     closeSync(fd);
+  }
+}
+
+function openIfThere(place: Place): number | null {
+  try {
+    return openSync(pathIn(place), O_PATH | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (asSystemError(error).code === 'ENOENT') return null;
+    throw error;
   }
 }
 
@@ -186,7 +258,11 @@ function isSame(one: Identity, other: Identity): boolean {
   return one.dev === other.dev && one.ino === other.ino;
 }
 
-function statIfThere(path: string): Stats | null {
+function statIfThere(place: Place): Stats | null {
+  return statOrNull(pathIn(place));
+}
+
+function statOrNull(path: string): Stats | null {
   try {
     return lstatSync(path);
   } catch {
@@ -194,17 +270,17 @@ function statIfThere(path: string): Stats | null {
   }
 }
 
-function renameIfThere(from: string, to: string): void {
+function renameIfThere(from: Place, to: Place): void {
   try {
-    renameSync(from, to);
+    renameSync(pathIn(from), pathIn(to));
   } catch {
     // Gone already, or not ours to move: bind tells.
   }
 }
 
-function removeIfThere(path: string): void {
+function removeIfThere(place: Place): void {
   try {
-    unlinkSync(path);
+    unlinkSync(pathIn(place));
   } catch {
     // It is gone already, or not ours to remove: a later bind tells.
   }

@@ -217,6 +217,10 @@ export interface Addon {
   dropHead(socket: Fd): void;
   /** Moves a descriptor that we were started with out of the way of connections. @throws SystemError when it is no socket */
   takePassed(number: number): PassedSocketFacts;
+  /** open(2) with O_PATH, numbered from 1024 where the limit allows. */
+  openFolder(path: string): Fd;
+  /** SIOCUNIXFILE: the file that a Unix socket is bound to, as O_PATH opens it; null: without CAP_NET_ADMIN the kernel does not tell. */
+  fileOf(socket: Fd): Fd | null;
   /** connect(2) to a Unix socket; 0: somebody listens, else an errno (ECONNREFUSED: it is stale). */
   whoListens(address: NativeAddress): number;
   /** What has come of a line, not a byte beyond it; null: nothing yet; no text and no end: the client has left. */
@@ -234,7 +238,7 @@ export interface Addon {
   findGroup(nameOrId: string | number): { name: string; gid: number } | undefined;
   /** getgrouplist(3). */
   groupsOf(name: string, gid: number): number[];
-  /** faccessat2(2), asked with the effective ids of this identity (null: our own); 0 or an errno. @throws SystemError of pthread_create */
+  /** faccessat2(2), asked with the effective ids of this identity (null: our own); 0 or an errno; EAGAIN: there is no thread to ask. */
   whyNoAccess(path: string, access: 'execute' | 'read', identity: NativeIdentity | null): number;
 }
 

@@ -216,7 +216,60 @@ test('a socket that turns out to be somebody’s when it is moved aside goes bac
   expect(addon.whoListens(at(path))).toBe(0);
 });
 
+describe('a folder above the socket’s that somebody else puts another one in the place of', () => {
+  let run: string;
+  let victim: string;
+
+  beforeEach(() => {
+    [run, victim] = [join(folder, 'run'), join(folder, 'victim')];
+    for (const made of [run, victim]) fs.mkdirSync(made);
+    path = join(run, 'socket');
+  });
+
+  /** Before the call does what it does, for once. */
+  function swapBefore(name: 'unlinkSync' | 'renameSync'): void {
+    const calls = jest.requireActual<typeof fs>('node:fs');
+    const { unlinkSync, renameSync } = calls;
+    fs.writeFileSync(join(victim, 'socket'), 'precious');
+    jest.spyOn(calls, name).mockImplementationOnce((from: fs.PathLike, to?: fs.PathLike) => {
+      renameSync(run, `${run}.away`);
+      fs.symlinkSync(victim, run);
+      if (to === undefined) unlinkSync(from);
+      else renameSync(from, to);
+    });
+  }
+
+  test('keeps what is in it when ours is removed', () => {
+    const socket = open(at(path));
+    swapBefore('unlinkSync');
+    close(socket);
+    expect([fs.readdirSync(victim), fs.readdirSync(`${run}.away`)]).toEqual([['socket'], []]);
+  });
+
+  test('keeps what is in it when ours steps aside and back', () => {
+    const socket = open(at(path));
+    swapBefore('renameSync');
+    for (const isGiven of [true, false]) sockets.giveWay(socket, isGiven);
+    expect([fs.readdirSync(victim), fs.readdirSync(`${run}.away`)]).toEqual([['socket'], ['socket']]);
+    expect(fs.readFileSync(join(victim, 'socket'), 'utf8')).toBe('precious');
+  });
+
+  test('keeps what is in it when a stale one is replaced, and nothing is served', () => {
+    makeStale('stream');
+    swapBefore('renameSync');
+    expect(() => open(at(path))).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }) as Error);
+    expect(fs.readFileSync(join(victim, 'socket'), 'utf8')).toBe('precious');
+  });
+});
+
 const testAsRoot = process.getuid?.() === 0 ? test : test.skip;
+/** Whom the kernel tells which file a socket is bound to; root in a container may be somebody else. */
+const testAsNetAdmin = hasCapability(12) ? testAsRoot : test.skip;
+
+function hasCapability(number: number): boolean {
+  const [, mask = '0'] = /^CapEff:\s*(\w+)/m.exec(fs.readFileSync('/proc/self/status', 'utf8')) ?? [];
+  return ((BigInt(`0x${mask}`) >> BigInt(number)) & 1n) === 1n;
+}
 
 testAsRoot('the socket has the owner and the group of the configuration, each by itself', () => {
   open(at(path), { owner: 4711, group: 4712 });
@@ -226,6 +279,36 @@ testAsRoot('the socket has the owner and the group of the configuration, each by
     [4711, 4712],
     [0, 4712],
   ]);
+});
+
+testAsNetAdmin('another socket that is put in its place before it has its owner is not given away', () => {
+  const other = join(folder, 'other');
+  open(at(other), { mode: 0o600 });
+  const { openListener } = addon;
+  jest.spyOn(addon, 'openListener').mockImplementationOnce((...how) => {
+    const opened = openListener(...how);
+    fs.renameSync(path, `${path}.away`);
+    fs.linkSync(other, path);
+    return opened;
+  });
+  const before = openFds();
+  expect(() => open(at(path), { mode: 0o666, owner: 4711 })).toThrow(
+    expect.objectContaining({ code: 'EADDRINUSE' }) as Error,
+  );
+  expect([fs.lstatSync(other).uid, modeOf(other), openFds()]).toEqual([0, 0o600, before]);
+  expect([fs.readdirSync(folder), addon.whoListens(at(path))]).toEqual([['other', 'socket', 'socket.away'], 0]);
+});
+
+test('a path that is gone as soon as it is bound leaves no descriptor behind', () => {
+  const { openListener } = addon;
+  jest.spyOn(addon, 'openListener').mockImplementationOnce((...how) => {
+    const opened = openListener(...how);
+    fs.unlinkSync(path);
+    return opened;
+  });
+  const before = openFds();
+  expect(() => open(at(path), { mode: 0o666 })).toThrow();
+  expect(openFds()).toBe(before);
 });
 
 test('when its owner cannot be set there is neither a socket nor a descriptor left', () => {

@@ -242,7 +242,7 @@ export function systemError(code: string, syscall: string): Error {
 function originOf(address: SocketAddress): Origin {
   if (address.family === 'passed') return { kind: 'passed' };
   return address.family === 'unix' && !address.path.startsWith('@')
-    ? { kind: 'path', device: 1, inode: 1 }
+    ? { kind: 'path', folder: 1024 as Fd, device: 1, inode: 1 }
     : { kind: 'bound' };
 }
 
