@@ -6,7 +6,6 @@
  */
 import type { Listeners } from '../../listener/listener';
 import { asSystemError } from '../../native/system-error';
-import { asSystemError } from '../../native/system-error';
 import type { SocketAddress } from '../../service/address';
 import type { Service, SocketOptions } from '../../service/service';
 import type { Hosted, HostedListener } from '../hosted/hosted';
