@@ -68,6 +68,13 @@ bool is_internet(int fd) {
   return family == AF_INET || family == AF_INET6;
 }
 
+// A call that fails says nothing.
+bool has_no_port(int fd) {
+  Address own;
+  own.length = sizeof own.storage;
+  return getsockname(fd, &own.generic, &own.length) == 0 && port_of(own) == 0;
+}
+
 Address own_address(int fd) {
   Address own;
   own.length = sizeof own.storage;
@@ -130,8 +137,8 @@ void TakeBack(const Napi::CallbackInfo &info) {
 bool is_usable(int fd, bool is_datagram) {
   pollfd entry = {fd, POLLRDHUP, 0};
   const bool is_broken = poll(&entry, 1, 0) > 0 && (entry.revents & (POLLERR | POLLHUP | POLLRDHUP)) != 0;
-  const bool is_open = is_datagram ? !is_connected(fd) : int_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
-  const bool is_bound = !is_internet(fd) || port_of(own_address(fd)) != 0;
+  const bool is_open = is_datagram ? !is_connected(fd) : int_option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0;
+  const bool is_bound = !is_internet(fd) || !has_no_port(fd);
   return is_open && is_bound && !is_broken;
 }
 
@@ -277,7 +284,7 @@ Napi::Value WhoListens(const Napi::CallbackInfo &info) {
   if (fd < 0) return Napi::Number::New(info.Env(), errno);
   const int error = connect(fd, &address.generic, address.length) < 0 ? errno : 0;
   // Whoever it is may have sent us something.
-  close_later(fd);
+  if (run_aside(fd, [fd] { close(fd); }) == Outcome::kNotTried) close_later(fd);
   return Napi::Number::New(info.Env(), error == EAGAIN || error == EPROTOTYPE ? 0 : error);
 }
 

@@ -28,14 +28,15 @@ ssize_t peek(int fd, char *buffer, size_t limit) {
 }
 
 // readLine(connection, limit) → {text, isEnd}: what has come of a line, never a byte beyond its end; isEnd:
-// the line is complete. Null: nothing has come; text "" without isEnd: the client has left.
+// the line is complete. Null: nothing has come; text "" without isEnd: the client has left, or cannot be
+// read.
 Napi::Value ReadLine(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const int fd = info[0].ToNumber().Int32Value();
   char buffer[1024];
   const size_t limit = std::min<size_t>(sizeof buffer, info[1].ToNumber().Uint32Value());
   ssize_t length = peek(fd, buffer, limit);
-  if (length < 0 && (errno == EAGAIN || errno == EINTR)) return env.Null();
+  if (length < 0 && errno == EAGAIN) return env.Null();
   const char *newline =
       length <= 0 ? nullptr : static_cast<char *>(memchr(buffer, '\n', static_cast<size_t>(length)));
   if (newline != nullptr) length = newline - buffer + 1;

@@ -15,14 +15,19 @@ namespace {
 // One call tells as many as this or as `ready` has room for; the rest follow in the next turn of the loop,
 // and epoll rotates its ready list.
 constexpr size_t kBatch = 64;
+// After a failure, which would come again at once and for ever.
+constexpr uint64_t kRestMs = 250;
 
 struct Poller {
   Napi::Env env;
   // The epoll set; watched by libuv through `handle`.
   int set;
   uv_poll_t handle;
+  // Runs while the set is left alone.
+  uv_timer_t rest;
   Napi::AsyncContext context;
-  // onReady(count): the first `count` entries of `ready` are descriptors.
+  // onReady(count): the first `count` entries of `ready` are descriptors; false: the set is left alone for a
+  // moment.
   Napi::FunctionReference on_ready;
   Napi::Reference<Napi::Int32Array> ready;
   // How many of them.
@@ -35,18 +40,37 @@ void report_uncaught(Napi::Env env) {
   if (env.IsExceptionPending()) napi_fatal_exception(env, env.GetAndClearPendingException().Value());
 }
 
-void on_poll(uv_poll_t *handle, int status, int) {
-  auto *poller = static_cast<Poller *>(handle->data);
-  epoll_event events[kBatch];
-  if (status < 0) return;
-  const int count = epoll_wait(poller->set, events, poller->room, 0);
-  if (count <= 0) return;
+void on_poll(uv_poll_t *, int, int);
+
+void on_rested(uv_timer_t *timer) {
+  auto *poller = static_cast<Poller *>(timer->data);
+  if (poller->set >= 0) uv_poll_start(&poller->handle, UV_READABLE, on_poll);
+}
+
+void leave_alone(Poller *poller) {
+  if (poller->set < 0) return;
+  uv_poll_stop(&poller->handle);
+  uv_timer_start(&poller->rest, on_rested, kRestMs, 0);
+}
+
+// Whether to go on.
+bool report_ready(Poller *poller, const epoll_event *events, int count) {
   Napi::HandleScope scope(poller->env);
   Napi::Int32Array ready = poller->ready.Value();
   for (int i = 0; i < count; ++i) ready[static_cast<size_t>(i)] = events[i].data.fd;
-  poller->on_ready.MakeCallback(poller->env.Global(), {Napi::Number::New(poller->env, count)},
-                                poller->context);
+  const Napi::Value result = poller->on_ready.MakeCallback(
+      poller->env.Global(), {Napi::Number::New(poller->env, count)}, poller->context);
+  const bool goes_on = result.IsEmpty() || !result.IsBoolean() || result.ToBoolean();
   report_uncaught(poller->env);
+  return goes_on;
+}
+
+void on_poll(uv_poll_t *handle, int status, int) {
+  auto *poller = static_cast<Poller *>(handle->data);
+  epoll_event events[kBatch];
+  const int count = status < 0 ? -1 : epoll_wait(poller->set, events, poller->room, 0);
+  if (count == 0) return;
+  if (count < 0 || !report_ready(poller, events, count)) leave_alone(poller);
 }
 
 Poller *poller_of(const Napi::CallbackInfo &info) {
@@ -75,6 +99,7 @@ void ClosePoller(const Napi::CallbackInfo &info) {
   if (poller->set < 0) return;
   uv_poll_stop(&poller->handle);
   uv_close(reinterpret_cast<uv_handle_t *>(&poller->handle), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t *>(&poller->rest), nullptr);
   close(poller->set);
   poller->set = -1;
 }
@@ -99,13 +124,20 @@ Napi::Value OpenPoller(const Napi::CallbackInfo &info) {
     throw_system_error(env, errno, "epoll_create1");
     return env.Undefined();
   }
-  auto *poller = new Poller{env, set, {}, Napi::AsyncContext(env, "stdiod:poller"), {}, {}, room};
+  auto *poller = new Poller{env, set, {}, {}, Napi::AsyncContext(env, "stdiod:poller"), {}, {}, room};
   poller->ready = Napi::Reference<Napi::Int32Array>::New(info[0].As<Napi::Int32Array>(), 1);
   poller->on_ready = Napi::Persistent(info[1].As<Napi::Function>());
   poller->handle.data = poller;
+  poller->rest.data = poller;
   uv_loop_t *loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
-  uv_poll_init(loop, &poller->handle, set);
+  uv_timer_init(loop, &poller->rest);
+  const int error = uv_poll_init(loop, &poller->handle, set);
+  if (error < 0) {
+    close(set);
+    throw_system_error(env, -error, "uv_poll_init");
+    return env.Undefined();
+  }
   uv_poll_start(&poller->handle, UV_READABLE, on_poll);
   Napi::Object result = Napi::Object::New(env);
   result.Set("watch", Napi::Function::New(env, Watch, "watch", poller));

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <atomic>
 
 namespace {
@@ -69,8 +70,8 @@ double seconds(const timeval &time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
-// One record: pid, exit status (-1: a signal), signal (0: none), CPU seconds, peak RSS in KiB, failed step,
-// its errno.
+// One record: pid (0: wait4 failed), exit status (-1: a signal), signal (0: none), CPU seconds, peak RSS in
+// KiB, failed step, its errno.
 void write_record(double *record, pid_t pid, int status, const rusage &usage) {
   const SpawnFailure failure = settle_child(pid);
   record[0] = pid;
@@ -82,14 +83,18 @@ void write_record(double *record, pid_t pid, int status, const rusage &usage) {
   record[6] = failure.error;
 }
 
-// Whether a child was collected. ECHILD means that it was announced twice, or that there is none at all.
-bool collect(pid_t which, double *record) {
+enum class Look { kNobody, kChild, kFailure };
+
+// ECHILD means that it was announced twice, or that there is none at all.
+Look collect(pid_t which, double *record) {
   int status = 0;
   rusage usage;
   const pid_t pid = wait4(which, &status, WNOHANG, &usage);
-  if (pid <= 0) return false;
-  write_record(record, pid, status, usage);
-  return true;
+  if (pid > 0) write_record(record, pid, status, usage);
+  if (pid > 0) return Look::kChild;
+  if (pid == 0 || errno == ECHILD) return Look::kNobody;
+  std::fill_n(record, kFields, 0);
+  return Look::kFailure;
 }
 
 size_t reap_announced(double *records, size_t capacity) {
@@ -97,7 +102,7 @@ size_t reap_announced(double *records, size_t capacity) {
   while (count < capacity) {
     const pid_t pid = take_announced();
     if (pid == 0) break;
-    if (collect(pid, records + count * kFields)) ++count;
+    if (collect(pid, records + count * kFields) != Look::kNobody) ++count;
   }
   return count;
 }
@@ -110,9 +115,9 @@ size_t reap_recent(double *records, size_t capacity) {
   for (RecentChild &recent : recent_children) {
     if (count == capacity) break;
     if (recent.pid == 0) continue;
-    const bool collected = collect(recent.pid, records + count * kFields);
-    if (collected) ++count;
-    if (collected || ++recent.looks == kMostLooks) recent.pid = 0;
+    const Look look = collect(recent.pid, records + count * kFields);
+    if (look != Look::kNobody) ++count;
+    if (look == Look::kChild || ++recent.looks == kMostLooks) recent.pid = 0;
   }
   return count;
 }
@@ -123,9 +128,11 @@ size_t reap_likely(double *records, size_t capacity) {
 }
 
 size_t reap_all(double *records, size_t capacity) {
-  size_t count = 0;
-  while (count < capacity && collect(-1, records + count * kFields)) ++count;
-  return count;
+  for (size_t count = 0; count < capacity; ++count) {
+    const Look look = collect(-1, records + count * kFields);
+    if (look != Look::kChild) return count + (look == Look::kFailure ? 1 : 0);
+  }
+  return capacity;
 }
 
 // openReaper(onExit): onExit is called after children have died, once for many.

@@ -131,19 +131,21 @@ void SetListenerOptions(const Napi::CallbackInfo &info) {
   }
   int family = 0, type = 0;
   socklen_t length = sizeof family;
-  getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length);
-  getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
-  const char *failed = apply_options(fd, family, type, options);
+  const bool is_known = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) == 0 &&
+                        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
+  const char *failed = is_known ? apply_options(fd, family, type, options) : "getsockopt";
   if (failed == nullptr) failed = start_listening(fd, type, options);
   if (failed != nullptr) throw_system_error(info.Env(), errno, failed);
 }
 
+// The kernel's own word for nobody: 0 would be root.
+constexpr ucred kNobody = {0, static_cast<uid_t>(-1), static_cast<gid_t>(-1)};
+
 // Who is at the other end of a Unix socket, as the kernel noted when it connected.
 ucred credentials_of(int fd) {
-  ucred peer = {0, 0, 0};
+  ucred peer = kNobody;
   socklen_t length = sizeof peer;
-  getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-  return peer;
+  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ? kNobody : peer;
 }
 
 // What `accept` writes into its array, in this order.
@@ -199,7 +201,7 @@ Napi::Value Accept(const Napi::CallbackInfo &info) {
   peer.length = sizeof peer.storage;
   int fd = accept4(info[0].As<Napi::Number>().Int32Value(), &peer.generic, &peer.length, SOCK_CLOEXEC);
   if (fd < 0) {
-    if (errno == EAGAIN || errno == EINTR) return env.Null();
+    if (errno == EAGAIN) return env.Null();
     throw_system_error(env, errno, "accept4");
     return env.Undefined();
   }
@@ -241,10 +243,11 @@ void HoldOff(const Napi::CallbackInfo &info) {
   if (failed != 0) throw_system_error(info.Env(), failed, "setsockopt");
 }
 
-// hasWaiting(listener): whether a client is in the queue, without taking it.
+// hasWaiting(listener): whether a client is in the queue, without taking it. Where the kernel does not say:
+// who believed that there is none would be woken again at once.
 Napi::Value HasWaiting(const Napi::CallbackInfo &info) {
   pollfd entry = {info[0].ToNumber().Int32Value(), POLLIN, 0};
-  return Napi::Boolean::New(info.Env(), poll(&entry, 1, 0) > 0);
+  return Napi::Boolean::New(info.Env(), poll(&entry, 1, 0) != 0);
 }
 
 // To close a socket with unread bytes resets the connection. TCP throws away any number of them in one call;

@@ -75,7 +75,10 @@ Spawner spawner;
 Slot *make_slot() {
   void *memory = mmap(nullptr, kSlotSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
-  mprotect(memory, kPage, PROT_NONE);
+  if (mprotect(memory, kPage, PROT_NONE) < 0) {
+    munmap(memory, kSlotSize);
+    return nullptr;
+  }
   auto *slot = new Slot{};
   auto top = reinterpret_cast<uintptr_t>(memory) + kSlotSize - sizeof(ChildReport);
   slot->report = reinterpret_cast<ChildReport *>(top & ~static_cast<uintptr_t>(63));

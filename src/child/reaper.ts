@@ -15,6 +15,8 @@ const CHEAP_WALK = 64;
 const WALK_MS = 20;
 /** … or later, so that looking in vain takes no more than a fiftieth of the time. */
 const WALK_SHARE = 50;
+/** Where the kernel did not say who has died. */
+const RETRY_MS = 250;
 const KIB = 1024;
 
 export class Reaper<Owner> {
@@ -50,9 +52,13 @@ export class Reaper<Owner> {
       return;
     }
     this.#collect(false);
+    this.#walkAfter(this.#walkMs);
+  }
+
+  #walkAfter(delayMs: number): void {
     this.#walkTimer ??= setTimeout(() => {
       this.#walk();
-    }, this.#walkMs);
+    }, delayMs);
   }
 
   #walk(): void {
@@ -74,6 +80,10 @@ export class Reaper<Owner> {
 
   #forget(offset: number): void {
     const pid = this.#records[offset] ?? 0;
+    if (pid === 0) {
+      this.#walkAfter(RETRY_MS);
+      return;
+    }
     const child = this.#children.take(pid);
     this.#words.settle(pid);
     child?.errand.onExit(child, readExit(this.#records, offset, this.#peakRss, this.#reports.settle(pid)));
@@ -90,8 +100,17 @@ class PeakRss {
 
   ofChild(bytes: number): number | null {
     if (bytes <= this.#own) return null;
-    this.#own = process.resourceUsage().maxRSS * KIB;
+    this.#own = ownPeak() ?? bytes;
     return bytes > this.#own ? bytes : null;
+  }
+}
+
+/** null: the kernel does not say. */
+function ownPeak(): number | null {
+  try {
+    return process.resourceUsage().maxRSS * KIB;
+  } catch {
+    return null;
   }
 }
 

@@ -23,12 +23,22 @@ interface About {
   readonly json: boolean;
 }
 
+interface Refused {
+  readonly failures: readonly ListenFailure[];
+  /** What the system does not let stdiod have at all. */
+  readonly refusal: string | null;
+}
+
+const NOT_TRIED: Refused = { failures: [], refusal: null };
+
 /** @returns the exit status for a configuration that is wrong */
-export function tellFailedStart(result: LoadResult, about: About, failures: readonly ListenFailure[] = []): number {
+export function tellFailedStart(result: LoadResult, about: About, refused: Refused = NOT_TRIED): number {
+  const { failures, refusal } = refused;
   const { format } = (result.ok ? result.configuration.log : result.log) ?? { format: 'auto' };
   const isJson = formatChooser(screenOfStderr(), about.json)(format) === formatJson;
   if (isJson) tellEvents(result.diagnostics, failures);
   else tellText(result.diagnostics, failures, about.file);
+  if (refusal !== null) writeError(`stdiod: ${refusal}, ${NOTHING}\n`);
   return EXIT.badConfiguration;
 }
 

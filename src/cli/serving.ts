@@ -75,6 +75,6 @@ async function serveAndTell(
 ): Promise<number> {
   const served = await serve({ ...loaded, ...options });
   if (served.isOpen) return addon.leave(served.isClean ? EXIT.done : EXIT.failed);
-  tellFailedStart(loaded, { file, json: options.json }, served.failures);
+  tellFailedStart(loaded, { file, json: options.json }, served);
   return EXIT.failed;
 }

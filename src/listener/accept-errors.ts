@@ -23,6 +23,7 @@ const FAULTS: ReadonlyMap<string, AcceptFault> = new Map([
   ['EHOSTUNREACH', 'gone'],
   ['ENONET', 'gone'],
   ['ETIMEDOUT', 'gone'],
+  ['EINTR', 'gone'],
   ['EMFILE', 'tired'],
   ['ENFILE', 'tired'],
   ['ENOMEM', 'tired'],

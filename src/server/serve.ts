@@ -3,11 +3,12 @@
  */
 import type { SourceText } from '../config/load';
 import type { PassedSockets } from '../listener/passed';
-import type { LogEvent } from '../log/events';
+import type { Emit, LogEvent } from '../log/events';
 import { Log } from '../log/log';
 import { formatChooser, type ChooseFormat } from '../log/choose';
 import { openOutput } from '../log/output';
 import { screenOfStderr } from '../log/screen';
+import { asSystemError, describeSystemError } from '../native/system-error';
 import type { PassedSocket } from '../service/listen-text';
 import type { Configuration } from '../service/service';
 import { Control } from './control';
@@ -37,7 +38,8 @@ export interface ServeOptions {
 }
 
 export type Served =
-  | { readonly isOpen: false; readonly failures: readonly ListenFailure[] }
+  /** `refusal`: what the system does not let us have. */
+  | { readonly isOpen: false; readonly failures: readonly ListenFailure[]; readonly refusal: string | null }
   /** Whether every child was collected before the end. */
   | { readonly isOpen: true; readonly isClean: boolean };
 
@@ -49,9 +51,10 @@ export async function serve(options: ServeOptions): Promise<Served> {
     log.emit(event);
   };
   await startThreads();
-  const server = new Server(emit, configuration.limits.maxConnections, passed);
+  const server = openServer(emit, configuration.limits.maxConnections, passed);
+  if (typeof server === 'string') return { isOpen: false, failures: [], refusal: server };
   const failures = server.start(configuration, options.need);
-  if (failures !== null) return { isOpen: false, failures };
+  if (failures !== null) return { isOpen: false, failures, refusal: null };
   leaveFolder();
   for (const socket of unusedSockets(configuration, passed.list)) log.emit({ event: 'unused', socket });
   server.logServing(configuration, options.version, options.file);
@@ -79,6 +82,16 @@ function untilStopped(
       control.onSignal(signal);
     });
   });
+}
+
+/** Or why the system does not let us have one. */
+function openServer(emit: Emit, maxConnections: number, passed: PassedSockets): Server | string {
+  try {
+    return new Server(emit, maxConnections, passed);
+  } catch (error) {
+    const failed = asSystemError(error);
+    return `${failed.syscall}: ${describeSystemError(failed)}`;
+  }
 }
 
 /** Every path is absolute by now; the folder may be renamed, removed or unmounted, and Node starts no thread from one that is gone. */

@@ -94,7 +94,7 @@ export class Daemon {
   port(service?: string, at = 0): number {
     const found = this.all('listening').filter((event) => service === undefined || event.service === service)[at];
     if (found === undefined) throw new Error(`${service ?? 'nothing'} listens: ${this.stderr}`);
-    return Number(found.address.slice(found.address.lastIndexOf(':') + 1));
+    return parseInt(found.address.slice(found.address.lastIndexOf(':') + 1), 10);
   }
 
   all<N extends EventName>(name: N, match: Match<N> = {}): EventOf<N>[] {

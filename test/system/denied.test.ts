@@ -2,15 +2,15 @@
  * System calls of the daemon that fail, for a while or for ever: whoever is not concerned is served, nobody spins, what failed
  * is served again when the kernel says yes, and the daemon stops when it is told to.
  */
-import { rmSync, writeFileSync } from 'node:fs';
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import { connectTo, exchange } from './client';
-import { startDaemon, type Daemon } from './daemon';
+import { launchDaemon, startDaemon, type Daemon } from './daemon';
+import { Denial, type Errno } from './denial';
 import { endAll } from './endings';
-import { fixture, makeFolder } from './fixtures';
-import { childrenOf, openFds } from './proc';
+import { makeFolder } from './fixtures';
+import { childrenOf, listenerFd, openFds } from './proc';
 import { expectRest } from './rest';
+import { exchangeUnix } from './unix-client';
 import { untilTrue } from './until';
 
 afterEach(endAll);
@@ -27,16 +27,18 @@ interface Denied {
   readonly allow: () => void;
 }
 
-async function startDenied(step: string, error: keyof typeof constants.errno, yaml = TWO): Promise<Denied> {
-  const file = join(makeFolder(), 'deny');
-  const wrapper = [fixture('deny-syscall.c'), step, String(constants.errno[error]), file];
+/** @param ofIt only with the listener of the service `it` */
+async function startDenied(step: string, error: Errno, yaml = TWO, ofIt = step === 'accept4'): Promise<Denied> {
+  const denial = new Denial(step);
+  const daemon = await startDaemon(yaml, { wrapper: denial.wrapper });
+  const fd = ofIt ? listenerFd(daemon.pid, daemon.port('it')) : -1;
   return {
-    daemon: await startDaemon(yaml, { wrapper }),
+    daemon,
     deny: (times = 0) => {
-      writeFileSync(file, 'x'.repeat(times));
+      denial.deny(error, { times, fd });
     },
     allow: () => {
-      rmSync(file);
+      denial.allow();
     },
   };
 }
@@ -89,10 +91,11 @@ describe('accept that fails for ever', () => {
 
 describe('a child that cannot be made', () => {
   test.each([
-    ['EAGAIN', 'processes'],
-    ['ENOMEM', 'memory'],
-  ] as const)('because of %s is made later, and its client waits', async (error, reason) => {
-    const { daemon, deny, allow } = await startDenied('clone', error);
+    ['clone', 'EAGAIN', 'processes'],
+    ['clone', 'ENOMEM', 'memory'],
+    ['mmap', 'ENOMEM', 'memory'],
+  ] as const)('because of %s: %s is made later, and its client waits', async (step, error, reason) => {
+    const { daemon, deny, allow } = await startDenied(step, error);
     deny();
     const clients = [await connectTo(daemon.port('it')), await connectTo(daemon.port('other'))];
     for (const service of ['it', 'other'])
@@ -128,6 +131,52 @@ describe('a child that cannot be made', () => {
     expect(await daemon.ended()).toBe(0);
     expect(daemon.all('dropped')).toHaveLength(1);
   });
+});
+
+test('a child is accounted for when the kernel does not tell how large we are ourselves', async () => {
+  const { daemon, deny } = await startDenied('getrusage', 'EPERM');
+  deny();
+  expect(await exchange(daemon.port('it'), 'hello')).toBe('hello');
+  expect(await daemon.waitFor('reaped')).toMatchObject({ exit: 0, rss: null });
+  expect(await exchange(daemon.port('it'), 'next')).toBe('next');
+});
+
+describe('a start without', () => {
+  test.each([
+    ['epoll_create1', 'EMFILE', 2],
+    ['socketpair', 'EMFILE', 0],
+  ] as const)('%s (%s) says so and ends with 1', async (step, error, skip) => {
+    const denial = new Denial(step);
+    // What Node asks for itself before us it gets.
+    denial.deny(error, { skip });
+    const daemon = launchDaemon(TWO, { wrapper: denial.wrapper });
+    expect(await daemon.ended()).toBe(1);
+    expect(daemon.stderr).toMatch(
+      new RegExp(`^stdiod: \\w+: ${error} .*\nstdiod: the system refused it, nothing was started\n$`),
+    );
+  });
+});
+
+test('a full service whose queue cannot be looked at waits for its slot, and nobody spins', async () => {
+  const yaml = 'services: {it: {listen: "127.0.0.1:0", exec: cat, max_connections: 1, stop_grace: 100ms}}\n';
+  const { daemon, deny } = await startDenied('poll', 'ENOMEM', yaml);
+  const first = await connectTo(daemon.port());
+  await first.ask('hello');
+  deny();
+  const second = await connectTo(daemon.port());
+  expect(await daemon.waitFor('paused')).toMatchObject({ reason: 'full' });
+  await expectRest(daemon.pid);
+  first.end();
+  expect(await second.ask('second')).toBe('second');
+});
+
+test('a Unix client whose user the kernel does not tell is not taken for root', async () => {
+  const path = join(makeFolder(), 'socket');
+  const yaml = `services: {it: {listen: "unix:${path}", exec: [sh, -c, "echo $UNIXREMOTEEUID"]}}\n`;
+  const denial = new Denial('getsockopt');
+  await startDaemon(yaml, { wrapper: denial.wrapper });
+  denial.deny('ENOBUFS');
+  expect(await exchangeUnix(path)).toBe('4294967295\n');
 });
 
 describe('a descriptor that cannot be watched', () => {

@@ -4,12 +4,12 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import { clientThatSent, connectTo, exchange, Load } from './client';
 import { launchDaemon, startDaemon, type Daemon, type DaemonOptions } from './daemon';
+import { Denial } from './denial';
 import { atEnd, endAll } from './endings';
-import { fixture, makeFolder } from './fixtures';
+import { makeFolder } from './fixtures';
 import { asOther, findProgram, isRoot, setSoftLimit, testAsOther } from './machine';
 import { childrenOf, limits, openFds } from './proc';
 import { expectRest } from './rest';
@@ -111,16 +111,15 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
   test.each(STEPS.filter((step) => !OF_ROOT.includes(step)))('is told: %s', checkStep);
 
   async function checkStep(step: string): Promise<void> {
-    const deny = join(makeFolder(), 'deny');
-    const wrapper = [fixture('deny-syscall.c'), step, String(constants.errno.EIO), deny];
+    const denial = new Denial(step);
     const yaml = `services: {it: {listen: "127.0.0.1:0", exec: cat, max_connections: 1, ${ALL_STEPS}}}\n`;
-    const daemon = await startDaemon(yaml, { ...options, wrapper });
+    const daemon = await startDaemon(yaml, { ...options, wrapper: denial.wrapper });
     const fds = openFds(daemon.pid);
     expect(await exchange(daemon.port(), 'before')).toBe('before');
-    writeFileSync(deny, '');
+    denial.deny('EIO');
     // Of a wrong identity the kernel gives no errno: the child compared.
     for (let time = 0; time < 3; time += 1) await expectDrop(daemon, step, step === 'verify-ids' ? 'EPERM' : 'EIO');
-    rmSync(deny);
+    denial.allow();
     expect(await exchange(daemon.port(), 'after')).toBe('after');
     await daemon.waitForCount('reaped', 2);
     expect(childrenOf(daemon.pid)).toEqual([]);

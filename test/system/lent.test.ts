@@ -10,6 +10,7 @@ import { basename, dirname, join } from 'node:path';
 import { connectTo, exchange, type Client } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { datagramClient, type DatagramClient } from './datagram-client';
+import { Denial } from './denial';
 import { atEnd, endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
 import { findFreePorts } from './machine';
@@ -335,12 +336,11 @@ describe('a reload under datagrams', () => {
           ['one', 'two'].map((name, index) => [name, entry(fixture('takes-one.c'), `${host}:${first + index}/udp4`)]),
         ),
       );
-    const late = join(makeFolder(), 'late');
-    // Children get a table of their own late, so that each reload falls into the time before.
-    const wrapper = [fixture('deny-syscall.c'), 'close_range', '0', late];
+    const denial = new Denial('close_range');
     const maps = [at('*'), at('127.0.0.1')];
-    const daemon = await startDaemon(maps[0] ?? '', { wrapper });
-    await promisify(execFile)('touch', [late]);
+    const daemon = await startDaemon(maps[0] ?? '', { wrapper: denial.wrapper });
+    // Children get a table of their own late, so that each reload falls into the time before.
+    denial.deny(null);
     flood(await datagramClient(), [first, first + 1]);
     for (let round = 1; round <= 30; round += 1) {
       expect(await daemon.reload(maps[round % 2] ?? '')).toMatchObject({ changed: ['one', 'two'] });

@@ -96,6 +96,22 @@ export function listeners(pid: number): Map<number, string> {
   return new Map(entries.filter(([, socket]) => held.has(socket)));
 }
 
+/** The descriptor of the TCP listener on that port. */
+export function listenerFd(pid: number, port: number): number {
+  const socket = listeners(pid).get(port);
+  const found = [...openFds(pid)].find(([, target]) => target === socket);
+  if (socket === undefined || found === undefined) throw new Error(`${pid} has no listener on port ${port}`);
+  return found[0];
+}
+
+/** The epoll set that watches a descriptor. */
+export function epollSetOf(pid: number, watched: number): number {
+  const sets = [...openFds(pid)].filter(([, target]) => target === 'anon_inode:[eventpoll]').map(([fd]) => fd);
+  const found = sets.find((fd) => new RegExp(`^tfd:\\s*${watched}\\s`, 'm').test(tryRead(pid, `fdinfo/${fd}`)));
+  if (found === undefined) throw new Error(`${pid} watches no descriptor ${watched}`);
+  return found;
+}
+
 const LISTEN = '0A';
 
 function portOf(address: string): number {

@@ -80,8 +80,7 @@ export class Lender implements Intake {
    * does to the socket, would wake us for ever. What can be put right needs no new socket, which he might keep us from binding.
    */
   #onNothing(listener: HostedListener): void {
-    addon.takeBack(listener.fd, listener.address.type === 'datagram');
-    if (isUsable(listener)) this.#rest(listener, LAST_EXCUSED_MS);
+    if (isRestored(listener)) this.#rest(listener, LAST_EXCUSED_MS);
     else this.#replace(listener);
   }
 
@@ -153,9 +152,9 @@ export class Lender implements Intake {
       this.#parts.retired.close(listener);
       return;
     }
-    addon.takeBack(listener.fd, listener.address.type === 'datagram');
+    const isInOrder = isRestored(listener);
     // Its service may accept by itself now, and somebody could make our accept wait.
-    if (!listener.owner.service.wait || hasChangedHands(listener) || !this.#isInOrder(listener)) {
+    if (!listener.owner.service.wait || hasChangedHands(listener) || !isInOrder) {
       this.#replace(listener);
       return;
     }
@@ -165,11 +164,6 @@ export class Lender implements Intake {
     }
     if ('head' in before) this.#dropUnread(listener, before);
     this.#rest(listener, isExcused(listener, before, exit) ? LAST_EXCUSED_MS : LAST_WAIT_MS);
-  }
-
-  /** A filter would keep everybody away without a word. */
-  #isInOrder(listener: HostedListener): boolean {
-    return addon.dropFilter(listener.fd) && isUsable(listener);
   }
 
   /** What is dropped is what the child was started for, and still stands there. */
@@ -191,5 +185,17 @@ export class Lender implements Intake {
     const waitMs = Math.min(waits.get(listener) ?? FIRST_WAIT_MS, lastMs);
     waits.set(listener, 2 * waitMs);
     listeners.holdFor(listener, 'resting', waitMs);
+  }
+}
+
+/** Puts right what can be put right. @returns whether it can be used as it is now */
+function isRestored(listener: HostedListener): boolean {
+  try {
+    addon.takeBack(listener.fd, listener.address.type === 'datagram');
+    // A filter would keep everybody away without a word.
+    return addon.dropFilter(listener.fd) && isUsable(listener);
+  } catch (error) {
+    asSystemError(error);
+    return false;
   }
 }

@@ -15,6 +15,8 @@ const GONE = [
   'EHOSTUNREACH',
   'ENONET',
   'ETIMEDOUT',
+  // No client's doing, but no reason to stay away from the next one either.
+  'EINTR',
 ];
 const TIRED = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'];
 

@@ -4,16 +4,16 @@
 import { addon, type Fd } from '../../../src/native/addon';
 import { PollSet, type Watcher } from '../../../src/native/poll-set';
 
-let mockTell: (...fds: number[]) => void = () => undefined;
+let mockTell: (...fds: number[]) => boolean = () => true;
 const mockPoller = { watch: jest.fn(), unwatch: jest.fn(), close: jest.fn() };
 
 jest.mock('../../../src/native/addon', () => ({
   POLLER_BATCH: 4,
   addon: {
-    openPoller: jest.fn((ready: Int32Array, onReady: (count: number) => void) => {
-      mockTell = (...fds): void => {
+    openPoller: jest.fn((ready: Int32Array, onReady: (count: number) => boolean) => {
+      mockTell = (...fds): boolean => {
         ready.set(fds);
-        onReady(fds.length);
+        return onReady(fds.length);
       };
       return mockPoller;
     }),
@@ -103,4 +103,37 @@ test('one that the kernel refuses to watch is thrown on and told of nothing', ()
   }).toThrow('ENOSPC');
   mockTell(ONE);
   expect(told).toEqual([]);
+});
+
+describe('one that the kernel does not let go of', () => {
+  const refuse = (): never => {
+    throw Object.assign(new Error('ENOMEM'), { code: 'ENOMEM', syscall: 'epoll_ctl' });
+  };
+
+  test('is nobody’s business any more: its owner hears no error and is not told', () => {
+    pollSet.watch(ONE, watcherOf('1'));
+    mockPoller.unwatch.mockImplementationOnce(refuse);
+    pollSet.unwatch(ONE);
+    mockTell(ONE);
+    expect(told).toEqual([]);
+  });
+
+  test('is tried again when the kernel tells of it, and meanwhile that would be no use at once', () => {
+    for (const fd of [ONE, TWO]) pollSet.watch(fd, watcherOf(`${fd}`));
+    mockPoller.unwatch.mockImplementationOnce(refuse).mockImplementationOnce(refuse);
+    pollSet.unwatch(ONE);
+    expect([mockTell(ONE, TWO), mockTell(ONE), mockTell(ONE), mockTell(TWO)]).toEqual([false, true, true, true]);
+    expect(mockPoller.unwatch).toHaveBeenCalledTimes(3);
+    expect(told).toEqual(['2', '2']);
+  });
+
+  test('can be watched again, once it has been let go of', () => {
+    pollSet.watch(ONE, watcherOf('1'));
+    mockPoller.unwatch.mockImplementationOnce(refuse);
+    pollSet.unwatch(ONE);
+    pollSet.watch(ONE, watcherOf('another'));
+    expect(mockPoller.unwatch).toHaveBeenCalledTimes(2);
+    mockTell(ONE);
+    expect(told).toEqual(['another']);
+  });
 });
