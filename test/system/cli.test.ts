@@ -96,7 +96,7 @@ describe('run', () => {
   test('starts nothing with a bad file, and exits with 78', () => {
     const { status, stdout, stderr } = run(['run', '-c', 'it.yaml'], folderWith({ 'it.yaml': BAD }));
     expect([status, stdout]).toEqual([78, '']);
-    expect(stderr).toMatch(/^\{"event":"problem",[^]*\n\{"event":"rejected",[^\n]*"problems":3\}\n$/);
+    expect(stderr).toMatch(/^\{"event":"problem",[^]*\n\{"event":"rejected",[^\n]*"problems":2\}\n$/);
   });
 
   test('exits with 78 when the named file does not exist', () => {
@@ -184,15 +184,17 @@ describe('try', () => {
     expect(stderr).toContain(message);
   });
 
+  const FROM_CALLER = '    pass_env:\n      - PATH\n    stderr: log\n';
+
   test('of a port alone says who can reach it, and writes the number as one would', async () => {
     const daemon = await startWords(['try', '0', '--', 'cat']);
     const comment = '# on every address of this machine; 127.0.0.1:0 is for this machine alone';
-    expect(daemon.stdout).toBe(`services:\n  try:\n    listen: 0 ${comment}\n    exec:\n      - cat\n`);
+    expect(daemon.stdout).toBe(`services:\n  try:\n    listen: 0 ${comment}\n    exec:\n      - cat\n${FROM_CALLER}`);
   });
 
   test('of one address says nothing about others', async () => {
     const daemon = await startWords(['try', '127.0.0.1:0', '--', 'cat']);
-    expect(daemon.stdout).toBe('services:\n  try:\n    listen: 127.0.0.1:0\n    exec:\n      - cat\n');
+    expect(daemon.stdout).toBe(`services:\n  try:\n    listen: 127.0.0.1:0\n    exec:\n      - cat\n${FROM_CALLER}`);
   });
 
   test('of a program that does not exist exits with 78', () => {
