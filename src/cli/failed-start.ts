@@ -9,6 +9,7 @@ import { formatChooser } from '../log/choose';
 import { formatJson } from '../log/format';
 import { columnsOfStderr, screenOfStderr } from '../log/screen';
 import { describeError, describeFailure, type ListenFailure } from '../server/roster/open-listeners';
+import type { Refused } from '../server/serve';
 import { formatAddress } from '../service/address';
 import { tellNoConfiguration } from './configuration-file';
 import { EXIT } from './exit';
@@ -23,22 +24,16 @@ interface About {
   readonly json: boolean;
 }
 
-interface Refused {
-  readonly failures: readonly ListenFailure[];
-  /** What the system does not let stdiod have at all. */
-  readonly refusal: string | null;
-}
-
-const NOT_TRIED: Refused = { failures: [], refusal: null };
+const NOT_TRIED: Refused = { isOpen: false, failures: [], refusal: null };
 
 /** @returns the exit status for a configuration that is wrong */
 export function tellFailedStart(result: LoadResult, about: About, refused: Refused = NOT_TRIED): number {
   const { failures, refusal } = refused;
   const { format } = (result.ok ? result.configuration.log : result.log) ?? { format: 'auto' };
   const isJson = formatChooser(screenOfStderr(), about.json)(format) === formatJson;
-  if (isJson) tellEvents(result.diagnostics, failures);
+  if (refusal !== null) tellRefusal(refusal, isJson);
+  else if (isJson) tellEvents(result.diagnostics, failures);
   else tellText(result.diagnostics, failures, about.file);
-  if (refusal !== null) writeError(`stdiod: ${refusal}, ${NOTHING}\n`);
   return EXIT.badConfiguration;
 }
 
@@ -57,6 +52,11 @@ function tellEvents(diagnostics: readonly Diagnostic[], failures: readonly Liste
   const problems = diagnostics.length + failures.length;
   const events = [...diagnostics.map(problemOf), ...failures.map(failedOf), { event: 'rejected', problems } as const];
   for (const event of events) writeError(formatJson(event, new Date()));
+}
+
+function tellRefusal(error: string, isJson: boolean): void {
+  const failed = { event: 'failed', verb: 'start', address: '-', service: '-', error, action: NOTHING } as const;
+  writeError(isJson ? formatJson(failed, new Date()) : `stdiod: ${error}, ${NOTHING}\n`);
 }
 
 function problemOf({ file, line, column, path, message, remedy }: Diagnostic): LogEvent {

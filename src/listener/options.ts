@@ -9,3 +9,8 @@ import { valuesInScope } from '../service/socket-options';
 export function optionsFor(address: SocketAddress, options: SocketOptions): SocketOptions {
   return { ...options, extra: valuesInScope(address, options.extra) };
 }
+
+/** For one that is bound beside another one of ours, which shares its port as well. */
+export function withSharedPort(options: SocketOptions): SocketOptions {
+  return { ...options, extra: { ...options.extra, SO_REUSEPORT: 1 } };
+}

@@ -20,6 +20,9 @@ const LIMIT_MS = 30_000;
 const SLOW_SHARE = 6;
 
 const MOST_HUNG = 4;
+/** With so many, the next attempt is made this long after the last was given up; doubled with each more that hangs, up to an hour. */
+const FIRST_WAIT_MS = 60_000;
+const LAST_WAIT_MS = 3_600_000;
 
 export class Loader {
   readonly #order: LoadOrder;
@@ -28,8 +31,10 @@ export class Loader {
   readonly #mostHung: number;
   /** Threads that were given up and have not ended since. */
   #hung = 0;
+  /** When the last one was given up; performance.now. */
+  #givenUpMs = 0;
 
-  /** @param mostHung threads that may hang at a time: each holds memory for as long */
+  /** @param mostHung threads that may hang before the next one has to wait: each holds memory for as long */
   constructor(order: LoadOrder, emit: Emit, patience: Patience = ordinaryPatience(), mostHung = MOST_HUNG) {
     this.#order = order;
     this.#emit = emit;
@@ -42,13 +47,20 @@ export class Loader {
    * @param texts what the files said before, in place of what they say now
    */
   async load(texts?: LoadOrder['texts']): Promise<LoadResult> {
-    if (this.#hung >= this.#mostHung) return this.#problem(`${this.#hung} attempts before this one still hang`, REMEDY);
+    if (!this.#mayTry()) return this.#problem(`${this.#hung} attempts before this one still hang`, REMEDY);
     const worker = startThread(texts === undefined ? this.#order : { ...this.#order, texts });
     if (worker instanceof Error) return this.#problem(worker.message);
     const timers = this.#watch();
     const answer = await Promise.race([this.#answerOf(worker), timers.limit]);
     timers.clear();
     return answer ?? this.#giveUp(worker);
+  }
+
+  /** Many that hang say little about the next one: what they wait for may be out of the way. */
+  #mayTry(): boolean {
+    const beyond = this.#hung - this.#mostHung;
+    if (beyond < 0) return true;
+    return performance.now() - this.#givenUpMs >= Math.min(FIRST_WAIT_MS * 2 ** beyond, LAST_WAIT_MS);
   }
 
   #answerOf(worker: Worker): Promise<LoadResult> {
@@ -88,6 +100,7 @@ export class Loader {
    */
   #giveUp(worker: Worker): LoadResult {
     this.#hung += 1;
+    this.#givenUpMs = performance.now();
     worker.once('exit', () => {
       this.#hung -= 1;
     });

@@ -37,9 +37,15 @@ export interface ServeOptions {
   readonly version: string;
 }
 
+export interface Refused {
+  readonly isOpen: false;
+  readonly failures: readonly ListenFailure[];
+  /** What the system does not let us have, whatever the service. */
+  readonly refusal: string | null;
+}
+
 export type Served =
-  /** `refusal`: what the system does not let us have. */
-  | { readonly isOpen: false; readonly failures: readonly ListenFailure[]; readonly refusal: string | null }
+  | Refused
   /** Whether every child was collected before the end. */
   | { readonly isOpen: true; readonly isClean: boolean };
 
@@ -51,10 +57,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     log.emit(event);
   };
   await startThreads();
-  const server = openServer(emit, configuration.limits.maxConnections, passed);
-  if (typeof server === 'string') return { isOpen: false, failures: [], refusal: server };
-  const failures = server.start(configuration, options.need);
-  if (failures !== null) return { isOpen: false, failures, refusal: null };
+  const server = startServer(emit, options);
+  if ('isOpen' in server) return server;
   leaveFolder();
   for (const socket of unusedSockets(configuration, passed.list)) log.emit({ event: 'unused', socket });
   server.logServing(configuration, options.version, options.file);
@@ -84,13 +88,15 @@ function untilStopped(
   });
 }
 
-/** Or why the system does not let us have one. */
-function openServer(emit: Emit, maxConnections: number, passed: PassedSockets): Server | string {
+/** Or why there is none. */
+function startServer(emit: Emit, { configuration, passed, need }: ServeOptions): Server | Refused {
   try {
-    return new Server(emit, maxConnections, passed);
+    const server = new Server(emit, configuration.limits.maxConnections, passed);
+    const failures = server.start(configuration, need);
+    return failures === null ? server : { isOpen: false, failures, refusal: null };
   } catch (error) {
     const failed = asSystemError(error);
-    return `${failed.syscall}: ${describeSystemError(failed)}`;
+    return { isOpen: false, failures: [], refusal: `${failed.syscall}: ${describeSystemError(failed)}` };
   }
 }
 

@@ -85,7 +85,7 @@ export class Daemon {
   }
 
   async untilReady(): Promise<void> {
-    const isReady = (): boolean => /\bserving\b/.test(this.stderr);
+    const isReady = (): boolean => /serving\b/.test(this.stderr);
     await untilTrue('the daemon is ready or has ended', () => isReady() || this.isEnded);
     if (!isReady()) throw new Error(`the daemon did not start: ${this.stderr}`);
   }

@@ -149,11 +149,10 @@ describe('a start without', () => {
     const denial = new Denial(step);
     // What Node asks for itself before us it gets.
     denial.deny(error, { skip });
-    const daemon = launchDaemon(TWO, { wrapper: denial.wrapper });
+    const reporting = 'services: {it: {listen: "127.0.0.1:0", redirect: "127.0.0.1:9"}}\n';
+    const daemon = launchDaemon(reporting, { wrapper: denial.wrapper });
     expect(await daemon.ended()).toBe(1);
-    expect(daemon.stderr).toMatch(
-      new RegExp(`^stdiod: \\w+: ${error} .*\nstdiod: the system refused it, nothing was started\n$`),
-    );
+    expect(daemon.stderr).toMatch(new RegExp(`"event":"failed".*"error":"${step}: ${error} .*"nothing was started"`));
   });
 });
 

@@ -2,11 +2,13 @@
  * A listener whose socket is of no use any more is bound anew at the same address. Clients in its queue are lost with it. Where
  * somebody else keeps the address (who was left behind by a child that was lent a datagram socket), it is tried until he goes.
  */
+import { withSharedPort } from '../../listener/options';
 import { isUsable, wasLent, type Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
 import { addon } from '../../native/addon';
 import { asSystemError, describeSystemError } from '../../native/system-error';
 import type { SocketAddress } from '../../service/address';
+import type { SocketOptions } from '../../service/service';
 import type { Hosted, HostedListener } from './hosted';
 import { logFailed, logListening } from './listening';
 
@@ -21,17 +23,15 @@ const LAST_RETRY_MS = 10_000;
 /** Whoever destroys one after the other has us bind so often and no more. */
 const REST_MS = 250;
 
+type Uses = 'open' | 'close' | 'letGo' | 'holdFor' | 'change' | 'giveWay' | 'sharePort';
+
 export class Replacer {
-  readonly #listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo' | 'holdFor' | 'change'>;
+  readonly #listeners: Pick<Listeners<Hosted>, Uses>;
   readonly #emit: Emit;
   readonly #onClosed: (listener: HostedListener) => void;
 
   /** @param onClosed the old one is gone: what is known of it can be forgotten */
-  constructor(
-    listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'letGo' | 'holdFor' | 'change'>,
-    emit: Emit,
-    onClosed: (listener: HostedListener) => void,
-  ) {
+  constructor(listeners: Pick<Listeners<Hosted>, Uses>, emit: Emit, onClosed: (listener: HostedListener) => void) {
     this.#listeners = listeners;
     this.#emit = emit;
     this.#onClosed = onClosed;
@@ -59,8 +59,10 @@ export class Replacer {
     const isForeign = !listener.owner.service.wait && wasLent(listener);
     if (!isOurs && !isForeign && this.#isRepaired(listener)) return listener;
     const isWanted = listener.phase === 'open';
+    const beside = isWanted ? this.#openBeside(listener) : null;
     this.#listeners.close(listener);
     this.#onClosed(listener);
+    if (beside !== null) return this.#put(beside, listener);
     if (isWanted && isOurs) return this.#reopen(listener, FIRST_RETRY_MS);
     if (isWanted) this.#logLost(listener, isForeign ? FOREIGN : SPOILT, 'not served until stdiod starts anew');
     return null;
@@ -75,16 +77,44 @@ export class Replacer {
     return addon.dropFilter(listener.fd) && isUsable(listener);
   }
 
+  /** While the old one is still bound: nobody else can take the port, and no client finds nobody there. null: it cannot be done. */
+  #openBeside(old: HostedListener): HostedListener | null {
+    const { owner, socket } = old;
+    if (socket.origin.kind !== 'bound' || !('port' in socket.address) || !owner.listeners.includes(old)) return null;
+    const options = owner.service.socket;
+    try {
+      this.#listeners.giveWay(old, true);
+      const fresh = this.#listeners.open(addressOf(old), withSharedPort(options), owner);
+      this.#takePort(fresh, options);
+      return fresh;
+    } catch (error) {
+      asSystemError(error);
+      return null;
+    }
+  }
+
+  #takePort(fresh: HostedListener, options: SocketOptions): void {
+    try {
+      this.#listeners.sharePort(fresh, options, false);
+    } catch (error) {
+      this.#listeners.close(fresh);
+      throw error;
+    }
+  }
+
+  #put(fresh: HostedListener, old: HostedListener): HostedListener {
+    const { owner } = old;
+    owner.listeners = owner.listeners.map((listener) => (listener === old ? fresh : listener));
+    this.#listeners.letGo(fresh, 'new');
+    return fresh;
+  }
+
   /** Binds the address of one that is closed, and puts the new one in its place, now or later. */
   #reopen(closed: HostedListener, retryMs: number): HostedListener | null {
     const { owner } = closed;
-    const at = owner.listeners.indexOf(closed);
-    if (at < 0) return null;
+    if (!owner.listeners.includes(closed)) return null;
     try {
-      const fresh = this.#listeners.open(addressOf(closed), owner.service.socket, owner);
-      owner.listeners = owner.listeners.with(at, fresh);
-      this.#listeners.letGo(fresh, 'new');
-      return fresh;
+      return this.#put(this.#listeners.open(addressOf(closed), owner.service.socket, owner), closed);
     } catch (error) {
       const text = describeSystemError(asSystemError(error));
       if (retryMs === FIRST_RETRY_MS) this.#logLost(closed, text, 'tried again until it can be bound');

@@ -5,9 +5,10 @@
  * aside, and back again when the new one fails.
  */
 import type { Listeners } from '../../listener/listener';
+import { withSharedPort } from '../../listener/options';
 import { asSystemError } from '../../native/system-error';
 import type { SocketAddress } from '../../service/address';
-import type { Service, SocketOptions } from '../../service/service';
+import type { Service } from '../../service/service';
 import type { Hosted, HostedListener } from '../hosted/hosted';
 import { openListeners, type OpenedSockets, type OpenParts } from './open-listeners';
 
@@ -68,8 +69,4 @@ function isInTheWay({ address, socket }: HostedListener, wanted: SocketAddress):
   if ('path' in address && 'path' in wanted) return socket.origin.kind === 'path' && address.path === wanted.path;
   if (!('address' in address) || !('address' in wanted)) return false;
   return address.family === wanted.family && address.type === wanted.type && address.port === wanted.port;
-}
-
-function withSharedPort(options: SocketOptions): SocketOptions {
-  return { ...options, extra: { ...options.extra, SO_REUSEPORT: 1 } };
 }

@@ -240,6 +240,19 @@ describe('a loader that does not answer', () => {
     expect([mockThreads.length, limitsApplied()]).toEqual([5, [1]]);
   });
 
+  test('keeps nobody from reloading for ever: after four the next attempt has to wait, longer each time', async () => {
+    const tryAfter = async (ms: number): Promise<number> => {
+      await passes(ms);
+      reloader.request();
+      await passes(PATIENCE.limitMs);
+      return mockThreads.length;
+    };
+    for (let time = 1; time <= 4; time += 1) await tryAfter(0);
+    expect([await tryAfter(0), await tryAfter(30_000), await tryAfter(60_000), await tryAfter(60_000)]).toEqual([
+      4, 5, 5, 6,
+    ]);
+  });
+
   test('leaves no timer behind once it answers', async () => {
     reloader.request();
     await answer(says(1));

@@ -33,6 +33,19 @@ test('another socket stands in its place, at the same address, and is watched', 
   expect(owner.listeners.map((listener) => server.isWatched(listener))).toEqual([true, true, true]);
 });
 
+test('the new one is bound before the old one goes: nobody else can take the port, and no client finds nobody there', () => {
+  const listener = server.listen(owner);
+  const close = server.sockets.close.bind(server.sockets);
+  let bound: string[] = [];
+  jest.spyOn(server.sockets, 'close').mockImplementation((socket) => {
+    bound = server.sockets.addresses;
+    close(socket);
+  });
+  replacer.replace(listener);
+  expect(bound).toEqual(['127.0.0.1:80', '127.0.0.1:80']);
+  expect([server.sockets.addresses, server.sockets.sharing]).toEqual([['127.0.0.1:80'], []]);
+});
+
 test('the port that the kernel chose stays', () => {
   const listener = server.listen(owner, tcp(0));
   replacer.replace(listener);
