@@ -2,8 +2,9 @@
 //
 // wait4(-1) walks the list of all our children until it finds a dead one: 0.3 µs with one child alive, 100 µs
 // with 5,000. So the SIGCHLD handler notes which pid died (wait4 of one pid is a table look-up), and
-// JavaScript decides when to walk the list. The walk cannot be left out: signals that arrive together are
-// merged into one, which names one pid.
+// JavaScript decides when to walk the list, and for how long. The walk cannot be left out: signals that
+// arrive together are merged into one, which names one pid. Nor may it go on for as long as somebody dies: a
+// child's clone(CLONE_PARENT) makes strangers ours, who may come, go and stay in any number.
 #include "addon.h"
 #include "error.h"
 #include "spawn.h"
@@ -55,10 +56,8 @@ void on_wake(uv_async_t *) {
   }
 }
 
-// The next announced pid, or 0. What a slow consumer let the ring overwrite is found by the next walk.
-pid_t take_announced() {
-  const uint32_t end = announced_end.load();
-  if (end - announced_begin > kAnnounced) announced_begin = end - kAnnounced;
+// The next announced pid before `end`, or 0.
+pid_t take_announced(uint32_t end) {
   while (announced_begin != end) {
     const pid_t pid = announced[announced_begin++ % kAnnounced].exchange(0);
     if (pid > 0) return pid;
@@ -97,10 +96,14 @@ Look collect(pid_t which, double *record) {
   return Look::kFailure;
 }
 
+// What a slow consumer let the ring overwrite is found by the next walk; who is announced meanwhile, by the
+// next call.
 size_t reap_announced(double *records, size_t capacity) {
+  const uint32_t end = announced_end.load();
+  if (end - announced_begin > kAnnounced) announced_begin = end - kAnnounced;
   size_t count = 0;
   while (count < capacity) {
-    const pid_t pid = take_announced();
+    const pid_t pid = take_announced(end);
     if (pid == 0) break;
     if (collect(pid, records + count * kFields) != Look::kNobody) ++count;
   }
@@ -127,12 +130,24 @@ size_t reap_likely(double *records, size_t capacity) {
   return count + reap_recent(records + count * kFields, capacity - count);
 }
 
-size_t reap_all(double *records, size_t capacity) {
-  for (size_t count = 0; count < capacity; ++count) {
+size_t reap_walk(double *records, size_t capacity, uint64_t end_ns) {
+  size_t count = 0;
+  while (count < capacity) {
     const Look look = collect(-1, records + count * kFields);
     if (look != Look::kChild) return count + (look == Look::kFailure ? 1 : 0);
+    ++count;
+    if (uv_hrtime() >= end_ns) break;
   }
-  return capacity;
+  return count;
+}
+
+// 0 and negative numbers would be groups of processes, or everyone.
+size_t reap_these(double *records, size_t capacity, const int32_t *pids, size_t length) {
+  size_t count = 0;
+  for (size_t i = 0; i < length && count < capacity; ++i) {
+    if (pids[i] > 0 && collect(pids[i], records + count * kFields) != Look::kNobody) ++count;
+  }
+  return count;
 }
 
 // openReaper(onExit): onExit is called after children have died, once for many.
@@ -155,21 +170,45 @@ void OpenReaper(const Napi::CallbackInfo &info) {
   if (sigaction(SIGCHLD, &action, nullptr) < 0) throw_system_error(env, errno, "sigaction");
 }
 
-bool is_for_records(const Napi::Value &value) {
-  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_float64_array;
+// Where the records go; no data: an exception is pending.
+struct Room {
+  double *records;
+  size_t capacity;
+};
+
+Room room_in(const Napi::CallbackInfo &info) {
+  const Napi::Value value = info[0];
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
+    Napi::TypeError::New(info.Env(), "records is no Float64Array").ThrowAsJavaScriptException();
+    return Room{nullptr, 0};
+  }
+  auto records = value.As<Napi::Float64Array>();
+  return Room{records.Data(), records.ElementLength() / kFields};
 }
 
-// reap(records: Float64Array, everyone) → how many were collected; as many as fit: call again.
-Napi::Value Reap(const Napi::CallbackInfo &info) {
-  if (!is_for_records(info[0])) {
-    Napi::TypeError::New(info.Env(), "records is no Float64Array").ThrowAsJavaScriptException();
-    return info.Env().Undefined();
-  }
-  auto records = info[0].As<Napi::Float64Array>();
-  const size_t capacity = records.ElementLength() / kFields;
-  const bool everyone = info[1].As<Napi::Boolean>();
-  const size_t count = everyone ? reap_all(records.Data(), capacity) : reap_likely(records.Data(), capacity);
+Napi::Value number(const Napi::CallbackInfo &info, size_t count) {
   return Napi::Number::New(info.Env(), static_cast<double>(count));
+}
+
+// reap(records: Float64Array) → how many were collected of those who were announced or spawned last.
+Napi::Value Reap(const Napi::CallbackInfo &info) {
+  const Room room = room_in(info);
+  return number(info, reap_likely(room.records, room.capacity));
+}
+
+// reapWalk(records: Float64Array, limitMs) → how many were collected, whoever they are; ends with the first
+// that is found when the time is over.
+Napi::Value ReapWalk(const Napi::CallbackInfo &info) {
+  const Room room = room_in(info);
+  const double limit_ns = info[1].As<Napi::Number>().DoubleValue() * 1e6;
+  return number(info, reap_walk(room.records, room.capacity, uv_hrtime() + static_cast<uint64_t>(limit_ns)));
+}
+
+// reapThese(records: Float64Array, pids: Int32Array) → how many were collected.
+Napi::Value ReapThese(const Napi::CallbackInfo &info) {
+  const Room room = room_in(info);
+  auto pids = info[1].As<Napi::Int32Array>();
+  return number(info, reap_these(room.records, room.capacity, pids.Data(), pids.ElementLength()));
 }
 
 }  // namespace
@@ -177,5 +216,7 @@ Napi::Value Reap(const Napi::CallbackInfo &info) {
 void init_reaper(Napi::Env env, Napi::Object exports) {
   exports.Set("openReaper", Napi::Function::New(env, OpenReaper));
   exports.Set("reap", Napi::Function::New(env, Reap));
+  exports.Set("reapWalk", Napi::Function::New(env, ReapWalk));
+  exports.Set("reapThese", Napi::Function::New(env, ReapThese));
   exports.Set("reapFields", static_cast<double>(kFields));
 }

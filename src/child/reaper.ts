@@ -1,35 +1,54 @@
 /**
- * Collects exit statuses: each exit goes to the errand for which its child was started. A pid that we do not know is an orphan
- * that we inherited (as PID 1): it is reaped, and that is all.
+ * Collects exit statuses: each exit goes to the errand for which its child was started. A pid that we do not know is a stranger
+ * whom we inherited (as PID 1, or because a child gave it to us by CLONE_PARENT): it is reaped, and that is all. There may be
+ * any number of strangers, so every turn of the event loop has a limit, and so has the share of time that looking takes.
  */
 import { addon, REAP_FIELDS } from '../native/addon';
 import { errnoName, signalName } from '../native/system-error';
+import { OncePerTurn } from '../native/turn';
 import type { Children, Exit } from './children';
 import type { Reports, Traffic } from './reports';
 import type { Words } from './words';
 
-const BATCH = 64;
+/** Collected in one look. Whoever else has died waits for the next turn of the event loop. */
+const BATCH = 128;
 /** Up to here a walk over all children costs about as much as one look-up (1 µs; native/reaper.cc has the figures). */
 const CHEAP_WALK = 64;
 /** With more, those whose SIGCHLD was merged into another's are found by a walk this long after it … */
 const WALK_MS = 20;
-/** … or later, so that looking in vain takes no more than a fiftieth of the time. */
-const WALK_SHARE = 50;
+/** … or later, so that looking in vain takes no more than a fiftieth of the time, and finding no more than a sixth. */
+const PAUSE_AFTER = { nobody: 50, some: 5 };
+/** A walk ends after this time, even if not everyone was found. */
+const LONGEST_WALK_MS = 2;
+/** Where finding one takes no longer, the walk goes on in the next turn: thousands that end at once are not collected late. */
+const CHEAP_LOOK_MS = 0.02;
 /** Where the kernel did not say who has died. */
 const RETRY_MS = 250;
 const KIB = 1024;
 
 export class Reaper<Owner> {
   readonly #records = new Float64Array(BATCH * REAP_FIELDS);
-  readonly #children: Pick<Children<Owner>, 'count' | 'take'>;
+  readonly #children: OurChildren<Owner>;
   readonly #reports: Pick<Reports<unknown>, 'settle'>;
   readonly #words: Pick<Words<unknown>, 'settle'>;
   readonly #peakRss = new PeakRss();
-  #walkTimer: NodeJS.Timeout | null = null;
-  #walkMs = WALK_MS;
+  readonly #turn = new OncePerTurn(() => {
+    this.#reap();
+  });
+  readonly #walkOn = new OncePerTurn(() => {
+    this.#walk();
+  });
+  #walkTimer: NodeJS.Timeout | undefined;
+  /** Before the next walk. */
+  #pauseMs = WALK_MS;
+  /** The last walk was, whoever made it long. */
+  #isWalkCheap = true;
+  /** Ours, as they were at the begin of a round by number, and how far that has come. */
+  #round = new Int32Array(0);
+  #roundAt = 0;
 
   constructor(
-    children: Pick<Children<Owner>, 'count' | 'take'>,
+    children: OurChildren<Owner>,
     reports: Pick<Reports<unknown>, 'settle'>,
     words: Pick<Words<unknown>, 'settle'>,
   ) {
@@ -37,22 +56,21 @@ export class Reaper<Owner> {
     this.#reports = reports;
     this.#words = words;
     addon.openReaper(() => {
-      this.#reap();
+      this.#turn.request();
     });
   }
 
-  /** Every one that has died, whatever the walk costs: for a server that is about to leave. */
+  /** Every one of ours that has died, whatever that costs: for a server that is about to leave. */
   reapAll(): void {
-    this.#collect(true);
+    this.#beginRound();
+    this.#goRound(Infinity);
   }
 
+  /** Those who are easily found; a walk finds the others. */
   #reap(): void {
-    if (this.#children.count <= CHEAP_WALK) {
-      this.#collect(true);
-      return;
-    }
-    this.#collect(false);
-    this.#walkAfter(this.#walkMs);
+    if (this.#forget(addon.reap(this.#records)) === BATCH) this.#turn.request();
+    if (this.#isWalkCheap && this.#children.count <= CHEAP_WALK) this.#walk();
+    else this.#walkAfter(this.#pauseMs);
   }
 
   #walkAfter(delayMs: number): void {
@@ -62,33 +80,62 @@ export class Reaper<Owner> {
   }
 
   #walk(): void {
-    this.#walkTimer = null;
-    this.#walkMs = Math.max(WALK_MS, WALK_SHARE * this.#collect(true));
+    clearTimeout(this.#walkTimer);
+    this.#walkTimer = undefined;
+    const startMs = performance.now();
+    const count = addon.reapWalk(this.#records, LONGEST_WALK_MS);
+    const tookMs = performance.now() - startMs;
+    this.#isWalkCheap = tookMs <= CHEAP_LOOK_MS * (count + 1);
+    this.#pauseMs = Math.max(WALK_MS, tookMs * (count > 0 ? PAUSE_AFTER.some : PAUSE_AFTER.nobody));
+    this.#forget(count);
+    if (count === BATCH || tookMs >= LONGEST_WALK_MS) this.#goOn();
   }
 
-  /** @returns what one look for a dead child took, without the work on those that were found: milliseconds */
-  #collect(everyone: boolean): number {
-    let [count, lookMs] = [0, 0];
-    do {
-      const startMs = performance.now();
-      count = addon.reap(this.#records, everyone);
-      lookMs = (performance.now() - startMs) / (count + 1);
-      for (let index = 0; index < count; index += 1) this.#forget(index * REAP_FIELDS);
-    } while (count === BATCH);
-    return lookMs;
+  /** The walk has not found everyone. Where strangers hold it up, ours are looked up by number, for as long as that helps. */
+  #goOn(): void {
+    if (this.#isWalkCheap || this.#goRound(LONGEST_WALK_MS) > 0) this.#walkOn.request();
+    else this.#walkAfter(this.#pauseMs);
   }
 
-  #forget(offset: number): void {
-    const pid = this.#records[offset] ?? 0;
-    if (pid === 0) {
-      this.#walkAfter(RETRY_MS);
-      return;
+  #beginRound(): void {
+    this.#round = Int32Array.from(this.#children, ({ pid }) => pid);
+    this.#roundAt = 0;
+  }
+
+  /** @returns how many were found; the next call looks at those for whom the time was too short */
+  #goRound(limitMs: number): number {
+    const endMs = performance.now() + limitMs;
+    if (this.#roundAt >= this.#round.length) this.#beginRound();
+    let found = 0;
+    while (this.#roundAt < this.#round.length && performance.now() < endMs) {
+      const some = this.#round.subarray(this.#roundAt, this.#roundAt + BATCH);
+      this.#roundAt += BATCH;
+      found += this.#forget(addon.reapThese(this.#records, some));
     }
+    return found;
+  }
+
+  /** Tells the exits that stand in the records. @returns how many these are, without those of which the kernel said nothing */
+  #forget(count: number): number {
+    let told = count;
+    for (let index = 0; index < count; index += 1) {
+      if (this.#records[index * REAP_FIELDS] === 0) told -= 1;
+      else this.#onExit(index * REAP_FIELDS);
+    }
+    if (told < count) this.#walkAfter(RETRY_MS);
+    return told;
+  }
+
+  #onExit(offset: number): void {
+    const pid = this.#records[offset] ?? 0;
     const child = this.#children.take(pid);
     this.#words.settle(pid);
     child?.errand.onExit(child, readExit(this.#records, offset, this.#peakRss, this.#reports.settle(pid)));
   }
 }
+
+/** What the reaper needs of the book. */
+type OurChildren<Owner> = Pick<Children<Owner>, 'count' | 'take' | typeof Symbol.iterator>;
 
 /**
  * The kernel's figure for a child starts at our own peak, because until exec the child lives in our memory

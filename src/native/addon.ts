@@ -167,10 +167,16 @@ export interface Addon {
   openReaper(onExit: () => void): void;
   /**
    * wait4(2) without waiting. Fills as many records as there is room for; the numbers of each: pid, exit status (-1: a signal), signal,
-   * CPU seconds, peak RSS in KiB, failed step, its errno. Looks at those whose SIGCHLD named them and at those who were spawned last; `everyone`:
-   * at all, which costs time for each live child.
+   * CPU seconds, peak RSS in KiB, failed step, its errno. Looks at those whose SIGCHLD named them and at those who were spawned last.
    */
-  reap(records: Float64Array, everyone: boolean): number;
+  reap(records: Float64Array): number;
+  /**
+   * The same of everyone, strangers too: each look costs time for each live child. The first that is found after `limitMs` is the
+   * last; fewer than there is room for before that: nobody else has ended.
+   */
+  reapWalk(records: Float64Array, limitMs: number): number;
+  /** The same of these alone; a table look-up for each. */
+  reapThese(records: Float64Array, pids: Int32Array): number;
   /** How many numbers a record has. */
   readonly reapFields: number;
   /**

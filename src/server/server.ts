@@ -21,6 +21,7 @@ import { Sockets } from '../listener/sockets';
 import type { Emit } from '../log/events';
 import { addon } from '../native/addon';
 import { PollSet } from '../native/poll-set';
+import { OncePerTurn } from '../native/turn';
 import type { Configuration, Service } from '../service/service';
 import { Acceptor } from './accept/acceptor';
 import { Kept } from './accept/kept';
@@ -37,7 +38,6 @@ import { RoleMaker } from './roles';
 import { Roster, type Need, type Retried } from './roster/roster';
 import type { Shortfall } from './roster/lacking';
 import { mustFork, thisKernel } from './plain-fork';
-import { OncePerTurn } from './turn';
 
 /** In hexadecimal, from `c1`. */
 function countIds(): () => string {

@@ -35,6 +35,8 @@ export interface Exit {
 
 const OPTIONS: ListenerOptions = { backlog: 128, nodelay: false, keepalive: false, extra: {} };
 const BATCH = 64;
+/** Long enough for a walk to find everyone. */
+const WALK_MS = 60_000;
 const LISTENER_BASE = 1024;
 const SPARE_FDS = 8;
 const NOBODY = 65534;
@@ -174,7 +176,7 @@ function openReaper(): void {
 }
 
 function reap(everyone: boolean): number {
-  const count = addon.reap(records, everyone);
+  const count = everyone ? addon.reapWalk(records, WALK_MS) : addon.reap(records);
   for (let at = 0; at < count * REAP_FIELDS; at += REAP_FIELDS) {
     const [pid = 0, status = 0, signal = 0, cpuSeconds = 0, rssKib = 0, step = 0, error = 0] = records.subarray(at);
     exits.set(pid, { pid, status, signal, cpuSeconds, rssKib, step: addon.stepNames[step] ?? '?', error });

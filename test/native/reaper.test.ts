@@ -103,10 +103,10 @@ test('a call with room for few records collects few, and the next call the rest'
     }
     const records = new Float64Array(2 * 7);
     return [
-      addon.reap(records, false),
-      addon.reap(records, true),
-      addon.reap(records, true),
-      addon.reap(records, true),
+      addon.reap(records),
+      addon.reapWalk(records, 60_000),
+      addon.reapWalk(records, 60_000),
+      addon.reapWalk(records, 60_000),
     ];
   });
   expect(counts).toEqual([2, 2, 1, 0]);
@@ -118,8 +118,8 @@ test('an array without room for a whole record gets none, and nothing is written
     const pids = [1, 2].map(() => addon.spawn(plan(['/bin/true']), { fd: nullConnection(), facts: '' }));
     await until(() => pids.every(isZombie));
     const memory = new Float64Array(30).fill(-7);
-    const counts = [6, 13].map((length) => addon.reap(memory.subarray(10, 10 + length), true));
-    const failure = failureOf(() => addon.reap(new Uint8Array(800) as unknown as Float64Array, true));
+    const counts = [6, 13].map((length) => addon.reapWalk(memory.subarray(10, 10 + length), 60_000));
+    const failure = failureOf(() => addon.reap(new Uint8Array(800) as unknown as Float64Array));
     return { counts, around: [...memory.subarray(0, 10), ...memory.subarray(17)], failure };
   });
   expect(seen).toMatchObject({ counts: [0, 1], around: Array(23).fill(-7) });
@@ -132,7 +132,7 @@ test('a record has as many numbers as the addon says', async () => {
     const pid = addon.spawn(plan(['/no/such/program']), { fd: nullConnection(), facts: '' });
     await until(() => isZombie(pid));
     const memory = new Float64Array(30).fill(-7);
-    addon.reap(memory, true);
+    addon.reapWalk(memory, 60_000);
     return { said: addon.reapFields, written: memory.indexOf(-7) };
   });
   expect(lengths.written).toBe(lengths.said);
@@ -147,6 +147,31 @@ test('more exits than the ring of announcements holds are all collected', async 
     return reap(false) + reap(true);
   });
   expect(count).toBe(1500);
+});
+
+test('a walk whose time is over ends with the child that it has found', async () => {
+  const counts = await inFreshProcess(async ({ addon, plan, nullConnection, until, isZombie }) => {
+    const prepared = plan(['/bin/true']);
+    const pids = Array.from({ length: 3 }, () => addon.spawn(prepared, { fd: nullConnection(), facts: '' }));
+    await until(() => pids.every(isZombie));
+    const records = new Float64Array(10 * addon.reapFields);
+    return [0, 0, 60_000, 60_000].map((limitMs) => addon.reapWalk(records, limitMs));
+  });
+  expect(counts).toEqual([1, 1, 1, 0]);
+});
+
+test('by number those are collected who are named, and nobody else', async () => {
+  const seen = await inFreshProcess(async ({ addon, shell, nullConnection, until, isZombie }) => {
+    const pids = [3, 4, 5].map((status) => addon.spawn(shell(`exit ${status}`), { fd: nullConnection(), facts: '' }));
+    await until(() => pids.every(isZombie));
+    const records = new Float64Array(2 * addon.reapFields);
+    const [first = 0, ...others] = pids.map(Number);
+    const counts = [[0, -1, process.pid], [first, first], others].map((some) =>
+      addon.reapThese(records, Int32Array.from(some)),
+    );
+    return { counts, others, last: [records[0], records[addon.reapFields]] };
+  });
+  expect(seen).toEqual({ counts: [0, 1, 2], others: seen.last, last: seen.others });
 });
 
 test('a stopped child is no exit', async () => {

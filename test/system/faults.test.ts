@@ -5,11 +5,11 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { clientThatSent, connectTo, exchange, Load } from './client';
+import { clientThatSent, connectTo, exchange, Load, type Client } from './client';
 import { launchDaemon, startDaemon, type Daemon, type DaemonOptions } from './daemon';
 import { Denial } from './denial';
 import { atEnd, endAll } from './endings';
-import { makeFolder } from './fixtures';
+import { fixture, makeFolder } from './fixtures';
 import { asOther, findProgram, isRoot, setSoftLimit, testAsOther } from './machine';
 import { childrenOf, limits, openFds } from './proc';
 import { expectRest } from './rest';
@@ -33,6 +33,41 @@ async function expectDrop(daemon: Daemon, step: string, error: string): Promise<
   expect(dropped).toMatchObject({ service: 'it', step, error });
   client.end();
 }
+
+describe('a program that makes processes children of stdiod', () => {
+  const MAKERS = 3;
+  const SLEEPERS = 300;
+
+  /** Clients whose programs do so until the clients leave. */
+  async function startBegetters(): Promise<{ daemon: Daemon; begetters: Client[] }> {
+    const daemon = await startDaemon(`services:
+  begets: {listen: "127.0.0.1:0", exec: ["${fixture('begets-siblings.c')}", "${SLEEPERS}"], stop_grace: 1s}
+  echo: {listen: "127.0.0.1:0", exec: cat}
+`);
+    const begetters = await Promise.all(Array.from({ length: MAKERS }, () => connectTo(daemon.port('begets'))));
+    for (const client of begetters) expect(await client.line()).toBe('ready');
+    return { daemon, begetters };
+  }
+
+  test('keeps nobody else from being served, and leaves nothing behind', async () => {
+    const { daemon, begetters } = await startBegetters();
+    for (let time = 0; time < 5; time += 1) expect(await exchange(daemon.port('echo'), 'hello')).toBe('hello');
+    daemon.signal('SIGUSR1');
+    await daemon.waitFor('status', { service: 'begets', children: MAKERS });
+    expect(begetters.map(({ hasEnd }) => hasEnd)).toEqual([false, false, false]);
+    for (const client of begetters) client.end();
+    await daemon.waitForCount('reaped', MAKERS, { service: 'begets' });
+    await untilTrue('all are collected', () => childrenOf(daemon.pid).length === 0);
+    expect(daemon.all('reaped', { service: 'begets' })).toHaveLength(MAKERS);
+  });
+
+  test('keeps stdiod from leaving no longer than its grace', async () => {
+    const { daemon } = await startBegetters();
+    daemon.signal('SIGTERM');
+    expect(await daemon.ended()).toBe(0);
+    expect(daemon.all('stopped')).toMatchObject([{ children: 0 }]);
+  });
+});
 
 describe.each(WAYS)('a program that cannot be started (%s)', (_, options) => {
   /** `cat` in a folder of its own, served one at a time. */

@@ -18,11 +18,12 @@ jest.mock('../../../src/native/addon', () => ({
     stepNames: ['none', 'close_range', 'setsid'],
     openReaper: (onExit: () => void) => (wake = onExit),
     spawn: jest.fn(),
-    reap: jest.fn((records: Float64Array) => {
+    reap: (records: Float64Array) => {
       const batch = dead.splice(0, records.length / 7);
       for (const [index, record] of batch.entries()) records.set(record, index * 7);
       return batch.length;
-    }),
+    },
+    reapWalk: () => 0,
   },
 }));
 
@@ -38,15 +39,16 @@ const add = jest.fn();
 const settle = jest.fn<Traffic | undefined, [number]>();
 let exits: [Child<string>, Exit][];
 let children: Children<string>;
-let reaper: Reaper<string>;
 
 const errand: Errand<string> = { onExit: (child, exit) => exits.push([child, exit]) };
+
+jest.useFakeTimers();
 
 beforeEach(() => {
   exits = [];
   dead.length = 0;
   children = new Children({ add }, { add: jest.fn() });
-  reaper = new Reaper(children, { settle }, { settle: jest.fn() });
+  new Reaper(children, { settle }, { settle: jest.fn() });
 });
 
 function spawn(pid: number, start = START, forErrand = errand): Child<string> {
@@ -57,6 +59,7 @@ function spawn(pid: number, start = START, forErrand = errand): Child<string> {
 function die(...records: Record7[]): void {
   dead.push(...records);
   wake();
+  jest.advanceTimersByTime(0);
 }
 
 test('an exit is told once, with the child that it ends', () => {
@@ -132,60 +135,6 @@ test('an orphan that we inherited is collected without a word', () => {
   die([4711, 0, 0, 0, 0, 0, 0]);
   expect(exits).toEqual([]);
   expect(children.count).toBe(1);
-});
-
-test('exits that come together are told one by one', () => {
-  const pids = Array.from({ length: 200 }, (_, index) => index + 1);
-  for (const pid of pids) spawn(pid);
-  jest.useFakeTimers();
-  die(...pids.map((pid): Record7 => [pid, 0, 0, 0, 0, 0, 0]));
-  expect(exits.map(([{ pid }]) => pid)).toEqual(pids);
-  expect(children.count).toBe(0);
-  jest.useRealTimers();
-});
-
-test('among many children one walk over all follows the announced ones, however many signals came', () => {
-  jest.useFakeTimers();
-  for (let pid = 1; pid <= 100; pid += 1) spawn(pid);
-  kernel.reap.mockClear();
-  for (let times = 0; times < 10; times += 1) wake();
-  jest.runAllTimers();
-  const walks = kernel.reap.mock.calls.filter(([, everyone]) => everyone);
-  expect(kernel.reap).toHaveBeenCalledTimes(11);
-  expect(walks).toHaveLength(1);
-  jest.useRealTimers();
-});
-
-test('the next walk waits for fifty times what looking took, and not for what was done about those who were found', () => {
-  jest.useFakeTimers({ doNotFake: ['performance'] });
-  let nowMs = 0;
-  const clock = jest.spyOn(performance, 'now').mockImplementation(() => nowMs);
-  for (let pid = 1; pid <= 100; pid += 1) spawn(pid, START, { onExit: () => (nowMs += 10_000) });
-  const walksAfter = (waitMs: number): number => {
-    wake();
-    kernel.reap.mockClear();
-    jest.advanceTimersByTime(waitMs);
-    return kernel.reap.mock.calls.filter(([, everyone]) => everyone).length;
-  };
-  expect(walksAfter(19)).toBe(0);
-  dead.push([50, 0, 0, 0, 0, 0, 0]);
-  expect(walksAfter(1)).toBe(1);
-  kernel.reap.mockImplementationOnce(() => 0).mockImplementationOnce(() => (nowMs += 1) * 0);
-  expect(walksAfter(20)).toBe(1);
-  expect([walksAfter(49), walksAfter(1)]).toEqual([0, 1]);
-  clock.mockRestore();
-  jest.useRealTimers();
-});
-
-test('before the server leaves, everybody who has died is collected, however many still live', () => {
-  jest.useFakeTimers();
-  for (let pid = 1; pid <= 100; pid += 1) spawn(pid);
-  dead.push([50, 0, 0, 0, 0, 0, 0]);
-  kernel.reap.mockClear();
-  reaper.reapAll();
-  expect(kernel.reap.mock.calls.map(([, everyone]) => everyone)).toEqual([true]);
-  expect([children.count, exits.length, jest.getTimerCount()]).toEqual([99, 1, 0]);
-  jest.useRealTimers();
 });
 
 test('one that has ended is not taken for another that has its number now', () => {

@@ -1,4 +1,4 @@
-import { OncePerTurn } from '../../../src/server/turn';
+import { OncePerTurn } from '../../../src/native/turn';
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
