@@ -1,7 +1,17 @@
 /**
  * What the files of this machine are, as the configuration asks it. Nothing here throws: what cannot be looked at has no answer.
  */
-import { closeSync, openSync, readFileSync, readSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { type BinaryFormat, parseBinaryFormat } from '../config/machine/binary-formats';
 import type { FileFacts } from '../config/machine/machine';
 import { errnoName } from '../config/text/errno-name';
@@ -20,16 +30,26 @@ export function readFacts(path: string): FileFacts | string {
 /** As much as the kernel looks at to find an interpreter (BINPRM_BUF_SIZE). */
 const HEAD_BYTES = 256;
 
+/**
+ * undefined: it is no regular file, or not for us. Nobody is waited for: not for a writer, should it be a FIFO by now, nor for
+ * who holds a lease on it (then there is no answer either).
+ */
 export function readHead(path: string): Buffer | undefined {
   try {
-    const fd = openSync(path, 'r');
-    const head = Buffer.alloc(HEAD_BYTES);
-    const count = readSync(fd, head, 0, HEAD_BYTES, 0);
-    closeSync(fd);
-    return head.subarray(0, count);
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    try {
+      return fstatSync(fd).isFile() ? readBeginning(fd) : undefined;
+    } finally {
+      closeSync(fd);
+    }
   } catch {
     return undefined;
   }
+}
+
+function readBeginning(fd: number): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES);
+  return head.subarray(0, readSync(fd, head, 0, HEAD_BYTES, 0));
 }
 
 export function realPath(path: string): string {

@@ -93,6 +93,7 @@ function readToEnd(fd: number): Buffer {
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   EACCES: 'permission denied',
+  EAGAIN: 'a process holds a lease on it (fcntl(2), F_SETLEASE)',
   EISDIR: 'it is a folder',
   ENXIO: 'it is a socket, not a regular file',
   ENOTDIR: 'a part of its path is not a folder',
