@@ -23,7 +23,7 @@ export interface Child<Owner> {
 }
 
 /** Why we ended a child; it stands in the event of its end. */
-export type EndReason = 'stop';
+export type EndReason = 'stop' | 'removed';
 
 /** What a child was started for. */
 export interface Errand<Owner> {

@@ -106,7 +106,7 @@ export interface Reaped {
   exit: number | undefined;
   signal: string | undefined;
   /** Why we ended it, when we did. */
-  reason: 'stop' | undefined;
+  reason: 'stop' | 'removed' | undefined;
   duration: number;
   cpu: number;
   rss: number | null;

@@ -101,7 +101,13 @@ export class Server {
       pauses.release(listener);
     });
     const acceptor = new Acceptor({ slots, endings, pauses, kept, replacer, nextId });
-    const retired = new RetiredListeners(listeners, pauses, onFreed);
+    const terminator = new Terminator<Served>(children, (signal, count) => {
+      emit({ event: 'terminating', signal, children: count });
+    });
+    const retired = new RetiredListeners(listeners, pauses, onFreed, (listener) => {
+      const borrowers = [...children].filter(({ owner, endReason }) => owner.lent === listener && !endReason);
+      terminator.begin(borrowers, listener.owner.service.stopGraceMs, 'removed');
+    });
     const services = (): Iterable<Hosted> => this.#roster;
     const tcpmux = new Tcpmux({
       slots,
@@ -119,9 +125,6 @@ export class Server {
     this.#slots = slots;
     this.#pauses = pauses;
     this.#roster = new Roster({ emit, slots, listeners, pauses, retired, replacer, keys, roles });
-    const terminator = new Terminator<Served>(children, (signal, count) => {
-      emit({ event: 'terminating', signal, children: count });
-    });
     this.#drain = new Drain({
       emit,
       roster: this.#roster,

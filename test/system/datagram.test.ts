@@ -11,6 +11,7 @@ import { fixture, makeFolder } from './fixtures';
 import { testIpv6 } from './machine';
 import { openFds } from './proc';
 import { expectGrowth, expectRest } from './rest';
+import { untilTrue } from './until';
 
 afterEach(endAll);
 
@@ -42,6 +43,23 @@ function sockets(daemon: Daemon): string[] {
 function peerOf(client: DatagramClient): string {
   return `127.0.0.1:${client.port}`;
 }
+
+test('a service that a reload removes answers no longer than its grace, however many go on sending', async () => {
+  const more = 'other: {listen: "127.0.0.1:0", exec: cat}';
+  const daemon = await startDaemon(`services: {it: ${entry(fixture('receives.py'))}, ${more}}\n`);
+  const client = await datagramClient();
+  const pid = await pidOf(client, portOf(daemon));
+  const before = sockets(daemon).length;
+  const sending = setInterval(() => void client.send('more', portOf(daemon)), 20);
+  daemon.configure(`services: {${more}}\n`);
+  daemon.signal('SIGHUP');
+  const reaped = await daemon.waitFor('reaped', { pid }).finally(() => {
+    clearInterval(sending);
+  });
+  expect(reaped).toMatchObject({ service: 'it', signal: 'SIGTERM', reason: 'removed' });
+  expect(daemon.all('terminating')).toMatchObject([{ signal: 'SIGTERM', children: 1 }]);
+  await untilTrue('the socket is closed', () => sockets(daemon).length === before - 1);
+});
 
 describe('a child of a datagram service', () => {
   test('finds the first datagram unread, and those that came after it', async () => {

@@ -7,7 +7,7 @@ import type { Child, Errand, Exit } from '../../child/children';
 import type { Emit, RefusalReason } from '../../log/events';
 import { addon, type Fd } from '../../native/addon';
 import { formatPeer, type Peer } from '../../service/peer';
-import type { Connection, Hosted } from './hosted';
+import type { Connection, Hosted, HostedListener } from './hosted';
 import { Refusals } from './refusals';
 
 const MS = 1000;
@@ -20,6 +20,8 @@ export interface Served {
   /** `10.0.0.5:51034`; `-` where a child has many peers. */
   readonly peer: string;
   readonly slot: Slot;
+  /** The socket that a child of a `wait` service was lent. */
+  readonly lent?: HostedListener;
 }
 
 /** A client that was let in no further than to be told so. */

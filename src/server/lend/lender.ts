@@ -116,7 +116,7 @@ export class Lender implements Intake {
     const connection = this.#parts.nextId();
     const names = { service: service.name, connection };
     const filled = fillPlan(this.#plan, lentFacts(listener.address, names), () => lentValues(listener.address, names));
-    const served = { hosted, connection, peer: senderOf(queue, listener), slot };
+    const served = { hosted, connection, peer: senderOf(queue, listener), slot, lent: listener };
     const errand: Errand<Served> = {
       onExit: (child, exit) => {
         this.#onExit(listener, queue, child, exit);

@@ -1,7 +1,8 @@
 /**
  * Listeners that are on their way out. Closing a listening socket resets every client in its queue, so a retired listener
  * takes no new ones, goes on accepting until its queue is empty, and is closed then. A reload that wants the address
- * again before that gets the same socket back. One that is lent stays until its child leaves, and is lent no more.
+ * again before that gets the same socket back. One that is lent stays until its child leaves, which it must after a while, and is
+ * lent no more.
  */
 import { isHeld, wasLent, type Listeners } from '../../listener/listener';
 import { addon } from '../../native/addon';
@@ -16,20 +17,26 @@ const MOST_BATCHES = 8;
 export class RetiredListeners {
   readonly #listeners: Pick<Listeners<Hosted>, 'retire' | 'revive' | 'close'>;
   readonly #pauses: Pick<Pauses, 'forget'>;
-  /** When each is closed whatever waits, CLOCK_MONOTONIC milliseconds. */
+  /** When each is closed whatever waits, or its child told to leave, CLOCK_MONOTONIC milliseconds; Infinity: it was. */
   readonly #deadlines = new Map<HostedListener, number>();
   readonly #onEmpty: () => void;
+  readonly #onOverdue: (listener: HostedListener) => void;
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param onEmpty the last one is closed */
+  /**
+   * @param onEmpty the last one is closed
+   * @param onOverdue a child has this one longer than it may, told once
+   */
   constructor(
     listeners: Pick<Listeners<Hosted>, 'retire' | 'revive' | 'close'>,
     pauses: Pick<Pauses, 'forget'>,
     onEmpty: () => void,
+    onOverdue: (listener: HostedListener) => void,
   ) {
     this.#listeners = listeners;
     this.#pauses = pauses;
     this.#onEmpty = onEmpty;
+    this.#onOverdue = onOverdue;
   }
 
   get count(): number {
@@ -84,6 +91,16 @@ export class RetiredListeners {
   #closeEmpty(): void {
     const now = performance.now();
     this.closeAll((listener) => this.#isDone(listener, now));
+    this.#tellOverdue(now);
+  }
+
+  /** Only its child can close what that has: until then clients are answered by a service that is gone. */
+  #tellOverdue(now: number): void {
+    for (const [listener, deadline] of this.#deadlines) {
+      if (now < deadline || !isHeld(listener, 'lent')) continue;
+      this.#deadlines.set(listener, Infinity);
+      this.#onOverdue(listener);
+    }
   }
 
   /** Empties the queue right before the close: where clients could not be held off, none comes in between. */

@@ -16,6 +16,8 @@ const LOOK_MS = 100;
 let server: PretendServer;
 let retired: RetiredListeners;
 let forgotten: HostedListener[];
+/** Whose children have them for too long. */
+let overdue: HostedListener[];
 /** How often the last one was closed. */
 let emptied: number;
 /** Batches of clients in the queue of whichever listener. */
@@ -27,10 +29,16 @@ let isFull: boolean;
 
 beforeEach(() => {
   jest.useFakeTimers();
-  [server, forgotten, emptied, batches, taken, isFull] = [new PretendServer(), [], 0, 0, 0, false];
+  [server, forgotten, overdue, emptied] = [new PretendServer(), [], [], 0];
+  [batches, taken, isFull] = [0, 0, false];
   jest.mocked(addon).hasWaiting.mockImplementation(() => batches > 0);
   const pauses = { forget: (listener: HostedListener): void => void forgotten.push(listener) };
-  retired = new RetiredListeners(server.listeners, pauses, () => (emptied += 1));
+  retired = new RetiredListeners(
+    server.listeners,
+    pauses,
+    () => (emptied += 1),
+    (listener) => overdue.push(listener),
+  );
 });
 
 afterEach(() => jest.useRealTimers());
@@ -193,4 +201,26 @@ test('those that are due are closed whatever waits in them, and the others stay'
   expect([other.phase, emptied]).toEqual(['closed', 1]);
   retired.closeAll(() => true);
   expect(emptied).toBe(1);
+});
+
+test('one that a child has is told once when its grace is over, and stays until the child leaves', () => {
+  const listener = serve({ wait: true, stopGraceMs: 1000 });
+  server.listeners.hold(listener, 'lent');
+  retired.retire(listener);
+  look(9);
+  expect(overdue).toEqual([]);
+  look(20);
+  expect([overdue, listener.phase]).toEqual([[listener], 'retired']);
+  retired.close(listener);
+  expect([listener.phase, jest.getTimerCount(), emptied]).toEqual(['closed', 1, 1]);
+});
+
+test('one that is back in service within its grace is not overdue', () => {
+  const listener = serve({ wait: true, stopGraceMs: 1000 });
+  server.listeners.hold(listener, 'lent');
+  retired.retire(listener);
+  look(5);
+  retired.revive(listener);
+  look(20);
+  expect(overdue).toEqual([]);
 });

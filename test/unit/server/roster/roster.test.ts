@@ -31,7 +31,12 @@ beforeEach(() => {
   [server, made, forgotten, retries] = [new PretendServer(), [], [], 0];
   const { emit, slots, listeners } = server;
   const forget = ({ address }: HostedListener): void => void forgotten.push(formatAddress(address));
-  retired = new RetiredListeners(listeners, { forget }, () => undefined);
+  retired = new RetiredListeners(
+    listeners,
+    { forget },
+    () => undefined,
+    () => undefined,
+  );
   roster = new Roster({
     ...{ emit, slots, listeners, retired },
     pauses: { forget, retryAll: (): void => void (retries += 1) },
