@@ -16,11 +16,20 @@ export class Terminator<Owner> {
     this.#onSignal = onSignal;
   }
 
-  /** SIGTERM now, SIGKILL after the grace for whoever is still there. */
-  begin(group: readonly Child<Owner>[], graceMs: number, reason: EndReason): void {
+  /**
+   * SIGTERM now, SIGKILL after the grace for whoever is still there.
+   * @param onDone SIGKILL was sent to all who were
+   */
+  begin(
+    group: readonly Child<Owner>[],
+    graceMs: number,
+    reason: EndReason,
+    onDone: () => void = () => undefined,
+  ): void {
     this.#signal(group, 'SIGTERM', reason);
     setTimeout(() => {
       this.end(group, reason);
+      onDone();
     }, graceMs).unref();
   }
 

@@ -34,6 +34,8 @@ export class Drain {
   readonly #timers: NodeJS.Timeout[] = [];
   /** Graces that have passed, milliseconds. */
   readonly #passed = new Set<number>();
+  /** Graces whose children have not got SIGKILL yet. */
+  #outstanding = 0;
   #settle: ((isClean: boolean) => void) | null = null;
 
   constructor(parts: DrainParts) {
@@ -72,7 +74,7 @@ export class Drain {
     retired.closeAll(() => true);
     for (const holder of holders) holder.endAll(() => true);
     terminator.end([...children], 'stop');
-    this.#giveUpAfter(GIVE_UP_MS);
+    this.#giveUpSoon();
     this.check();
   }
 
@@ -89,12 +91,13 @@ export class Drain {
   }
 
   #schedule(graces: ReadonlySet<number>): void {
+    this.#outstanding = graces.size;
+    if (graces.size === 0) this.#giveUpSoon();
     for (const graceMs of graces) {
       this.#after(graceMs, () => {
         this.#end(graceMs);
       });
     }
-    this.#giveUpAfter(2 * Math.max(0, ...graces) + GIVE_UP_MS);
   }
 
   /** From here on no child of these services is started, so that the signal misses nobody. */
@@ -105,12 +108,16 @@ export class Drain {
     retired.closeAll(({ owner }) => isDue(owner));
     for (const holder of holders) holder.endAll(isDue);
     const due = [...children].filter(({ owner }) => owner.hosted.service.stopGraceMs === graceMs);
-    terminator.begin(due, graceMs, 'stop');
+    terminator.begin(due, graceMs, 'stop', () => {
+      this.#outstanding -= 1;
+      if (this.#outstanding === 0) this.#giveUpSoon();
+    });
     this.check();
   }
 
-  #giveUpAfter(delayMs: number): void {
-    this.#after(delayMs, () => {
+  /** From the moment in which the last SIGKILL was sent: to signal many takes time, of which they would have less to leave. */
+  #giveUpSoon(): void {
+    this.#after(GIVE_UP_MS, () => {
       const { children, reaper } = this.#parts;
       reaper.reapAll();
       this.#settle?.(children.count === 0);

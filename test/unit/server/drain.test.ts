@@ -36,6 +36,8 @@ let alive: Set<Child<Served>>;
 let dead: Set<Child<Served>>;
 /** `SIGTERM web`. */
 let signals: string[];
+/** What it takes to tell all children. */
+let signallingMs: number;
 let drain: Drain;
 /** How it ended. */
 let ends: boolean[];
@@ -49,7 +51,7 @@ beforeEach(() => {
     new PretendHolder(),
     [new PretendHolder(), new PretendHolder()],
   ];
-  [alive, dead, signals, ends] = [new Set(), new Set(), [], []];
+  [alive, dead, signals, ends, signallingMs] = [new Set(), new Set(), [], [], 0];
   drain = drainOf();
 });
 
@@ -65,9 +67,21 @@ function drainOf(): Drain {
       void signals.push(`${signal} ${owner.hosted.service.name}`),
     [Symbol.iterator]: (): IterableIterator<Child<Served>> => alive.values(),
   };
-  const terminator = new Terminator<Served>(children, (signal, count) => {
+  const prompt = new Terminator<Served>(children, (signal, count) => {
     server.emit({ event: 'terminating', signal, children: count });
   });
+  const terminator: Pick<Terminator<Served>, 'begin' | 'end'> = {
+    begin: (...words) => {
+      if (signallingMs === 0) prompt.begin(...words);
+      else
+        setTimeout(() => {
+          prompt.begin(...words);
+        }, signallingMs);
+    },
+    end: (...words) => {
+      prompt.end(...words);
+    },
+  };
   return new Drain({
     ...{ emit: server.emit, children, terminator, holders, endings: { flush: (): void => undefined } },
     reaper: {
@@ -259,6 +273,18 @@ test('a child that even SIGKILL does not end keeps the server no longer than two
   expect(ends).toEqual([]);
   await wait(1);
   expect([ends, server.told.at(-1)]).toEqual([[false], { event: 'stopped', children: 1 }]);
+});
+
+test('the two seconds begin when SIGKILL was sent, however long it took to signal them all', async () => {
+  childOf(serve('web', 1000));
+  signallingMs = 500;
+  await start();
+  await wait(2000 + 500);
+  expect(signals).toEqual(['SIGTERM web', 'SIGKILL web']);
+  await wait(GIVE_UP_MS - 1);
+  expect(ends).toEqual([]);
+  await wait(1);
+  expect(ends).toEqual([false]);
 });
 
 test('before it gives up it looks once more at every child: one whose end nobody told is collected', async () => {
