@@ -151,7 +151,7 @@ function understandTry({ json, positionals, command }: Words): Parsed {
     return wrong('try: an address is missing', `for example: ${example}`);
   }
   if (stray.length > 0) return tooMany(listen, stray, command);
-  if (!isGiven) return wrong('try: a command is missing', `for example: ${tryLine(listen, ['tr', 'a-z', 'A-Z'])}`);
+  if (!isGiven) return wrong('try: a command is missing', `for example: ${tryLine(listen, ['cat'])}`);
   const [word = ''] = command;
   const remedy = command.length === 1 ? oneWordRemedy(listen, word) : null;
   if (remedy !== null) return wrong(`try: there is no program "${word}"`, remedy);

@@ -26,7 +26,7 @@ export const NO_CONFIGURATION: Refused = {
     {
       ...{ file: '', line: 0, column: 0, path: '', source: '', sourceColumn: 1 },
       message: `there is no configuration: looked for ${DEFAULT_FILES.map(visiblePath).join(', ')}`,
-      remedy: 'name a file with -c FILE, or try one command without a file: stdiod try 127.0.0.1:7007 -- tr a-z A-Z',
+      remedy: 'name a file with -c FILE, or try one command without a file: stdiod try 127.0.0.1:7007 -- cat',
     },
   ],
 };

@@ -32,7 +32,7 @@ export function tryLine(listen: string, command: readonly string[]): string {
 }
 
 export const TRY_ADDRESS = '127.0.0.1:7007';
-export const TRY_EXAMPLE = tryLine(TRY_ADDRESS, ['tr', 'a-z', 'A-Z']);
+export const TRY_EXAMPLE = tryLine(TRY_ADDRESS, ['cat']);
 
 /** The only word of a command that was meant to be several, or a shell's; null: it may be a program. */
 export function oneWordRemedy(listen: string, word: string): string | null {

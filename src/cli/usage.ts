@@ -65,7 +65,7 @@ ${HELP_OPTION}`,
   try: `stdiod try LISTEN [--json] -- COMMAND...
 
 Serves one command until told to stop, and prints the YAML that does the same:
-  stdiod try 127.0.0.1:7007 -- tr a-z A-Z
+  stdiod try 127.0.0.1:7007 -- cat
 LISTEN is a port or an address as in the configuration; port 0 lets the kernel choose, see the "listening" event. A port
 alone is reachable at every address of this machine. No shell looks at the command: for a pipe, sh -c 'one | two'.
 

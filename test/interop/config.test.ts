@@ -6,13 +6,15 @@ import { join } from 'node:path';
 import { endAll } from '../system/endings';
 import { main, project } from '../system/fixtures';
 import { runProgram, type Ended } from './client-program';
-import { Shipped } from './configure';
+import { putMcpServer, Shipped } from './configure';
 import { NODE_FOR_EVERYBODY, testNeeding } from './needs';
 
 afterEach(endAll);
 
 interface Example {
   readonly needs: readonly string[];
+  /** Puts something in the place of what no package of the system brings. */
+  readonly install?: (shipped: Shipped) => void;
   /** How a machine without its program is made; of one that is looked up in stdiod's own PATH, with an empty PATH. */
   readonly hide?: (shipped: Shipped) => void;
   /** What is said then. */
@@ -37,6 +39,14 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
       shipped.edit('config/git.yaml', '- git\n', '- git-is-not-installed\n');
     },
     complaint: /services\.git\.exec\[0\]: there is no program "git-is-not-installed"/,
+  },
+  'mcp.yaml': {
+    needs: [NODE_FOR_EVERYBODY],
+    install: putMcpServer,
+    hide: (shipped) => {
+      shipped.edit('config/mcp.yaml', 'exec: /srv/mcp', 'exec: /srv/mcp-is-not-installed');
+    },
+    complaint: /services\.everything\.exec: .*mcp-server-everything does not exist/,
   },
   'one-liner.yaml': {
     needs: [],
@@ -74,9 +84,11 @@ test('every shipped configuration has its tests', () => {
   expect(shipped.sort()).toEqual(Object.keys(EXAMPLES));
 });
 
-describe.each(Object.entries(EXAMPLES))('config/%s', (name, { needs, hide, complaint }) => {
+describe.each(Object.entries(EXAMPLES))('config/%s', (name, { needs, install, hide, complaint }) => {
   testNeeding(...needs)('is right, and check says so with its silence', async () => {
-    const { status, stdout, stderr } = await check(new Shipped(), name);
+    const shipped = new Shipped();
+    install?.(shipped);
+    const { status, stdout, stderr } = await check(shipped, name);
     expect([stdout.toString(), stderr, status]).toEqual(['', '', 0]);
   });
 

@@ -1,7 +1,7 @@
 /**
  * The configurations that the tests serve: one service of their own, or a shipped file on ports that the kernel chooses.
  */
-import { chmodSync, cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Daemon } from '../system/daemon';
 import { project } from '../system/fixtures';
@@ -55,4 +55,21 @@ export class Shipped {
     await daemon.untilReady();
     return daemon;
   }
+}
+
+/** What an MCP server does on stdin and stdout, and on stderr. */
+const MCP_SERVER = `#!/usr/bin/env node
+console.error('Starting default (STDIO) server...');
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method } = JSON.parse(line);
+  console.log(JSON.stringify({ jsonrpc: '2.0', id, result: { method, session: process.pid } }));
+});
+`;
+
+/** A server in the place that config/mcp.yaml names, of the shape that the real one has. */
+export function putMcpServer(shipped: Shipped): void {
+  const folder = 'mcp/node_modules/.bin';
+  mkdirSync(shipped.path(folder), { recursive: true });
+  writeFileSync(shipped.path(`${folder}/mcp-server-everything`), MCP_SERVER, { mode: 0o755 });
+  shipped.edit('config/mcp.yaml', 'exec: /srv/mcp', `exec: ${shipped.path('mcp')}`);
 }

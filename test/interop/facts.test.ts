@@ -73,6 +73,7 @@ describe('the shipped services', () => {
     const nc = (service: string, input: string): Promise<string> =>
       outputOf(['nc.openbsd', '-N', '127.0.0.1', String(daemon.port(service))], { input });
     expect(await nc('echo', 'hello\n')).toBe('hello\n');
+    expect(await nc('greet', 'Ann\n')).toBe('Hello, what is your name?\nPleased to meet you, Ann.\n');
     expect(await nc('daytime', '')).toMatch(/\d\d:\d\d:\d\d/);
     expect(await nc('line-length', 'one\nthree\n')).toBe('3\n5\nlines = 2 chars = 8\n');
     expect(await nc('guess', '')).toMatch(/number/);

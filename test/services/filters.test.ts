@@ -1,6 +1,7 @@
-// echo, line-length and daytime: what a client sends and what it gets, on pipes and on a connection.
+// echo, line-length, greet and daytime: what a client sends and what it gets, on pipes and on a connection.
 
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { compiled, open, runOnPipes, script, serve, talk } from './harness';
 
 const everyByte = Buffer.from(Array.from({ length: 256 * 1024 }, (_, index) => index % 256));
@@ -43,6 +44,29 @@ describe('line-length', () => {
     expect(answer.toString()).toBe('7\n');
     client.destroy();
     await host.stop();
+  });
+});
+
+describe('greet', () => {
+  it('asks first, answers each line before the next one is sent, and leaves with its client', async () => {
+    const host = await serve(script('greet.py'));
+    const client = await open(host.port, '');
+    const lines = createInterface({ input: client });
+    const next = async (): Promise<unknown> => ((await once(lines, 'line')) as unknown[])[0];
+    expect(await next()).toBe('Hello, what is your name?');
+    client.write('Ann\n');
+    expect(await next()).toBe('Pleased to meet you, Ann.');
+    client.end();
+    await once(client, 'close');
+    await host.stop();
+  });
+
+  it('tells the log who has left, and takes what is no text', async () => {
+    const { stderr, status } = await runOnPipes(script('greet.py'), Buffer.from('\xff\n', 'latin1'), {
+      ...process.env,
+      ...{ LANG: 'C.UTF-8', REMOTE_ADDR: '192.0.2.7' },
+    });
+    expect([stderr, status]).toEqual(['somebody at 192.0.2.7 has left\n', 0]);
   });
 });
 

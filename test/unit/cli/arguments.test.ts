@@ -48,7 +48,7 @@ test('an empty word of a command is kept', () => {
 });
 
 const HELP = 'see "stdiod help"';
-const TR = 'stdiod try 127.0.0.1:7007 -- tr a-z A-Z';
+const EXAMPLE = 'stdiod try 127.0.0.1:7007 -- cat';
 const PID = '"pgrep -x stdiod" tells its PID';
 
 test.each([
@@ -64,10 +64,10 @@ test.each([
   ['run -c', 'run: -c lacks its file', 'for example: stdiod run -c services.yaml'],
   ['run --config --json', 'run: --config lacks its file', 'for example: stdiod run --config services.yaml'],
   ['run --json=yes', 'run: --json takes no value, got "yes"', 'write --json alone'],
-  ['try', 'try: an address is missing', `for example: ${TR}`],
+  ['try', 'try: an address is missing', `for example: ${EXAMPLE}`],
   ['try -- cat', 'try: an address is missing', 'for example: stdiod try 127.0.0.1:7007 -- cat'],
-  ['try 7007', 'try: a command is missing', 'for example: stdiod try 7007 -- tr a-z A-Z'],
-  ['try 7007 --', 'try: a command is missing', 'for example: stdiod try 7007 -- tr a-z A-Z'],
+  ['try 7007', 'try: a command is missing', 'for example: stdiod try 7007 -- cat'],
+  ['try 7007 --', 'try: a command is missing', 'for example: stdiod try 7007 -- cat'],
   ['try 7007 cat -n', 'try: there is no option "-n"', 'to look for mistakes: stdiod check [-c FILE]'],
   ['try 7007 cat', 'try: put "--" before the command', 'write: stdiod try 7007 -- cat'],
   ['try 7007 cat -- dog', 'try: put "--" before the command', 'write: stdiod try 7007 -- cat dog'],
@@ -102,7 +102,7 @@ test.each([
   ['-d', 'stdiod stays in the foreground and reports on stderr; a service manager puts it in the background'],
   ['-q', 'events go to stderr: 2>FILE keeps them elsewhere, 2>/dev/null nowhere'],
   ['-f a', 'name the file with -c FILE'],
-  ['run --port 80', `addresses stand in the file ("listen: 7007"); without a file: ${TR}`],
+  ['run --port 80', `addresses stand in the file ("listen: 7007"); without a file: ${EXAMPLE}`],
   ['-x', 'see "stdiod help run"'],
   ['run --constructor', 'see "stdiod help run"'],
   ['schema --json', 'see "stdiod help schema"'],
