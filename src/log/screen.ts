@@ -2,7 +2,8 @@
  * The terminal that stderr is: how wide it is, and whether it shows colours.
  */
 import { isatty } from 'node:tty';
-import { addon } from '../native/addon';
+import type { Addon } from '../native/addon';
+import { loadAddon } from '../native/load-addon';
 import { isColored } from './color';
 
 const STDERR = 2;
@@ -21,7 +22,7 @@ export function screenOfStderr(): Screen | null {
 /** 0: it is no terminal, or does not know. */
 export function columnsOfStderr(): number {
   try {
-    return addon.columnsOf(STDERR);
+    return (loadAddon() as Addon).columnsOf(STDERR);
   } catch {
     return 0; // Hung up; or there is no addon, and somebody wants to read just that.
   }
