@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 namespace {
@@ -88,6 +89,7 @@ constexpr long kDiscard = 1 << 30;
 constexpr size_t kScratch = 4096;
 constexpr int kMostReads = 256;
 constexpr int kMostTries = 5;
+constexpr long kAlarmUs = 2000;
 constexpr long kTryAgainNs = 20'000'000;
 
 // --- What every child does: 0, or a negative errno. ---
@@ -105,6 +107,52 @@ long unshare_descriptors(const ChildTask *task) {
 // It does not return, so it needs no restorer either.
 [[noreturn]] void on_core_signal(int number) {
   leave(kSignalled + number);
+}
+
+// It only ends a wait.
+void on_alarm(int) {}
+
+#if defined(__x86_64__)
+// The way back from a handler (rt_sigreturn), which libc has of its own and keeps to itself.
+extern "C" void stdiod_return_from_signal();
+asm(".text\n"
+    ".type stdiod_return_from_signal, @function\n"
+    "stdiod_return_from_signal:\n"
+    "  mov $15, %eax\n"
+    "  syscall\n");
+constexpr void (*kReturn)() = stdiod_return_from_signal;
+constexpr unsigned long kReturnFlag = kRestorer;
+#else
+// arm64's kernel brings one along.
+constexpr void (*kReturn)() = nullptr;
+constexpr unsigned long kReturnFlag = 0;
+#endif
+
+// SIGALRM every 2 ms, or no more; whether it will come.
+bool set_alarm(bool is_on) {
+  const unsigned long alarm = 1UL << (SIGALRM - 1);
+  const KernelSigaction action = {on_alarm, kReturnFlag, kReturn, 0};
+  const struct {
+    long seconds, us, next_seconds, next_us;
+  } off = {0, 0, 0, 0}, on = {0, kAlarmUs, 0, kAlarmUs};
+  if (!is_on) {
+    call(SYS_setitimer, ITIMER_REAL, address(&off), 0);
+    call(SYS_rt_sigprocmask, SIG_BLOCK, address(&alarm), 0, sizeof alarm);
+    return false;
+  }
+  if (call(SYS_rt_sigaction, SIGALRM, address(&action), 0, sizeof action.mask) < 0) return false;
+  if (call(SYS_rt_sigprocmask, SIG_UNBLOCK, address(&alarm), 0, sizeof alarm) < 0) return false;
+  return call(SYS_setitimer, ITIMER_REAL, address(&on), 0) == 0;
+}
+
+// Connections of others that were under way when the table was copied. Meanwhile their programs may have
+// ended and stdiod may have closed its copies: then ours are the last ones, and to close what lingers
+// (SO_LINGER) waits for a stranger, until a signal comes.
+long close_others(const ChildTask *task) {
+  const bool has_alarm = set_alarm(true);
+  const long result = call(SYS_close_range, task->fd_count, ~0U, 0);
+  if (has_alarm) set_alarm(false);
+  return result;
 }
 
 // Ignored signals survive exec (Node ignores SIGPIPE and SIGXFSZ), so each goes back to its default. Those
@@ -236,7 +284,7 @@ ChildOp detach(const ChildTask *task, long *error) {
   // Before the ids change: from then on the new user may stop it with SIGSTOP, and what it holds then, it may
   // hold for ever.
   if ((*error = connect_descriptors(task)) < 0) return kOpDescriptors;
-  if ((*error = call(SYS_close_range, task->fd_count, ~0U, 0)) < 0) return kOpCloseRest;
+  if ((*error = close_others(task)) < 0) return kOpCloseRest;
   *error = default_signals();
   return *error < 0 ? kOpSignals : kOpNone;
 }
