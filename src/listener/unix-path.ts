@@ -14,6 +14,7 @@ import {
   lstatSync,
   openSync,
   renameSync,
+  statSync,
   unlinkSync,
 } from 'node:fs';
 import type { Stats } from 'node:fs';
@@ -28,6 +29,7 @@ import type { ListeningSocket, Origin } from './socket';
 
 /** To chown(2). */
 const UNCHANGED = 0xffffffff;
+const ALL_PERMISSIONS = 0o777;
 /** Not among Node's constants; the same on every architecture of Linux that we run on. */
 const O_PATH = 0o10000000;
 
@@ -125,17 +127,29 @@ export function stepBack(socket: ListeningSocket): void {
   if (isOurs(statIfThere(aside), socket.origin)) putBack(aside, place);
 }
 
-/** Mode and owner of the path, while it is still ours. @throws SystemError of chmod or chown */
+/**
+ * Mode and owner of the path, while it is still ours. What is no longer said is as it comes by itself. In between it is open to
+ * nobody to whom it is not open either before or afterwards. @throws SystemError of chmod or chown
+ */
 export function setPathAccess(socket: ListeningSocket, options: SocketOptions): void {
-  const { origin } = socket;
+  const { origin, options: before } = socket;
   const place = placeOf(socket);
   if (place === null) return;
-  const { mode } = options;
-  if (mode !== null)
-    withOurFile(place, origin, (file) => {
-      chmodSync(file, mode);
-    });
-  setOwner(place, origin, options);
+  const mode = options.mode ?? (before.mode === null ? null : ordinaryMode());
+  const owner = options.owner ?? (before.owner === null ? null : (process.geteuid?.() ?? null));
+  const group = options.group ?? (before.group === null ? null : (process.getegid?.() ?? null));
+  withOurFile(place, origin, (file) => {
+    if (mode !== null) chmodSync(file, mode & statSync(file).mode);
+    if (owner !== null || group !== null) chownSync(file, owner ?? UNCHANGED, group ?? UNCHANGED);
+    if (mode !== null) chmodSync(file, mode);
+  });
+}
+
+/** What the umask leaves of all permissions. */
+function ordinaryMode(): number {
+  const umask = process.umask(0);
+  process.umask(umask);
+  return ALL_PERMISSIONS & ~umask;
 }
 
 /** Who was there and listens no more; null: nobody. @throws SystemError when somebody does */

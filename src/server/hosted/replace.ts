@@ -77,10 +77,14 @@ export class Replacer {
     return addon.dropFilter(listener.fd) && isUsable(listener);
   }
 
-  /** While the old one is still bound: nobody else can take the port, and no client finds nobody there. null: it cannot be done. */
+  /**
+   * While the old one is still bound: nobody else can take the port, and no client finds nobody there. Not with datagrams: there the
+   * kernel would go on sending some of them to whoever has the old one still. null: it cannot be done.
+   */
   #openBeside(old: HostedListener): HostedListener | null {
     const { owner, socket } = old;
-    if (socket.origin.kind !== 'bound' || !('port' in socket.address) || !owner.listeners.includes(old)) return null;
+    const isTcp = socket.origin.kind === 'bound' && 'port' in socket.address && socket.address.type === 'stream';
+    if (!isTcp || !owner.listeners.includes(old)) return null;
     const options = owner.service.socket;
     try {
       this.#listeners.giveWay(old, true);

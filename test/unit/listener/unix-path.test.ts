@@ -389,3 +389,34 @@ test('a path gets another mode while it is ours, and is left alone when it is no
   sockets.change(socket, sampleSocketOptions({ mode: 0o606 }));
   expect(modeOf(path)).toBe(0o640);
 });
+
+test('what is no longer said of a path is as it comes by itself', () => {
+  const socket = open(at(path), { mode: 0o606 });
+  sockets.change(socket, sampleSocketOptions());
+  const umask = process.umask(0);
+  process.umask(umask);
+  expect(modeOf(path)).toBe(0o777 & ~umask);
+});
+
+testAsRoot('a path that changes hands is open to nobody in between', () => {
+  const socket = open(at(path), { mode: 0o600, owner: 0, group: 60 });
+  const seen: string[] = [];
+  const look = (): void => {
+    const { mode, gid } = fs.lstatSync(path);
+    seen.push(`${(mode & 0o777).toString(8)} ${gid}`);
+  };
+  const calls = jest.requireActual<typeof fs>('node:fs');
+  const { chmodSync, chownSync } = calls;
+  jest.spyOn(calls, 'chmodSync').mockImplementation((file, mode) => {
+    chmodSync(file, mode);
+    look();
+  });
+  jest.spyOn(calls, 'chownSync').mockImplementation((file, uid, gid) => {
+    chownSync(file, uid, gid);
+    look();
+  });
+  sockets.change(socket, sampleSocketOptions({ mode: 0o660, owner: 0, group: 2 }));
+  expect(seen).toEqual(['600 60', '600 2', '660 2']);
+  sockets.change(socket, sampleSocketOptions({ mode: 0o600 }));
+  expect(seen.slice(3)).toEqual(['600 2', `600 ${process.getegid?.()}`, `600 ${process.getegid?.()}`]);
+});
