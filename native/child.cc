@@ -114,7 +114,7 @@ void on_alarm(int) {}
 
 #if defined(__x86_64__)
 // The way back from a handler (rt_sigreturn), which libc has of its own and keeps to itself.
-extern "C" void stdiod_return_from_signal();
+extern "C" __attribute__((visibility("hidden"))) void stdiod_return_from_signal();
 asm(".text\n"
     ".type stdiod_return_from_signal, @function\n"
     "stdiod_return_from_signal:\n"

@@ -29,17 +29,28 @@ export class Loader {
   readonly #emit: Emit;
   readonly #patience: Patience;
   readonly #mostHung: number;
+  readonly #firstWaitMs: number;
   /** Threads that were given up and have not ended since. */
   #hung = 0;
   /** When the last one was given up; performance.now. */
   #givenUpMs = 0;
 
-  /** @param mostHung threads that may hang before the next one has to wait: each holds memory for as long */
-  constructor(order: LoadOrder, emit: Emit, patience: Patience = ordinaryPatience(), mostHung = MOST_HUNG) {
+  /**
+   * @param mostHung threads that may hang before the next one has to wait: each holds memory for as long
+   * @param firstWaitMs how long it has to; Infinity: until one of them ends
+   */
+  constructor(
+    order: LoadOrder,
+    emit: Emit,
+    patience: Patience = ordinaryPatience(),
+    mostHung = MOST_HUNG,
+    firstWaitMs = FIRST_WAIT_MS,
+  ) {
     this.#order = order;
     this.#emit = emit;
     this.#patience = patience;
     this.#mostHung = mostHung;
+    this.#firstWaitMs = firstWaitMs;
   }
 
   /**
@@ -60,7 +71,8 @@ export class Loader {
   #mayTry(): boolean {
     const beyond = this.#hung - this.#mostHung;
     if (beyond < 0) return true;
-    return performance.now() - this.#givenUpMs >= Math.min(FIRST_WAIT_MS * 2 ** beyond, LAST_WAIT_MS);
+    const waitMs = Math.max(this.#firstWaitMs, Math.min(this.#firstWaitMs * 2 ** beyond, LAST_WAIT_MS));
+    return performance.now() - this.#givenUpMs >= waitMs;
   }
 
   #answerOf(worker: Worker): Promise<LoadResult> {

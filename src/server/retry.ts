@@ -44,7 +44,7 @@ export class Retrier {
     this.#server = server;
     this.#emit = emit;
     this.#file = order.file;
-    this.#loader = new Loader(order, () => undefined, patience, MOST_HUNG);
+    this.#loader = new Loader(order, () => undefined, patience, MOST_HUNG, Infinity);
     this.#firstPauseMs = firstPauseMs;
     this.#pauseMs = firstPauseMs;
   }

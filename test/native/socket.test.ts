@@ -195,7 +195,7 @@ test('a failed call is an error with code, errno and the name of the call', asyn
     foreign: expect.objectContaining({ isError, code: 'EADDRNOTAVAIL', errno: 99, syscall: 'bind' }),
     nonsense: expect.objectContaining({ isError, code: 'EINVAL', errno: 22, syscall: 'bind' }),
     accept: expect.objectContaining({ isError, code: 'EBADF', errno: 9, syscall: 'accept4' }),
-    options: expect.objectContaining({ isError, code: 'EBADF', errno: 9, syscall: 'listen' }),
+    options: expect.objectContaining({ isError, code: 'EBADF', errno: 9, syscall: 'getsockopt' }),
     holdOff: expect.objectContaining({ isError, code: 'EBADF', errno: 9, syscall: 'setsockopt' }),
   });
 });

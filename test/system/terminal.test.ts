@@ -134,8 +134,8 @@ describe('Ctrl-C', () => {
 });
 
 test('the width of the terminal is that of the lines', async () => {
-  const daemon = await startDaemon(ECHO, new Keyboard(50).options);
+  const daemon = await startDaemon(ECHO, new Keyboard(70).options);
   await visit(daemon);
   await daemon.untilText(/accepted.*\n/);
-  expect(Math.max(...daemon.stderr.split('\n').map((line) => line.length))).toBeLessThanOrEqual(50);
+  expect(Math.max(...daemon.stderr.split('\n').map((line) => line.length))).toBeLessThanOrEqual(70);
 });
