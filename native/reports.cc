@@ -120,11 +120,12 @@ Napi::Value ReadReport(const Napi::CallbackInfo &info) {
   iovec part = {text, sizeof text};
   msghdr message = {nullptr, 0, &part, 1, control, sizeof control, 0};
   const ssize_t length = recvmsg(reader, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (length < 0 && (errno == EAGAIN || errno == EINTR)) return env.Null();
+  if (length < 0 && errno == EAGAIN) return env.Null();
   pid_t pid = 0;
   const bool is_message = length >= 0 && read_writer(&message, &pid);
   if (!is_message || (message.msg_flags & MSG_CTRUNC) != 0) return report_of(env, 0, "", 0, true);
-  recv(reader, nullptr, 0, MSG_DONTWAIT);
+  // One that cannot be taken would be read again and again.
+  if (recv(reader, nullptr, 0, MSG_DONTWAIT) < 0) return report_of(env, 0, "", 0, true);
   return report_of(env, pid, text, length, false);
 }
 
