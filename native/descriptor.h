@@ -1,7 +1,8 @@
-// Where descriptors of ours live.
+// Where descriptors of ours live, and what they are.
 #pragma once
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 // Moves a descriptor up to `lowest` or beyond; where the limit does not reach that far it stays where it is.
@@ -11,4 +12,12 @@ inline int move_descriptor(int fd, int lowest) {
   if (moved < 0) return fd;
   close(fd);
   return moved;
+}
+
+// AF_INET and its like; AF_UNSPEC: it is no socket.
+inline int family_of(int fd) {
+  int family = AF_UNSPEC;
+  socklen_t length = sizeof family;
+  getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length);
+  return family;
 }

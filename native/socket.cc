@@ -3,6 +3,7 @@
 #include "addon.h"
 #include "address.h"
 #include "aside.h"
+#include "descriptor.h"
 #include "error.h"
 #include "options.h"
 
@@ -67,15 +68,6 @@ const char *bind_and_listen(int fd, const Address &address, int type, const Napi
   return options.Get("bindOnly").ToBoolean() ? nullptr : start_listening(fd, type, options);
 }
 
-// Moves a descriptor up to `lowest` or beyond; where the limit does not reach that far it stays where it is.
-int move_up(int fd, int lowest) {
-  if (fd >= lowest) return fd;
-  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
-  if (moved < 0) return fd;
-  close(fd);
-  return moved;
-}
-
 Napi::Object opened(Napi::Env env, int fd, const Address &address) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("fd", fd);
@@ -99,7 +91,7 @@ Napi::Value OpenListener(const Napi::CallbackInfo &info) {
     throw_system_error(env, errno, "socket");
     return env.Undefined();
   }
-  const int fd = move_up(raw, kListenerBase);
+  const int fd = move_descriptor(raw, kListenerBase);
   const char *failed = bind_and_listen(fd, address, type, info[1].As<Napi::Object>());
   address.length = sizeof address.storage;
   if (failed == nullptr && getsockname(fd, &address.generic, &address.length) < 0) failed = "getsockname";
@@ -205,7 +197,7 @@ Napi::Value Accept(const Napi::CallbackInfo &info) {
     throw_system_error(env, errno, "accept4");
     return env.Undefined();
   }
-  fd = move_up(fd, kFirstConnection);
+  fd = move_descriptor(fd, kFirstConnection);
   Address local;
   local.length = sizeof local.storage;
   if (getsockname(fd, &local.generic, &local.length) < 0) local = Address{peer.generic.sa_family};
@@ -260,13 +252,6 @@ void discard(int fd) {
   }
 }
 
-int family_of(int fd) {
-  int family = AF_UNSPEC;
-  socklen_t length = sizeof family;
-  getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length);
-  return family;
-}
-
 void end(int fd) {
   shutdown(fd, SHUT_WR);
   discard(fd);
@@ -287,7 +272,11 @@ void Refuse(const Napi::CallbackInfo &info) {
 // is not retried: on Linux the descriptor is gone.
 void Close(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
-  if (run_aside(fd, [fd] { close(fd); }) == Outcome::kNotTried) close_later(fd);
+  // A pipe or a folder waits for nobody.
+  if (family_of(fd) == AF_UNSPEC)
+    close(fd);
+  else if (run_aside(fd, [fd] { close(fd); }) == Outcome::kNotTried)
+    close_later(fd);
 }
 
 // interfaces() → the names of the network interfaces, of our own network namespace (/sys may show another

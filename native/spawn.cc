@@ -11,6 +11,7 @@
 #include "addon.h"
 #include "aside.h"
 #include "child.h"
+#include "descriptor.h"
 #include "error.h"
 #include "plan.h"
 
@@ -85,11 +86,10 @@ Slot *make_slot() {
   return slot;
 }
 
-bool is_unix(int fd) {
-  int family = AF_UNIX;
-  socklen_t length = sizeof family;
-  getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length);
-  return family == AF_UNIX;
+// Unix sockets take messages that carry others along. What is no socket is treated as one.
+bool has_queue(int fd) {
+  const int family = family_of(fd);
+  return family == AF_UNIX || family == AF_UNSPEC;
 }
 
 // Where the child has the connection still, as nobody but us has known it before, our close is one of two and
@@ -99,7 +99,7 @@ void close_connection(Slot *slot, bool is_child_ours) {
   if (slot->error_pipe >= 0) close(slot->error_pipe);
   slot->error_pipe = -1;
   if (slot->connection < 0) return;
-  if (is_child_ours && !slot->plan->view.is_lent && !is_unix(slot->connection))
+  if (is_child_ours && !slot->plan->view.is_lent && !has_queue(slot->connection))
     close(slot->connection);
   else
     close_later(slot->connection);

@@ -58,6 +58,7 @@ describe('check', () => {
     expect(say('--json').stderr).toBe('');
   });
 
+  // The machine's own configuration would be found.
   const isFree = !existsSync('/etc/stdiod/services.yaml');
 
   (isFree ? test : test.skip)('without any file is a problem like others with --json', () => {

@@ -1,36 +1,11 @@
-import type { LogEvent, Reaped } from '../../../src/log/events';
+import type { LogEvent } from '../../../src/log/events';
+import { ACCEPTED, REAPED } from './sample';
 import { formatJson, formatSize, formatText } from '../../../src/log/format';
 
 const NOW = new Date(2026, 4, 7, 9, 8, 7, 6);
 const CLOCK = '09:08:07';
 
 const LISTENING: LogEvent = { event: 'listening', service: 'echo', address: '[::]:7', backlog: 4096 };
-const ACCEPTED: LogEvent = {
-  event: 'accepted',
-  service: 'echo',
-  connection: 'c1a7',
-  peer: '10.0.0.5:51034',
-  local: undefined,
-  pid: 4711,
-  children: 3,
-  limit: 1000,
-};
-const REAPED: Reaped = {
-  event: 'reaped',
-  service: 'echo',
-  connection: 'c1a7',
-  pid: 4711,
-  exit: 0,
-  signal: undefined,
-  reason: undefined,
-  duration: 0.182,
-  cpu: 0.004,
-  rss: 1_992_294,
-  in: undefined,
-  out: undefined,
-  children: 2,
-  limit: 1000,
-};
 
 function problem(message: string, remedy: string | null = null): LogEvent {
   return { event: 'problem', file: 'services.yaml', line: 3, column: 5, path: 'services.web', message, remedy };

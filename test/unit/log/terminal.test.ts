@@ -1,7 +1,8 @@
 /**
  * What an operator sees on a terminal.
  */
-import type { LogEvent, Reaped } from '../../../src/log/events';
+import type { LogEvent } from '../../../src/log/events';
+import { ACCEPTED, REAPED } from './sample';
 import type { FormatEvent } from '../../../src/log/format';
 import { terminalFormat } from '../../../src/log/terminal';
 
@@ -25,33 +26,6 @@ function show(...events: readonly LogEvent[]): string[] {
 function listening(service: string, address: string): LogEvent {
   return { event: 'listening', service, address, backlog: 4096 };
 }
-
-const ACCEPTED: LogEvent = {
-  event: 'accepted',
-  service: 'echo',
-  connection: 'c1a7',
-  peer: '10.0.0.5:51034',
-  local: undefined,
-  pid: 4711,
-  children: 3,
-  limit: 1000,
-};
-const REAPED: Reaped = {
-  event: 'reaped',
-  service: 'echo',
-  connection: 'c1a7',
-  pid: 4711,
-  exit: 0,
-  signal: undefined,
-  reason: undefined,
-  duration: 0.182,
-  cpu: 0.004,
-  rss: 1_992_294,
-  in: undefined,
-  out: undefined,
-  children: 2,
-  limit: 1000,
-};
 
 describe('columns', () => {
   test('of time, event, service and connection come first, then the other fields', () => {

@@ -1,0 +1,30 @@
+/** Two events, with every field that they have. */
+import type { LogEvent, Reaped } from '../../../src/log/events';
+
+export const ACCEPTED: Extract<LogEvent, { event: 'accepted' }> = {
+  event: 'accepted',
+  service: 'echo',
+  connection: 'c1a7',
+  peer: '10.0.0.5:51034',
+  local: undefined,
+  pid: 4711,
+  children: 3,
+  limit: 1000,
+};
+
+export const REAPED: Reaped = {
+  event: 'reaped',
+  service: 'echo',
+  connection: 'c1a7',
+  pid: 4711,
+  exit: 0,
+  signal: undefined,
+  reason: undefined,
+  duration: 0.182,
+  cpu: 0.004,
+  rss: 1_992_294,
+  in: undefined,
+  out: undefined,
+  children: 2,
+  limit: 1000,
+};
