@@ -89,7 +89,9 @@ constexpr long kDiscard = 1 << 30;
 constexpr size_t kScratch = 4096;
 constexpr int kMostReads = 256;
 constexpr int kMostTries = 5;
+constexpr long kSecondUs = 1'000'000;
 constexpr long kAlarmUs = 2000;
+constexpr long kLongestAlarmUs = 2'000'000;
 constexpr long kTryAgainNs = 20'000'000;
 
 // --- What every child does: 0, or a negative errno. ---
@@ -128,30 +130,34 @@ constexpr void (*kReturn)() = nullptr;
 constexpr unsigned long kReturnFlag = 0;
 #endif
 
-// SIGALRM every 2 ms, or no more; whether it will come.
-bool set_alarm(bool is_on) {
+// SIGALRM every `us` microseconds, or no more (0); whether it will come.
+bool set_alarm(long us) {
   const unsigned long alarm = 1UL << (SIGALRM - 1);
   const KernelSigaction action = {on_alarm, kReturnFlag, kReturn, 0};
   const struct {
-    long seconds, us, next_seconds, next_us;
-  } off = {0, 0, 0, 0}, on = {0, kAlarmUs, 0, kAlarmUs};
-  if (!is_on) {
-    call(SYS_setitimer, ITIMER_REAL, address(&off), 0);
+    long interval_seconds, interval_us, seconds, us;
+  } timer = {us / kSecondUs, us % kSecondUs, us / kSecondUs, us % kSecondUs};
+  if (us == 0) {
+    call(SYS_setitimer, ITIMER_REAL, address(&timer), 0);
     call(SYS_rt_sigprocmask, SIG_BLOCK, address(&alarm), 0, sizeof alarm);
     return false;
   }
   if (call(SYS_rt_sigaction, SIGALRM, address(&action), 0, sizeof action.mask) < 0) return false;
   if (call(SYS_rt_sigprocmask, SIG_UNBLOCK, address(&alarm), 0, sizeof alarm) < 0) return false;
-  return call(SYS_setitimer, ITIMER_REAL, address(&on), 0) == 0;
+  return call(SYS_setitimer, ITIMER_REAL, address(&timer), 0) == 0;
 }
 
 // Connections of others that were under way when the table was copied. Meanwhile their programs may have
 // ended and stdiod may have closed its copies: then ours are the last ones, and to close what lingers
-// (SO_LINGER) waits for a stranger, until a signal comes.
+// (SO_LINGER) waits for a stranger, until a signal comes. The kernel itself never says EINTR here, but where
+// it asks a supervisor first (seccomp), that one may need longer than our signal.
 long close_others(const ChildTask *task) {
-  const bool has_alarm = set_alarm(true);
-  const long result = call(SYS_close_range, task->fd_count, ~0U, 0);
-  if (has_alarm) set_alarm(false);
+  long result = -EINTR;
+  for (long us = kAlarmUs; result == -EINTR && us <= kLongestAlarmUs; us *= 10) {
+    const bool has_alarm = set_alarm(us);
+    result = call(SYS_close_range, task->fd_count, ~0U, 0);
+    if (has_alarm) set_alarm(0);
+  }
   return result;
 }
 

@@ -162,6 +162,14 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
   }
 });
 
+test('a supervisor that is asked before a child closes what belongs to others may be slow', async () => {
+  const denial = new Denial('close-rest');
+  const daemon = await startDaemon(ECHO, { wrapper: denial.wrapper });
+  denial.deny(null);
+  for (let time = 0; time < 3; time += 1) expect(await exchange(daemon.port(), 'hello')).toBe('hello');
+  expect(daemon.all('dropped')).toEqual([]);
+});
+
 describe('a daemon that has no descriptors left', () => {
   test('waits without spinning, tells so, loses nobody and goes on by itself', async () => {
     const daemon = await startDaemon(ECHO);
