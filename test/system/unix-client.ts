@@ -40,7 +40,9 @@ export function restOf(socket: Socket, input = ''): Promise<string> {
     socket.on('close', () => {
       resolve(text);
     });
-    socket.end(input, 'latin1');
+    // Even an empty write would fail (EPIPE) where the other side has left already, which an end need not.
+    if (input === '') socket.end();
+    else socket.end(input, 'latin1');
   });
 }
 
