@@ -8,7 +8,7 @@ import { until, untilTrue } from './until';
 
 export const LOCALHOST = '127.0.0.1';
 /** Only ends a test that has failed already. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 90_000;
 
 export class Client {
   readonly socket: Socket;

@@ -9,7 +9,13 @@ export function atEnd(ending: Ending): void {
   endings.push(ending);
 }
 
-/** The youngest first: clients leave before their daemon does. */
+/** The youngest first: clients leave before their daemon does. One that fails keeps none of the others from it. */
 export async function endAll(): Promise<void> {
-  for (let ending = endings.pop(); ending !== undefined; ending = endings.pop()) await ending();
+  const failures: unknown[] = [];
+  for (let ending = endings.pop(); ending !== undefined; ending = endings.pop()) {
+    await Promise.resolve()
+      .then(ending)
+      .catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0) throw failures[0];
 }

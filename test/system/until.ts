@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 const PROBE_MS = 5;
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 90_000;
 
 export type Probe<T> = () => T | undefined | Promise<T | undefined>;
 
