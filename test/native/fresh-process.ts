@@ -1,15 +1,18 @@
 /**
  * Runs a function in a Node process of its own. The addon takes SIGCHLD for itself and its children die where they like,
  * which a Jest worker would not survive. The function travels as text, so it may use its parameters and globals, nothing else.
+ * The folder for its files is made and removed here: the process may die of a signal, or may not remove what is root's.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Kit } from './kit';
 
 export const PROJECT = join(__dirname, '../../..');
-const LONGEST_MS = 50_000;
+const LONGEST_MS = 120_000;
 
 type Body<Result, Argument> = (kit: Kit, argument: Argument) => Result | Promise<Result>;
 
@@ -35,16 +38,26 @@ export async function inFreshProcess<Result, Argument>(
       require('node:fs').writeSync(1, JSON.stringify({ result }));
       process.exit(0);
     });`;
-  const words = [...wrapper, process.execPath, '--expose-gc', '-e', script];
-  const node = spawn(words[0] ?? '', words.slice(1), {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...sanitizerEnvironment() },
-    timeout: LONGEST_MS,
-    killSignal: 'SIGKILL',
-  });
-  const [output, errors] = await Promise.all([text(node.stdout), text(node.stderr), once(node, 'close')]);
-  if (node.exitCode !== 0) throw new Error(`ended with ${node.exitCode ?? node.signalCode ?? ''}\n${errors}`);
+  const output = await outputOf([...wrapper, process.execPath, '--expose-gc', '-e', script]);
   return (JSON.parse(output) as { result: Result }).result;
+}
+
+async function outputOf(words: readonly string[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'stdiod-test-'));
+  chmodSync(folder, 0o755);
+  try {
+    const node = spawn(words[0] ?? '', words.slice(1), {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...sanitizerEnvironment(), TMPDIR: folder },
+      timeout: LONGEST_MS,
+      killSignal: 'SIGKILL',
+    });
+    const [output, errors] = await Promise.all([text(node.stdout), text(node.stderr), once(node, 'close')]);
+    if (node.exitCode !== 0) throw new Error(`ended with ${node.exitCode ?? node.signalCode ?? ''}\n${errors}`);
+    return output;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** The sanitizer's library must be the first in the process; Node itself leaks at exit, so leaks are not looked for. */

@@ -275,13 +275,9 @@ function slotCount(): number {
   return guards?.length ?? 0;
 }
 
-/** Removed when the process ends. */
+/** Within the folder that this process was given, and gone with it. */
 function temporaryFolder(): string {
-  const folder = fs.mkdtempSync(join(tmpdir(), 'stdiod-test-'));
-  process.on('exit', () => {
-    fs.rmSync(folder, { recursive: true });
-  });
-  return folder;
+  return fs.mkdtempSync(join(tmpdir(), 'own-'));
 }
 
 /** A pipe of which we are the reader too. */

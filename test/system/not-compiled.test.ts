@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { endAll } from './endings';
 import { main, makeFolder, project } from './fixtures';
 
 const GOOD = 'services: {echo: {listen: "127.0.0.1:7007", exec: /bin/cat}}\n';
@@ -14,6 +15,8 @@ interface Outcome {
   readonly stdout: string;
   readonly stderr: string;
 }
+
+afterEach(endAll);
 
 let folder: string;
 let addon: string;
