@@ -46,7 +46,8 @@ function peerOf(client: DatagramClient): string {
 
 test('a service that a reload removes answers no longer than its grace, however many go on sending', async () => {
   const more = 'other: {listen: "127.0.0.1:0", exec: cat}';
-  const daemon = await startDaemon(`services: {it: ${entry(fixture('receives.py'))}, ${more}}\n`);
+  const service = entry(fixture('receives.py')).replace('100ms', '1s');
+  const daemon = await startDaemon(`services: {it: ${service}, ${more}}\n`);
   const client = await datagramClient();
   const pid = await pidOf(client, portOf(daemon));
   const before = sockets(daemon).length;

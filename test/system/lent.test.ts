@@ -273,12 +273,12 @@ describe('a wait service', () => {
   test('is served although the child of a socket that it has no more lives', async () => {
     const ports = await findFreePorts(2);
     const [one, two] = [`127.0.0.1:${ports}`, `127.0.0.1:${ports + 1}`];
-    const daemon = await startDaemon(
-      services({ it: entry(fixture('accepts.py')).replace('"127.0.0.1:0"', `["${one}", "${two}"]`) }),
-    );
+    // Whose socket nobody has any more has to leave after its grace, which is not to come first.
+    const yaml = services({ it: entry(fixture('accepts.py'), two) }).replace('100ms', '60s');
+    const daemon = await startDaemon(yaml.replace(`"${two}"`, `["${one}", "${two}"]`));
     const [first, second] = [await connectTo(ports), await connectTo(ports + 1)];
     for (const client of [first, second]) await client.ask('hello');
-    await daemon.reload(services({ it: entry(fixture('accepts.py'), two) }));
+    await daemon.reload(yaml);
     await second.ask('leave');
     await daemon.waitFor('reaped');
     expect(await (await connectTo(ports + 1)).ask('new')).toMatch(/^\d+ new$/);

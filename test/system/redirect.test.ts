@@ -401,7 +401,7 @@ describe('a stop', () => {
 
   test('terminates a redirected connection after the grace, as any child, and its bytes are told', async () => {
     const { port } = await target(echo);
-    const daemon = await startDaemon(serve(`127.0.0.1:${port}`, 'stop_grace: 100ms'));
+    const daemon = await startDaemon(serve(`127.0.0.1:${port}`, 'stop_grace: 1s'));
     await forwarded(daemon);
     expect(await daemon.stop()).toBe(0);
     expect(daemon.all('terminating')).toMatchObject([{ signal: 'SIGTERM', children: 1 }]);
@@ -410,7 +410,7 @@ describe('a stop', () => {
 
   test('ends a redirected connection whose client has ended and whose target has not', async () => {
     const made = await target(keep);
-    const daemon = await startDaemon(serve(`127.0.0.1:${made.port}`, 'stop_grace: 100ms'));
+    const daemon = await startDaemon(serve(`127.0.0.1:${made.port}`, 'stop_grace: 1s'));
     const client = await connectTo(daemon.port());
     client.end();
     await made.first();

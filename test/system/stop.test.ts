@@ -100,7 +100,7 @@ describe('the stop', () => {
   });
 
   test('goes by the grace of each service', async () => {
-    const services = ['short: 100ms', 'long: 60s'].map((text) => {
+    const services = ['short: 1s', 'long: 60s'].map((text) => {
       const [name = '', grace = ''] = text.split(': ');
       return `  ${name}: {listen: "127.0.0.1:0", exec: cat, stop_grace: ${grace}}\n`;
     });
@@ -178,7 +178,7 @@ describe('the stop', () => {
   });
 
   test('leaves no child behind when a plain fork has started it', async () => {
-    const { daemon, client, pid } = await startServing(serve('cat', '100ms'), { env: { STDIOD_SPAWN: 'fork' } });
+    const { daemon, client, pid } = await startServing(serve('cat', '1s'), { env: { STDIOD_SPAWN: 'fork' } });
     await client.ask('hello');
     expect(await daemon.stop()).toBe(0);
     expect(daemon.all('reaped')).toMatchObject([{ pid, signal: 'SIGTERM' }]);

@@ -171,7 +171,8 @@ describe('a child under wait', () => {
   });
 
   test('that shuts the socket down when its service has gone leaves nothing behind', async () => {
-    const daemon = await startDaemon(serve());
+    // It is to be told so before it has to leave.
+    const daemon = await startDaemon(serve().replace('100ms', '60s'));
     const port = daemon.port();
     const client = await connectTo(port);
     await pidOf(client);
