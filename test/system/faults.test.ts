@@ -202,8 +202,9 @@ describe('a daemon that has no descriptors left', () => {
     setSoftLimit(daemon.pid, 'nofile', usual);
     await load.stop();
     const times = daemon.all('paused').map(({ time }) => Date.parse(time));
-    const gaps = times.slice(1).map((time, at) => time - (times[at] ?? 0));
-    expect(gaps.filter((gap) => gap < 990)).toEqual([]);
+    // One may be written late: what it lacks to a second the gap before it has too much.
+    const span = (times.at(-1) ?? 0) - (times[0] ?? 0);
+    expect(times.length).toBeLessThanOrEqual(2 + span / 1000);
     if (times.length > 0) await daemon.waitForCount('resumed', times.length);
     expect(daemon.all('dropped')).toEqual([]);
   });
