@@ -206,14 +206,14 @@ describe('words and folder of one child', () => {
 describe('the head of a queue of datagrams', () => {
   test.each([
     { family: 'ipv4', type: 'datagram', address: '127.0.0.1', port: 0 },
-    { family: 'unix', type: 'datagram', path: '@stdiod-test-head' },
+    { family: 'unix', type: 'datagram', path: `@stdiod-test-${process.pid}` },
   ] as const)(
     'is the same until it is read, and differs from the next one with the same content: %p',
     async (address) => {
       const seen = await inFreshProcess(async ({ addon, bind, until, runPython }, address) => {
         const { fd, port } = bind(address);
         const empty = addon.headOf(fd);
-        const target = address.family === 'unix' ? `'\\0stdiod-test-head'` : `('127.0.0.1', ${port})`;
+        const target = address.family === 'unix' ? `'\\0${address.path.slice(1)}'` : `('127.0.0.1', ${port})`;
         const kind = address.family === 'unix' ? 'AF_UNIX' : 'AF_INET';
         await runPython(`s = socket.socket(socket.${kind}, socket.SOCK_DGRAM)
 for _ in range(3): s.sendto(b'ping', ${target})`);
@@ -301,7 +301,7 @@ describe('the queue of a listener', () => {
 describe('a socket that a child has shut down', () => {
   const TCP = { family: 'ipv4', type: 'stream', address: '127.0.0.1', port: 0 } as const;
   const UDP = { ...TCP, type: 'datagram' } as const;
-  const UNIX = { family: 'unix', type: 'stream', path: '@stdiod-test-shut' } as const;
+  const UNIX = { family: 'unix', type: 'stream', path: `@stdiod-test-${process.pid}-shut` } as const;
   const PACKETS = { ...UNIX, type: 'seqpacket' } as const;
   const DATAGRAMS = { ...UNIX, type: 'datagram' } as const;
 
@@ -363,6 +363,7 @@ os.execv(sys.argv[1], sys.argv[1:])`;
   }
 
   testWith(PYTHON)('is what it is, moved up and close-on-exec, and its number is free', async () => {
+    const name = `stdiod-test-${process.pid}-passed`;
     const seen = await inFreshProcess(
       ({ addon, fs, flagsOf }) =>
         [3, 4, 5, 6].map((number) => {
@@ -374,7 +375,7 @@ os.execv(sys.argv[1], sys.argv[1:])`;
       passing(
         `listening(bound(socket.AF_INET, socket.SOCK_STREAM, ('127.0.0.1', 0)))`,
         `bound(socket.AF_INET, socket.SOCK_DGRAM, ('127.0.0.1', 0))`,
-        `listening(bound(socket.AF_UNIX, socket.SOCK_SEQPACKET, '\\0stdiod-test-passed'))`,
+        `listening(bound(socket.AF_UNIX, socket.SOCK_SEQPACKET, '\\0${name}'))`,
         `socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)`,
       ),
     );
@@ -383,7 +384,7 @@ os.execv(sys.argv[1], sys.argv[1:])`;
     expect(seen).toEqual([
       { family: 'ipv4', type: 'stream', isListening: true, address: '127.0.0.1', hasPort: true, moved },
       { family: 'ipv4', type: 'datagram', isListening: false, address: '127.0.0.1', hasPort: true, moved },
-      { family: 'unix', type: 'seqpacket', isListening: true, address: '@stdiod-test-passed', ...own },
+      { family: 'unix', type: 'seqpacket', isListening: true, address: `@${name}`, ...own },
       { family: 'unix', type: 'stream', isListening: false, address: '', ...own },
     ]);
   });

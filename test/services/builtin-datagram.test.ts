@@ -9,6 +9,7 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compiled, loopbacks, project, runOnPipes, script } from './harness';
 import { asRoot, closeEverything, handOver, Peer } from './sockets';
+import { ownHost } from '../system/own-host';
 
 const quotes = ['--file', join(project, 'services/quotes.txt')];
 const builtin = (name: string, ...options: string[]): string[] => [
@@ -126,7 +127,7 @@ describe('the length of an answer', () => {
 describe('no answer', () => {
   asRoot('to a source port below 1024 (needs root)', async () => {
     const { port } = await handOver('udp', '127.0.0.1', builtin('echo'));
-    await expectNoAnswer(await Peer.open('127.0.0.1', 1023), port);
+    await expectNoAnswer(await Peer.open(ownHost(), 1023), port, '127.0.0.1', await Peer.open());
   });
 
   it('to a source port of --ports, alone or in a range', async () => {
@@ -139,7 +140,7 @@ describe('no answer', () => {
 
   it('to our own port, whatever the address', async () => {
     const { port } = await handOver('udp', '127.0.0.1', builtin('echo'));
-    const twin = await Peer.open('127.0.0.2', port);
+    const twin = await Peer.open(ownHost(), port);
     await expectNoAnswer(twin, port, '127.0.0.1', await Peer.open());
   });
 
@@ -309,6 +310,6 @@ describe('udp-echo.py', () => {
 
   asRoot('answers no source port below 1024 (needs root)', async () => {
     const { port } = await handOver('udp', '127.0.0.1', script('udp-echo.py'));
-    await expectNoAnswer(await Peer.open('127.0.0.1', 1023), port);
+    await expectNoAnswer(await Peer.open(ownHost(), 1023), port, '127.0.0.1', await Peer.open());
   });
 });

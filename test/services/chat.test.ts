@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { script, runOnPipes } from './harness';
 import { asRoot, closeEverything, type End, handOver, Peer } from './sockets';
+import { ownHost } from '../system/own-host';
 
 /** Somebody in the room, whichever way. */
 interface Guest {
@@ -238,8 +239,8 @@ describe('over UDP only', () => {
 
   asRoot('a source port below 1024 is no guest (needs root)', async () => {
     const room = await openRoom('udp');
-    const low = await Peer.open('127.0.0.1', 1022);
-    await low.send('hello', room.port);
+    const low = await Peer.open(ownHost(), 1022);
+    await low.send('hello', room.port, '127.0.0.1');
     const [guest] = (await enterAll(room, 1)) as [Guest];
     await guest.say('/who');
     expect(await guest.hear()).toBe('* here: guest1');

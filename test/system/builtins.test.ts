@@ -8,6 +8,7 @@ import { startDaemon, type Daemon } from './daemon';
 import { datagramClient } from './datagram-client';
 import { atEnd, endAll } from './endings';
 import { findFreePorts, testAsRoot } from './machine';
+import { ownHost } from './own-host';
 
 afterEach(endAll);
 
@@ -127,7 +128,7 @@ describe('over datagrams', () => {
 
   testAsRoot('none answers a port below 1024', async () => {
     const daemon = await startDatagrams('echo');
-    const low = await datagramClient('udp4', 1019);
+    const low = await datagramClient('udp4', 1019, ownHost());
     await low.send('hello', portOf(daemon));
     const client = await datagramClient();
     expect(await client.ask(PROOF, portOf(daemon))).toBe(PROOF);

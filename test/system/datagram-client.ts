@@ -52,9 +52,13 @@ export class DatagramClient {
 }
 
 /** @param port of its own; 0: any */
-export async function datagramClient(type: 'udp4' | 'udp6' = 'udp4', port = 0): Promise<DatagramClient> {
+export async function datagramClient(
+  type: 'udp4' | 'udp6' = 'udp4',
+  port = 0,
+  host = type === 'udp6' ? '::1' : LOCALHOST,
+): Promise<DatagramClient> {
   const client = new DatagramClient(type);
-  client.socket.bind(port, type === 'udp6' ? '::1' : LOCALHOST);
+  client.socket.bind(port, host);
   await once(client.socket, 'listening');
   return client;
 }

@@ -6,6 +6,7 @@ import { connectTo, exchange, inParallel } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { endAll } from './endings';
 import { fixture } from './fixtures';
+import { findFreePorts } from './machine';
 import { listeners } from './proc';
 import { untilTrue } from './until';
 
@@ -119,10 +120,10 @@ describe('an event on a terminal', () => {
   });
 
   test('of a range of ports is one line', async () => {
-    const daemon = await startDaemon('services: {many: {listen: "127.9.8.7:21100-21399", exec: cat}}\n', { wrapper });
-    expect(daemon.stderr.match(/listening.*/g)).toEqual([
-      'listening   many address=127.9.8.7:21100-21399 backlog=4096',
-    ]);
+    const first = await findFreePorts(300);
+    const range = `127.0.0.1:${first}-${first + 299}`;
+    const daemon = await startDaemon(`services: {many: {listen: "${range}", exec: cat}}\n`, { wrapper });
+    expect(daemon.stderr.match(/listening.*/g)).toEqual([`listening   many address=${range} backlog=4096`]);
     expect(listeners(daemon.pid).size).toBe(300);
   });
 

@@ -2,10 +2,12 @@
  * What this machine lets a test do, and the `test` to use for it: one that cannot run here is skipped and says why.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { accessSync, constants, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type ListenOptions, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { atEnd } from './endings';
 import { main } from './fixtures';
 
 export const isRoot = process.getuid?.() === 0;
@@ -47,32 +49,60 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Ports side by side that nobody listens on, below those that the kernel gives to clients. */
+/** Ports side by side that nobody has, below those that the kernel gives to clients. They are this test's until it ends. */
 export async function findFreePorts(count: number): Promise<number> {
   for (let attempt = 0; attempt < 1000; attempt += 1) {
     const first = 10_000 + Math.floor(Math.random() * 22_000);
-    const ports = Array.from({ length: count }, (_, index) => first + index);
-    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return first;
+    if (await take(Array.from({ length: count }, (_, index) => first + index))) return first;
   }
   throw new Error(`no ${count} free ports from 10000 to 32000`);
 }
 
 /** One of /etc/services that anybody may bind and nobody has. */
 export async function findFreeName(): Promise<[name: string, port: number]> {
-  for (const [name, port] of namedPorts()) if (await isFree(port)) return [name, port];
+  for (const [name, port] of namedPorts()) if (await take([port])) return [name, port];
   throw new Error('every port that has a name is in use');
 }
 
-function isFree(port: number): Promise<boolean> {
+/** A name for each port keeps tests beside this one away from ports that are free until a daemon has them. */
+async function take(ports: readonly number[]): Promise<boolean> {
+  const names = await Promise.all(ports.map((port) => listen({ path: `\0stdiod-test-port-${port}` })));
+  const release = (): void => {
+    for (const name of names) name?.close();
+  };
+  atEnd(release);
+  const isOurs = !names.includes(null) && (await Promise.all(ports.map(isFree))).every(Boolean);
+  if (!isOurs) release();
+  return isOurs;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = await listen({ port });
+  if (server === null) return false;
+  await new Promise((resolve) => server.close(resolve));
+  const socket = createSocket('udp4');
+  const isBound = new Promise<boolean>((resolve) => {
+    socket.once('error', () => {
+      resolve(false);
+    });
+    socket.bind(port, () => {
+      resolve(true);
+    });
+  });
+  return isBound.finally(() => {
+    socket.close();
+  });
+}
+
+/** @returns null: somebody has it */
+function listen(where: ListenOptions): Promise<Server | null> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => {
-      resolve(false);
+      resolve(null);
     });
-    server.listen(port, () => {
-      server.close(() => {
-        resolve(true);
-      });
+    server.listen(where, () => {
+      resolve(server);
     });
   });
 }

@@ -9,7 +9,8 @@ import { untilTrue } from './until';
 afterEach(endAll);
 
 const LOCAL = 1;
-const PORT = 20_000 + (process.pid % 10_000);
+/** A number of 32 bits: this process has one for itself. */
+const PORT = 0x2000_0000 + process.pid;
 
 /** Sends `hello` to a port of this machine and prints what comes back. */
 const CLIENT = `
