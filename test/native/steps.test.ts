@@ -27,6 +27,7 @@ function fail(fault: Fault): Promise<unknown> {
     if (injection !== undefined) await kit.inject(injection);
     kit.openReaper();
     client.write('data that nobody will read');
+    await kit.until(() => addon.hasWaiting(socket.fd));
     const end = readAll(client);
     const pid = addon.spawn(plan([path], { path, ...rest }), { fd: socket.fd, facts: '' });
     const { status, signal, step, error } = await exitOf(pid);
