@@ -11,12 +11,14 @@ it('prompts before it waits, tells where to look, and ends when the number is fo
   const host = await serve(guess);
   const client = await open(host.port, '');
   const game = { low: 1, high: 100, guesses: 0, transcript: '' };
+  let answer = '';
   for await (const chunk of client.setEncoding('utf8') as AsyncIterable<string>) {
-    game.transcript += chunk;
-    if (!chunk.endsWith('Your guess? ')) continue;
+    [game.transcript, answer] = [game.transcript + chunk, answer + chunk];
+    if (!answer.endsWith('Your guess? ')) continue;
     const last = middleOf(game);
-    if (chunk.includes('Too low')) game.low = last + 1;
-    if (chunk.includes('Too high')) game.high = last - 1;
+    if (answer.includes('Too low')) game.low = last + 1;
+    if (answer.includes('Too high')) game.high = last - 1;
+    answer = '';
     game.guesses += 1;
     client.write(`${middleOf(game)}\n`);
   }
