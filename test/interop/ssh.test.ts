@@ -1,7 +1,7 @@
 /**
  * `sshd -i`, as config/sshd.yaml serves it, with a host key and an account's key of the test's own, and ssh as its client.
  */
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Daemon } from '../system/daemon';
 import { endAll } from '../system/endings';
@@ -14,19 +14,17 @@ import { testNeeding } from './needs';
 
 const testSsh = testNeeding('root', 'sshd', 'ssh', 'ssh-keygen');
 
-/** sshd locks itself into this folder, as its manual says; the system makes it when it starts one. */
+/**
+ * sshd locks itself into this folder, as its manual says; the system makes it when it starts one. It stays: another sshd may be
+ * in it by now.
+ */
 const EMPTY = '/run/sshd';
-let isEmptyOurs = false;
 
-beforeEach(() => {
-  isEmptyOurs = process.getuid?.() === 0 && !existsSync(EMPTY);
-  if (isEmptyOurs) mkdirSync(EMPTY, { mode: 0o755 });
+beforeAll(() => {
+  if (process.getuid?.() === 0) mkdirSync(EMPTY, { mode: 0o755, recursive: true });
 });
 
-afterEach(async () => {
-  await endAll();
-  if (isEmptyOurs) rmdirSync(EMPTY);
-});
+afterEach(endAll);
 
 interface Login {
   readonly daemon: Daemon;
