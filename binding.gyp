@@ -25,6 +25,7 @@
         'native/address.cc',
         'native/aside.cc',
         'native/control.cc',
+        'native/descriptors.cc',
         'native/error.cc',
         'native/handover.cc',
         'native/lent.cc',

@@ -117,7 +117,8 @@ export interface Reaped {
 }
 
 /** Why a tcpmux client got no service: see server/handlers/tcpmux.ts. */
-export type RefusalReason = 'no-service' | 'help' | 'silent' | 'too-long' | 'left' | 'stopping' | 'memory';
+export type RefusalReason =
+  'no-service' | 'help' | 'silent' | 'too-long' | 'left' | 'stopping' | 'memory' | 'open-files';
 
 /**
  * full: the service has all its children. server-full: stdiod has. open-files, memory, processes: the system refused more.

@@ -194,6 +194,8 @@ export interface Addon {
   writeSome(fd: number, bytes: Uint8Array, isSocket: boolean, mayWait: boolean): number;
   /** Starts the threads that do what may wait (native/aside.cc). @throws SystemError: there is no thread for us */
   startAside(): void;
+  /** How many descriptors could be opened now: 64 at the most, and no more than asked for. */
+  freeDescriptors(most: number): number;
   /** ioctl_tty(2): the width of a terminal; 0: it does not know. @throws SystemError when it is none */
   columnsOf(fd: number): number;
   /** _exit(2): threads that hang are not waited for. Whatever is to be written has been. */

@@ -96,7 +96,15 @@ export class Server {
     const endings = new Endings(slots, emit, onFreed);
     const listeners = new Listeners<Hosted>(new Sockets(passed), pollSet, this);
     const kept = new Kept(endings);
-    const pauses = new Pauses({ emit, listeners, kept, server: slots.server });
+    const pauses = new Pauses({
+      emit,
+      listeners,
+      kept,
+      server: slots.server,
+      makeRoom: () => {
+        tcpmux.makeRoom();
+      },
+    });
     const replacer = new Replacer(listeners, emit, (listener) => {
       pauses.release(listener);
     });

@@ -4,10 +4,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { clientThatSent, connectTo, type Client } from './client';
+import { clientThatSent, connectTo, exchange, type Client } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { atEnd, endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
+import { openFds } from './proc';
 import { expectRest } from './rest';
 
 afterEach(endAll);
@@ -142,6 +143,18 @@ describe('a client of tcpmux', () => {
     expect(await second.ask('hello')).toBe('hello');
     expect(await (await send(daemon, 'plain\r\n')).ask('hello')).toBe('hello');
   });
+});
+
+test('many who say nothing leave descriptors for everybody else, and whoever says a name is served', async () => {
+  const daemon = await startDaemon(serve(), { wrapper: ['prlimit', '--nofile=100:100'] });
+  const silent = await Promise.all(Array.from({ length: 150 }, () => connectTo(daemon.port('mux'))));
+  expect(await exchange(daemon.port('private'), 'hello')).toBe('hello');
+  const client = await send(daemon, 'plain\r\n');
+  expect(await client.ask('hello')).toBe('hello');
+  await daemon.waitFor('refused', { service: 'mux', reason: 'open-files' });
+  expect(silent.filter(({ hasEnd }) => !hasEnd).length).toBeGreaterThan(1);
+  expect(openFds(daemon.pid).size).toBeLessThan(100 - 16);
+  expect(daemon.all('paused')).toEqual([]);
 });
 
 test('many clients at once each get their service, with one end each', async () => {

@@ -22,6 +22,8 @@ export interface PauseParts {
   readonly kept: Pick<Kept, 'retry' | 'count'>;
   /** Where all services together take their slots. */
   readonly server: Gate;
+  /** Descriptors ran out: whoever can do with fewer is to let some go. */
+  readonly makeRoom: () => void;
 }
 
 export class Pauses {
@@ -50,6 +52,7 @@ export class Pauses {
   pause(listener: HostedListener, reason: PauseReason): void {
     // Whoever was kept for want of a process is tried again, even when its listener is gone.
     if (isShortage(reason)) this.#startTimer();
+    if (reason === 'open-files') this.#parts.makeRoom();
     const before = this.#reasons.get(listener);
     if (before === reason || listener.phase === 'closed') return;
     if (before !== undefined) this.#stopWaiting(listener, before);

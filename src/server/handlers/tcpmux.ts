@@ -16,6 +16,8 @@ const SILENCE_MS = 10_000;
 const REST_MS = 1_000;
 /** With CR LF; the RFC names no limit. */
 const LONGEST_LINE = 256;
+/** Descriptors that these clients leave to everybody else: a batch of connections, a reload with its new sockets. */
+const RESERVE = 32;
 
 export interface TcpmuxParts {
   readonly slots: Slots;
@@ -42,6 +44,7 @@ export class Tcpmux implements Handler, Holder {
   readonly #talks = new Map<Fd, Talk>();
   /** Whose clients are not listened to any more. */
   #isEnded: (hosted: Hosted) => boolean = () => false;
+  #isMakingRoom = false;
 
   constructor(parts: TcpmuxParts) {
     this.#parts = parts;
@@ -57,12 +60,26 @@ export class Tcpmux implements Handler, Holder {
       this.#parts.endings.refuse(connection, 'stopping');
       return 'taken';
     }
+    this.makeRoom();
     const timer = setTimeout(() => {
       this.#refuse(fd, 'silent');
     }, SILENCE_MS);
     this.#talks.set(fd, { connection, timer, rest: null, text: '' });
     this.#listen(connection);
     return 'taken';
+  }
+
+  /**
+   * Of those who talk the oldest are let go where few descriptors are left: clients who hold one and say nothing must not be the
+   * reason why others are not served. Whoever has said a name by now gets that service, which may find none left in its turn.
+   */
+  makeRoom(): void {
+    if (this.#isMakingRoom || this.#talks.size === 0) return;
+    const missing = RESERVE - addon.freeDescriptors(RESERVE);
+    if (missing <= 0) return;
+    this.#isMakingRoom = true;
+    for (const fd of [...this.#talks.keys()].slice(0, missing)) this.#letGo(fd);
+    this.#isMakingRoom = false;
   }
 
   endAll(isDue: (hosted: Hosted) => boolean): void {
@@ -102,6 +119,15 @@ export class Tcpmux implements Handler, Holder {
     if (line.isEnd) this.#onLine(fd, talk);
     else if (line.text === '') this.#refuse(fd, 'left');
     else if (talk.text.length >= LONGEST_LINE) this.#refuse(fd, 'too-long', '-Too long\r\n');
+  }
+
+  #letGo(fd: Fd): void {
+    try {
+      if (this.#talks.get(fd)?.rest === null) this.#onReadable(fd);
+      this.#refuse(fd, 'open-files');
+    } catch {
+      this.#refuse(fd, 'memory');
+    }
   }
 
   #rest(talk: Talk): void {

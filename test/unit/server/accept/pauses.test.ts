@@ -17,11 +17,13 @@ let outcomes: Map<HostedListener, Outcome[]>;
 let tried: string[];
 /** Connections without a process. */
 let kept: number;
+/** How often others were asked to let descriptors go. */
+let roomMade: number;
 let lastPort: number;
 
 beforeEach(() => {
   jest.useFakeTimers();
-  [server, tried, outcomes, kept, lastPort] = [new PretendServer(), [], new Map(), 0, 0];
+  [server, tried, outcomes, kept, roomMade, lastPort] = [new PretendServer(), [], new Map(), 0, 0, 0];
   const { emit, listeners, slots } = server;
   const keptOnes = {
     get count(): number {
@@ -29,7 +31,8 @@ beforeEach(() => {
     },
     retry: () => kept === 0,
   };
-  pauses = new Pauses({ emit, listeners, kept: keptOnes, server: slots.server });
+  const makeRoom = (): void => void (roomMade += 1);
+  pauses = new Pauses({ emit, listeners, kept: keptOnes, server: slots.server, makeRoom });
 });
 
 afterEach(() => jest.useRealTimers());
@@ -119,6 +122,14 @@ test.each(['open-files', 'memory', 'processes', 'accept'] as const)(
     expect(jest.getTimerCount()).toBe(0);
   },
 );
+
+test('for want of descriptors, and of nothing else, others are asked to let some go', () => {
+  for (const reason of ['full', 'memory', 'processes', 'accept'] as const)
+    pauses.pause(listenerOf(hosted('a', 5)), reason);
+  expect(roomMade).toBe(0);
+  pauses.pause(listenerOf(hosted('b', 5)), 'open-files');
+  expect(roomMade).toBe(1);
+});
 
 test('while a connection waits for a process, nobody else is accepted; afterwards everybody is', () => {
   kept = 1;

@@ -9,7 +9,7 @@ import type { Service } from '../../../../src/service/service';
 import { hostedService, PretendServer, tcp } from '../pretended';
 
 jest.mock('../../../../src/native/addon', () => ({
-  addon: { readLine: jest.fn(), sendNow: jest.fn(), refuse: jest.fn() },
+  addon: { readLine: jest.fn(), sendNow: jest.fn(), refuse: jest.fn(), freeDescriptors: jest.fn() },
 }));
 
 const FD = 7 as Fd;
@@ -28,11 +28,13 @@ let tcpmux: Tcpmux;
 let unread: string | null;
 /** What the client has heard. */
 let heard: string;
+/** Descriptors that could be had. */
+let free: number;
 
 beforeEach(() => {
   jest.useFakeTimers();
   jest.clearAllMocks();
-  [server, services, served, freed, unread, heard] = [new PretendServer(), [], [], 0, '', ''];
+  [server, services, served, freed, unread, heard, free] = [new PretendServer(), [], [], 0, '', '', 1000];
   serve = (connection) => void served.push(connection);
   const { slots, emit, pollSet } = server;
   const onFreed = (): void => void (freed += 1);
@@ -49,6 +51,7 @@ beforeEach(() => {
   mux = hostedService({ name: 'mux', maxConnections: 5 }, { handler: tcpmux });
   listener = server.listeners.open(tcp(1), mux.service.socket, mux);
   kernel.readLine.mockImplementation((_, limit) => readLine(limit));
+  kernel.freeDescriptors.mockImplementation((most) => Math.min(most, free));
   kernel.sendNow.mockImplementation((_, text) => void (heard += text));
 });
 
@@ -242,6 +245,64 @@ test('a client that leaves nothing to be read is let go after 10 seconds too', (
   for (let second = 0; second < 10; second += 1) jest.advanceTimersByTime(1_000);
   expect(reasons()).toEqual(['silent']);
   expectEnd();
+});
+
+describe('with fewer than 32 descriptors left', () => {
+  test('whoever comes takes the place of the one who has been silent for longest', () => {
+    connect();
+    connect(8 as Fd);
+    free = 31;
+    connect(9 as Fd);
+    expect([kernel.refuse.mock.calls, reasons(), tcpmux.count]).toEqual([[[FD]], ['open-files'], 2]);
+  });
+
+  test('there is one client at a time, and always one', () => {
+    free = 0;
+    for (const fd of [7, 8, 9]) connect(fd as Fd);
+    expect([kernel.refuse.mock.calls, tcpmux.count, mux.gate.inUse]).toEqual([[[7], [8]], 1, 1]);
+  });
+
+  test('who has sent a line by then gets the service, and who is silent is let go', () => {
+    offer({ name: 'echo' });
+    connect();
+    unread = 'echo\r\n';
+    free = 31;
+    connect(8 as Fd);
+    expect([served.map(({ fd }) => fd), reasons(), tcpmux.count]).toEqual([[FD], [], 1]);
+  });
+
+  test('others that find none get as many as they lack, and no more', () => {
+    for (const fd of [7, 8, 9]) connect(fd as Fd);
+    free = 30;
+    tcpmux.makeRoom();
+    expect([kernel.refuse.mock.calls, tcpmux.count]).toEqual([[[7], [8]], 1]);
+  });
+
+  test('one that is served, finds none and asks for room in its turn ends nobody twice', () => {
+    offer({ name: 'echo' });
+    for (const fd of [7, 8, 9]) connect(fd as Fd);
+    unread = 'echo\r\n';
+    serve = (): void => {
+      tcpmux.makeRoom();
+    };
+    free = 29;
+    tcpmux.makeRoom();
+    expect([kernel.refuse.mock.calls, tcpmux.count, mux.gate.inUse, jest.getTimerCount()]).toEqual([
+      [[8], [9]],
+      0,
+      0,
+      0,
+    ]);
+  });
+
+  test('one that rests is let go like the others', () => {
+    connect();
+    say('');
+    free = 0;
+    tcpmux.makeRoom();
+    expect(reasons()).toEqual(['open-files']);
+    expectEnd();
+  });
 });
 
 describe('when the server leaves', () => {
