@@ -11,6 +11,8 @@ import type { Launch } from './daemon';
 export interface Site {
   readonly folder: string;
   readonly port: number;
+  /** One more for the same program, of those who serve several. */
+  readonly otherPort?: number;
   readonly program: string;
 }
 
@@ -20,6 +22,8 @@ export interface Peer {
   readonly binary: string;
   /** For busybox: the part of it that must have been built in. */
   readonly applet?: string;
+  /** More than one port in one process. */
+  readonly servesSeveral?: true;
   launch(binary: string, site: Site): Launch;
 }
 
@@ -32,6 +36,7 @@ export const peers: readonly Peer[] = [
     name: 'xinetd',
     debianPackage: 'xinetd',
     binary: 'xinetd',
+    servesSeveral: true,
     launch(binary, site) {
       const file = configure(site, 'xinetd', xinetdConfig(site));
       const pidFile = path.join(site.folder, 'xinetd.pid');
@@ -42,6 +47,7 @@ export const peers: readonly Peer[] = [
     name: 'openbsd-inetd',
     debianPackage: 'openbsd-inetd',
     binary: 'inetd',
+    servesSeveral: true,
     launch: (binary, site) => ({
       argv: [binary, '-i', '-R', manyPerMinute, '-q', '4096', configure(site, 'openbsd-inetd', inetdConfig(site))],
     }),
@@ -50,6 +56,7 @@ export const peers: readonly Peer[] = [
     name: 'inetutils-inetd',
     debianPackage: 'inetutils-inetd',
     binary: 'inetutils-inetd',
+    servesSeveral: true,
     // Its foreground mode is its debug mode, which prints for each connection: it serves from the background.
     launch(binary, site) {
       const pidFile = path.join(site.folder, 'inetutils-inetd.pid');
@@ -61,6 +68,7 @@ export const peers: readonly Peer[] = [
     name: 'rlinetd',
     debianPackage: 'rlinetd',
     binary: 'rlinetd',
+    servesSeveral: true,
     launch: (binary, site) => ({
       argv: [binary, '-d', '-f', configure(site, 'rlinetd', rlinetdConfig(site)), ...rlinetdParser(binary)],
     }),
@@ -86,6 +94,7 @@ export const peers: readonly Peer[] = [
     debianPackage: 'busybox',
     binary: 'busybox',
     applet: 'inetd',
+    servesSeveral: true,
     launch: (binary, site) => ({
       argv: [binary, 'inetd', '-f', '-R', '0', '-q', '4096', configure(site, 'busybox-inetd', inetdConfig(site))],
     }),
@@ -163,13 +172,19 @@ function configure(site: Site, name: string, text: string): string {
   return file;
 }
 
-function inetdConfig({ port, program }: Site): string {
-  return `127.0.0.1:${port} stream tcp nowait ${user} ${program} hello\n`;
+function portsOf({ port, otherPort }: Site): number[] {
+  return otherPort === undefined ? [port] : [port, otherPort];
 }
 
-function xinetdConfig({ port, program }: Site): string {
-  return `service hello
+function inetdConfig(site: Site): string {
+  const line = (port: number) => `127.0.0.1:${port} stream tcp nowait ${user} ${site.program} hello\n`;
+  return portsOf(site).map(line).join('');
+}
+
+function xinetdConfig(site: Site): string {
+  const service = (port: number) => `service hello
 {
+  id = hello-${port}
   type = UNLISTED
   socket_type = stream
   protocol = tcp
@@ -177,25 +192,27 @@ function xinetdConfig({ port, program }: Site): string {
   bind = 127.0.0.1
   port = ${port}
   user = ${user}
-  server = ${program}
+  server = ${site.program}
   instances = UNLIMITED
   per_source = UNLIMITED
   cps = 10000000 1
   flags = NOLIBWRAP
 }
 `;
+  return portsOf(site).map(service).join('');
 }
 
-function rlinetdConfig({ port, program }: Site): string {
-  return `service "hello" {
+function rlinetdConfig(site: Site): string {
+  const service = (port: number) => `service "hello-${port}" {
   port ${port};
   interface 127.0.0.1;
   instances ${manyInstances};
   backlog 4096;
   user "${user}";
-  exec "${program}";
+  exec "${site.program}";
 }
 `;
+  return portsOf(site).map(service).join('');
 }
 
 /** It looks for its parser in a fixed folder, which is not where an unpacked package has it. */
