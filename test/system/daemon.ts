@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { LogEvent } from '../../src/log/events';
 import { atEnd } from './endings';
 import { main, makeFolder } from './fixtures';
-import { childrenOf, isRunning, stat } from './proc';
+import { childrenOf, stat } from './proc';
 import { until, untilTrue } from './until';
 
 export type EventName = LogEvent['event'];
@@ -28,7 +28,8 @@ export interface DaemonOptions {
   readonly args?: readonly string[];
 }
 
-const END_MS = 5_000;
+const END_ROUNDS = 100;
+const END_ROUND_MS = 100;
 
 /** Runs a configuration; returns when it serves. */
 export async function startDaemon(yaml: string, options: DaemonOptions = {}): Promise<Daemon> {
@@ -183,14 +184,25 @@ export class Daemon {
 
   /** Two INT end every child; a daemon that does not hear them is killed with what is left of them. */
   async #end(): Promise<void> {
-    if (this.isEnded) return;
-    for (const name of ['SIGCONT', 'SIGINT', 'SIGINT'] as const) this.signal(name);
-    const left = (): true | undefined => (this.isEnded ? true : undefined);
-    await until('the daemon ends', left, END_MS).catch(() => {
-      const children = childrenOf(this.pid);
-      this.process.kill('SIGKILL');
-      for (const pid of children) if (isRunning(pid)) process.kill(pid, 'SIGKILL');
-    });
+    const end = (): true | undefined => (this.isEnded ? true : undefined);
+    // One that comes while the one before is pending is lost, so there are more than two. A wrapper may not hear them.
+    for (let round = 0; round < END_ROUNDS && end() === undefined; round += 1) {
+      sendTo([this.pid], 'SIGCONT');
+      sendTo([this.pid, ...childrenOf(this.pid)], 'SIGINT');
+      await until('the daemon ends', end, END_ROUND_MS).catch(() => undefined);
+    }
+    if (end() === undefined) sendTo([...childrenOf(this.pid), this.pid], 'SIGKILL');
+  }
+}
+
+/** To those that are still there. */
+function sendTo(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It has ended meanwhile.
+    }
   }
 }
 
