@@ -11,7 +11,7 @@ import { Denial } from './denial';
 import { atEnd, endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
 import { asOther, findProgram, isRoot, setSoftLimit, testAsOther } from './machine';
-import { childrenOf, limits, openFds } from './proc';
+import { childrenOf, limits, moreFds, openFds } from './proc';
 import { expectRest } from './rest';
 import { untilTrue } from './until';
 
@@ -158,7 +158,7 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
     expect(await exchange(daemon.port(), 'after')).toBe('after');
     await daemon.waitForCount('reaped', 2);
     expect(childrenOf(daemon.pid)).toEqual([]);
-    await untilTrue('no descriptor is left', () => openFds(daemon.pid).size === fds.size);
+    await untilTrue('no descriptor is left', () => moreFds(daemon.pid, fds).length === 0);
   }
 });
 
@@ -236,7 +236,7 @@ describe.each(WAYS)('a daemon that may have no more processes (%s)', (_, options
     for (const client of clients) client.end();
     expect(await daemon.waitForCount('reaped', 5)).toHaveLength(5);
     expect(daemon.all('dropped')).toEqual([]);
-    await untilTrue('no descriptor is left', () => openFds(daemon.pid).size === fds.size);
+    await untilTrue('no descriptor is left', () => moreFds(daemon.pid, fds).length === 0);
   });
 
   testAsOther('tells of the connection that it kept in vain when it stops', async () => {

@@ -14,7 +14,7 @@ import { Denial } from './denial';
 import { atEnd, endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
 import { findFreePorts } from './machine';
-import { isRunning, listeners, openFds } from './proc';
+import { isRunning, listeners, moreFds, openFds } from './proc';
 import { expectRest } from './rest';
 import { askUnix, exchangeUnix } from './unix-client';
 import { untilTrue } from './until';
@@ -240,8 +240,7 @@ describe('descriptors that a client passes to a service of datagrams', () => {
     const before = openFds(daemon.pid);
     await send(path);
     await daemon.waitForCount('reaped', 30);
-    await untilTrue('no descriptor is left', () => openFds(daemon.pid).size === before.size);
-    expect(openFds(daemon.pid)).toEqual(before);
+    await untilTrue('no descriptor is left', () => moreFds(daemon.pid, before).length === 0);
     expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
   });
 
@@ -255,7 +254,7 @@ describe('descriptors that a client passes to a service of datagrams', () => {
     await send(path);
     // Answered after all that came before it.
     expect(await askUnix('dgram', path, 'again')).toEqual(['again']);
-    expect(openFds(pid)).toEqual(before);
+    expect(moreFds(pid, before)).toEqual([]);
   });
 });
 
@@ -361,7 +360,7 @@ describe('a reload under datagrams', () => {
     const from = daemon.events.length;
     const gone = daemon.all('started').length;
     await daemon.waitForCount('reaped', gone);
-    await untilTrue('it is closed', () => openFds(daemon.pid).size === size - 1);
+    await untilTrue('it is closed', () => openFds(daemon.pid).size < size);
     await expectRest(daemon.pid);
     expect(daemon.events.slice(from).filter(({ event }) => event === 'started')).toEqual([]);
   });

@@ -9,6 +9,11 @@ export function openFds(pid: number): Map<number, string> {
   return new Map(numbers.flatMap((fd) => readFd(pid, fd)));
 }
 
+/** Those that were not open before. What was open then for a moment, a file of /proc or a copy of a connection, may be gone. */
+export function moreFds(pid: number, before: ReadonlyMap<number, string>): [number, string][] {
+  return [...openFds(pid)].filter(([fd, target]) => before.get(fd) !== target);
+}
+
 /** One may be closed while they are listed. */
 function readFd(pid: number, fd: number): [number, string][] {
   try {

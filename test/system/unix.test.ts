@@ -378,5 +378,5 @@ test('a socket is given back with its descriptor', async () => {
     await daemon.reload(both);
     await daemon.reload(`services: {other: {listen: "unix:${other}", exec: cat}}\n`);
   }
-  await untilTrue('the descriptors are given back', () => openFds(daemon.pid).size === before);
+  await untilTrue('the descriptors are given back', () => openFds(daemon.pid).size <= before);
 });
