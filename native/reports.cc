@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace {
 
 // Of one message; the rest of a longer one is lost.
@@ -76,7 +78,16 @@ bool read_writer(msghdr *message, pid_t *pid) {
   return false;
 }
 
-// openPipe() → {reader, writer}: what one child says. The reader is ours and never waits.
+// Whoever opens /dev/stderr by its name opens the pipe anew and has to be its owner. Where we may not give it
+// away, the descriptor still works.
+void give_pipe(int fd, const Napi::Value &owner) {
+  if (!owner.IsObject()) return;
+  const auto ids = owner.As<Napi::Object>();
+  if (fchown(fd, ids.Get("uid").ToNumber().Uint32Value(), ids.Get("gid").ToNumber().Uint32Value()) < 0)
+    errno = 0;
+}
+
+// openPipe({uid, gid} | null) → {reader, writer}: what one child says. The reader is ours and never waits.
 Napi::Value OpenPipe(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   int ends[2];
@@ -86,18 +97,29 @@ Napi::Value OpenPipe(const Napi::CallbackInfo &info) {
   }
   const int reader = move_descriptor(ends[0], kListenerBase);
   fcntl(reader, F_SETFL, O_NONBLOCK);
+  give_pipe(ends[1], info[0]);
   Napi::Object result = Napi::Object::New(env);
   result.Set("reader", reader);
   result.Set("writer", ends[1]);
   return result;
 }
 
-// readPipe(reader) → text; empty: it has come to its end; null: nothing is there
+// readPipe(reader, Uint8Array) → bytes; 0: it has come to its end; -1: nothing is there. What a holder has
+// spliced into it may fail to be read, now and ever after: that is an end as well.
 Napi::Value ReadPipe(const Napi::CallbackInfo &info) {
-  char text[kLongest];
-  const ssize_t length = read(info[0].ToNumber().Int32Value(), text, sizeof text);
-  if (length < 0) return info.Env().Null();
-  return Napi::String::New(info.Env(), text, static_cast<size_t>(length));
+  auto into = info[1].As<Napi::Uint8Array>();
+  const ssize_t length = read(info[0].ToNumber().Int32Value(), into.Data(), into.ElementLength());
+  if (length >= 0) return Napi::Number::New(info.Env(), static_cast<double>(length));
+  return Napi::Number::New(info.Env(), errno == EAGAIN || errno == EINTR ? -1 : 0);
+}
+
+// countLines(Uint8Array, from, to) → line ends between the two
+Napi::Value CountLines(const Napi::CallbackInfo &info) {
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  const size_t to = std::min<size_t>(info[2].ToNumber().Uint32Value(), bytes.ElementLength());
+  const size_t from = std::min<size_t>(info[1].ToNumber().Uint32Value(), to);
+  const auto count = std::count(bytes.Data() + from, bytes.Data() + to, '\n');
+  return Napi::Number::New(info.Env(), static_cast<double>(count));
 }
 
 Napi::Object report_of(Napi::Env env, pid_t pid, const char *text, ssize_t length, bool is_end) {
@@ -135,5 +157,6 @@ void init_reports(Napi::Env env, Napi::Object exports) {
   exports.Set("openReports", Napi::Function::New(env, OpenReports));
   exports.Set("openPipe", Napi::Function::New(env, OpenPipe));
   exports.Set("readPipe", Napi::Function::New(env, ReadPipe));
+  exports.Set("countLines", Napi::Function::New(env, CountLines));
   exports.Set("readReport", Napi::Function::New(env, ReadReport));
 }

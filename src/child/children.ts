@@ -48,9 +48,9 @@ export class Children<Owner> {
   readonly #byPid = new PidTable<Child<Owner>>();
   readonly #reports: Pick<Reports<Child<Owner>>, 'add'>;
   readonly #oomScores: OomScores<Child<Owner>>;
-  readonly #words: Pick<Words<Child<Owner>>, 'add'>;
+  readonly #words: Pick<Words<Child<Owner>>, 'open' | 'add'>;
 
-  constructor(reports: Pick<Reports<Child<Owner>>, 'add'>, words: Pick<Words<Child<Owner>>, 'add'>) {
+  constructor(reports: Pick<Reports<Child<Owner>>, 'add'>, words: Pick<Words<Child<Owner>>, 'open' | 'add'>) {
     this.#reports = reports;
     this.#oomScores = new OomScores((child) => this.has(child));
     this.#words = words;
@@ -66,7 +66,7 @@ export class Children<Owner> {
 
   /** Takes the descriptor unless it throws or the plan is for `wait`. @throws SystemError of clone */
   spawn(plan: Plan, start: Start, owner: Owner, errand: Errand<Owner>): Child<Owner> {
-    const pipe = plan.isLogged ? addon.openPipe() : null;
+    const pipe = plan.pipe === null ? null : this.#words.open(plan.pipe.owner);
     const pid = spawnWith(plan, start, pipe);
     const child = { pid, owner, startedMs: Math.round(performance.now()), errand };
     this.#byPid.add(pid, child);

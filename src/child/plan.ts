@@ -2,7 +2,7 @@
  * What every child of a service will do, prepared once when the configuration is loaded: like a prepared statement. What has
  * placeholders is filled in for each child.
  */
-import { addon, type NativePlan, type PlanOptions, type Start, type Step } from '../native/addon';
+import { addon, type NativePlan, type PipeOwner, type PlanOptions, type Start, type Step } from '../native/addon';
 import { FACT_NAMES } from '../service/fact-names';
 import type { Exec, Identity, Process, Resources } from '../service/service';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
@@ -14,8 +14,8 @@ export interface Plan {
   readonly varying: Varying | null;
   /** On which the children say things, on fd 2; null: they do not. */
   readonly channel: Channel | null;
-  /** Each has a pipe of its own as fd 2 (words.ts). */
-  readonly isLogged: boolean;
+  /** Each has a pipe of its own as fd 2 (words.ts), which is its user's; null: none. */
+  readonly pipe: { readonly owner: PipeOwner | null } | null;
 }
 
 /** Where fd 2 of children may lead, beside their connection. Open for as long as any plan is used. */
@@ -45,7 +45,7 @@ const STDERR_IS_CONNECTION = -1;
 export function preparePlan(run: Exec, isWait: boolean, sinks: Sinks): Plan {
   const native = addon.preparePlan(planOf(run, isWait, sinks));
   const { process } = run;
-  return { native, varying: varyingOf(run), channel: channelOf(process, sinks), isLogged: process.stderr === 'log' };
+  return { native, varying: varyingOf(run), channel: channelOf(process, sinks), pipe: pipeOf(process) };
 }
 
 export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks): PlanOptions {
@@ -113,6 +113,10 @@ function become({ uid, gid, groups }: Identity): Step[] {
 
 function channelOf({ stderr, identity }: Process, sinks: Sinks): Channel | null {
   return stderr === 'report' ? sinks.channelOf(identity?.uid ?? null) : null;
+}
+
+function pipeOf({ stderr, identity }: Process): Plan['pipe'] {
+  return stderr === 'log' ? { owner: identity && { uid: identity.uid, gid: identity.gid } } : null;
 }
 
 function stderrOf(process: Process, sinks: Sinks): number {

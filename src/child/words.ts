@@ -1,83 +1,223 @@
 /**
- * What a program writes to fd 2 under `stderr: log`, line by line. Each child has a pipe of its own: nobody speaks for another,
- * and nobody can close another's mouth. A program that writes faster than we read waits.
+ * What programs write to fd 2 under `stderr: log`, line by line. Each child has a pipe of its own: nobody speaks for another,
+ * and nobody can close another's mouth. However much they write, reading it takes a limited share of our time; how much of it is
+ * told, allowance.ts says.
+ *
+ * A child may end before its pipe does, when it has left somebody behind who holds that. Those are heard for as long as there are
+ * not too many of them: then the pipe of the oldest is closed.
  */
-import { addon, type Fd } from '../native/addon';
+import { addon, type Fd, type PipeOwner } from '../native/addon';
 import type { PollSet } from '../native/poll-set';
+import { Allowance, type Outlet } from './allowance';
 import { PidTable } from './pid-table';
-import type { OnLine } from './reports';
+import { Rounds } from './rounds';
+import { LONGEST_LINE, Voice } from './voice';
 
-/** Pieces of one child that are read before others get their turn. */
-const BATCH = 16;
-/** More than a pipe holds: 64 KiB in pieces of 1 KiB. */
-const ALL = 128;
-/** A longer line is told in parts. */
-const LONGEST_LINE = 1024;
+/** What is read at once. */
+const PIECE = 16 * 1024;
+/** Whatever is in the largest pipe that a user may make of theirs (fs.pipe-max-size), in at most as many pieces as it has pages. */
+const MOST_AT_END = { bytes: 1024 * 1024, reads: 256 };
+/** A pipe that has something to read more often than this, in so long, is no longer watched but visited. */
+const MOST_READS = 8;
+const WINDOW_MS = 100;
+const SECOND_MS = 1000;
+/** Pipes whose children have ended: of one service, and of all. */
+const MOST_LEFT = { service: 16, all: 64 };
 
-interface Entry<Speaker> {
-  readonly speaker: Speaker;
+const NOTHING = Buffer.alloc(0);
+
+interface Entry {
   readonly reader: Fd;
+  readonly voice: Voice;
   /** The beginning of a line whose end has not come. */
-  unfinished: string;
+  unfinished: Buffer;
   isOpen: boolean;
+  /** Since `sinceMs` (performance.now). */
+  reads: number;
+  sinceMs: number;
+}
+
+export interface WordsParts<Speaker> {
+  readonly pollSet: Pick<PollSet, 'watch' | 'unwatch'>;
+  /** What all those have in common who share an allowance. */
+  readonly serviceOf: (speaker: Speaker) => object;
+  readonly onLine: (speaker: Speaker, line: string) => void;
+  /** So many lines of the speaker's service were left out. */
+  readonly onLeftOut: (speaker: Speaker, count: number) => void;
+  readonly hasRoom: Outlet['hasRoom'];
 }
 
 export class Words<Speaker> {
-  readonly #pollSet: Pick<PollSet, 'watch' | 'unwatch'>;
-  readonly #onLine: OnLine<Speaker>;
-  readonly #byPid = new PidTable<Entry<Speaker>>();
+  readonly #parts: WordsParts<Speaker>;
+  readonly #byPid = new PidTable<Entry>();
+  /** Pipes whose children have ended, the oldest first. */
+  readonly #left = new Set<Entry>();
+  readonly #rounds = new Rounds<Entry>((entry) => this.#visit(entry));
+  readonly #allowances = new WeakMap<object, Allowance>();
+  /** Those that are not quiet. */
+  readonly #restless = new Set<Allowance>();
+  #timer: NodeJS.Timeout | null = null;
+  /** With room for an unfinished line before what is read. */
+  readonly #buffer = Buffer.alloc(LONGEST_LINE + PIECE);
+  readonly #piece = this.#buffer.subarray(LONGEST_LINE);
 
-  constructor(pollSet: Pick<PollSet, 'watch' | 'unwatch'>, onLine: OnLine<Speaker>) {
-    this.#pollSet = pollSet;
-    this.#onLine = onLine;
+  constructor(parts: WordsParts<Speaker>) {
+    this.#parts = parts;
+  }
+
+  /** A pipe for a child to come. Where no descriptor is left, those who were left behind have to give theirs. @throws SystemError of pipe2 */
+  open(owner: PipeOwner | null): { reader: Fd; writer: Fd } {
+    try {
+      return addon.openPipe(owner);
+    } catch (error) {
+      if (this.#left.size === 0) throw error;
+      for (const entry of [...this.#left].slice(0, 2)) this.#close(entry);
+      return addon.openPipe(owner);
+    }
   }
 
   /** From now on the child is heard; the reader is ours. */
   add(pid: number, speaker: Speaker, reader: Fd): void {
-    const entry = { speaker, reader, unfinished: '', isOpen: true };
+    const voice = new Voice(this.#allowanceOf(speaker), (line) => {
+      this.#parts.onLine(speaker, line);
+    });
+    const entry = { reader, voice, unfinished: NOTHING, isOpen: true, reads: 0, sinceMs: 0 };
     this.#byPid.add(pid, entry);
-    const onReadable = (): void => {
-      this.#read(entry, BATCH);
-    };
-    try {
-      this.#pollSet.watch(reader, { onReadable, onFault: () => undefined });
-    } catch {
-      // The child runs already: it is not heard, and goes on.
-      this.#close(entry);
-    }
+    this.#watch(entry);
   }
 
-  /** The child has ended: tells what it still had to say. What it left running is not heard. */
+  /** The child has ended: tells what it still had to say. */
   settle(pid: number): void {
     const entry = this.#byPid.get(pid);
     if (entry === undefined) return;
     this.#byPid.remove(pid);
-    this.#read(entry, ALL);
-    if (entry.unfinished !== '') this.#onLine(entry.speaker, entry.unfinished);
-    this.#close(entry);
+    this.#finish(entry);
+    if (!entry.isOpen) return;
+    this.#left.add(entry);
+    this.#limitLeft(entry.voice.allowance);
   }
 
-  #read(entry: Entry<Speaker>, most: number): void {
-    for (let count = 0; count < most && entry.isOpen; count += 1) {
-      const text = addon.readPipe(entry.reader);
-      if (text === null) return;
-      if (text === '') this.#close(entry);
-      else this.#take(entry, text);
+  /** Tells what is left to be told: there is no other time. */
+  flush(): void {
+    for (const entry of [...this.#left]) this.#finish(entry);
+    for (const allowance of this.#restless) allowance.tell();
+  }
+
+  #allowanceOf(speaker: Speaker): Allowance {
+    const service = this.#parts.serviceOf(speaker);
+    const known = this.#allowances.get(service);
+    if (known !== undefined) return known;
+    const { hasRoom, onLeftOut } = this.#parts;
+    const allowance = new Allowance({
+      hasRoom,
+      onLeftOut: (count) => {
+        onLeftOut(speaker, count);
+      },
+    });
+    this.#allowances.set(service, allowance);
+    return allowance;
+  }
+
+  /** Out of epoll watches it is visited. */
+  #watch(entry: Entry): void {
+    const onReadable = (): void => {
+      this.#onReadable(entry);
+    };
+    try {
+      this.#parts.pollSet.watch(entry.reader, { onReadable, onFault: () => undefined });
+    } catch {
+      this.#rounds.add(entry);
     }
   }
 
-  #take(entry: Entry<Speaker>, text: string): void {
-    const lines = (entry.unfinished + text).split('\n');
-    const last = lines.pop() ?? '';
-    if (last.length >= LONGEST_LINE) lines.push(last);
-    entry.unfinished = last.length >= LONGEST_LINE ? '' : last;
-    for (const line of lines) this.#onLine(entry.speaker, line);
+  #onReadable(entry: Entry): void {
+    const length = this.#read(entry);
+    if (!entry.isOpen || (length < PIECE && !isBusy(entry))) return;
+    this.#parts.pollSet.unwatch(entry.reader);
+    this.#rounds.add(entry);
   }
 
-  #close(entry: Entry<Speaker>): void {
-    if (!entry.isOpen) return;
-    entry.isOpen = false;
-    this.#pollSet.unwatch(entry.reader);
-    addon.close(entry.reader);
+  /** @returns whether it is to be visited again */
+  #visit(entry: Entry): boolean {
+    if (!entry.isOpen) return false;
+    if (this.#read(entry) >= 0) return entry.isOpen;
+    this.#watch(entry);
+    return false;
   }
+
+  /** @returns bytes; 0: it has come to its end; -1: nothing is there */
+  #read(entry: Entry): number {
+    const length = addon.readPipe(entry.reader, this.#piece);
+    if (length > 0) this.#hear(entry, length);
+    if (length === 0) this.#close(entry);
+    return length;
+  }
+
+  #hear(entry: Entry, length: number): void {
+    const { unfinished, voice } = entry;
+    const begin = LONGEST_LINE - unfinished.length;
+    unfinished.copy(this.#buffer, begin);
+    const rest = voice.say(this.#buffer.subarray(begin, LONGEST_LINE + length));
+    entry.unfinished = rest.length === 0 ? NOTHING : Buffer.from(rest);
+    this.#mind(voice.allowance);
+  }
+
+  /** All that is there, and the last lines. */
+  #finish(entry: Entry): void {
+    let bytes = 0;
+    for (let reads = 0; reads < MOST_AT_END.reads && bytes < MOST_AT_END.bytes && entry.isOpen; reads += 1) {
+      const length = this.#read(entry);
+      if (length < 0) break;
+      bytes += length;
+    }
+    this.#endVoice(entry);
+  }
+
+  #endVoice(entry: Entry): void {
+    entry.voice.end(entry.unfinished);
+    entry.unfinished = NOTHING;
+    this.#mind(entry.voice.allowance);
+  }
+
+  /** Whoever still writes into it learns by SIGPIPE that nobody reads it. */
+  #close(entry: Entry): void {
+    entry.isOpen = false;
+    this.#rounds.remove(entry);
+    this.#parts.pollSet.unwatch(entry.reader);
+    addon.close(entry.reader);
+    if (this.#left.delete(entry)) this.#endVoice(entry);
+  }
+
+  #limitLeft(allowance: Allowance): void {
+    const ofService = [...this.#left].filter(({ voice }) => voice.allowance === allowance);
+    const [oldest] = ofService.length > MOST_LEFT.service ? ofService : this.#left;
+    const isTooMany = ofService.length > MOST_LEFT.service || this.#left.size > MOST_LEFT.all;
+    if (isTooMany && oldest !== undefined) this.#close(oldest);
+  }
+
+  /** One that is not quiet is asked once a second. */
+  #mind(allowance: Allowance): void {
+    if (allowance.isQuiet) return;
+    this.#restless.add(allowance);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      this.#tell();
+    }, SECOND_MS).unref();
+  }
+
+  #tell(): void {
+    for (const allowance of [...this.#restless]) {
+      allowance.tell();
+      this.#restless.delete(allowance);
+      this.#mind(allowance);
+    }
+  }
+}
+
+/** Whether it has had something to read too often. */
+function isBusy(entry: Entry): boolean {
+  const now = performance.now();
+  if (now - entry.sinceMs > WINDOW_MS) [entry.reads, entry.sinceMs] = [0, now];
+  entry.reads += 1;
+  return entry.reads > MOST_READS;
 }

@@ -41,7 +41,8 @@ export type LogEvent =
   /** A datagram that was thrown away on purpose. */
   | { event: 'dropped'; service: string; address: string; peer: string; reason: 'unread' }
   | Reaped
-  | { event: 'said'; service: string; connection: string; pid: number; line: string }
+  /** One line; or, without it, so many that were left out. */
+  | { event: 'said'; service: string; connection?: string; pid?: number; line?: string; count?: number }
   /** What programs of ours say as this user (a number; null: stdiod's own) is lost, for so many seconds from now on. */
   | { event: 'unheard'; user: number | null; duration: number }
   | { event: 'paused'; service: string; reason: PauseReason; children: number; limit: number }

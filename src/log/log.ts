@@ -9,7 +9,12 @@ import type { Output } from './output';
 
 /** Bytes that may wait for a slow reader: some 5,000 events. */
 const QUEUE_BYTES = 1024 * 1024;
+/** What words of programs may take of it; and the last ones of each. */
+const WORDS_SHARE = 1 / 2;
+const LAST_WORDS_SHARE = 3 / 4;
 const RETRY_MS = 50;
+const CLOSE_MS = 1000;
+const CLOSE_RETRY_MS = 5;
 /** When the output failed. */
 const FAILED_RETRY_MS = 1000;
 
@@ -52,7 +57,24 @@ export class Log {
     });
   }
 
-  /** Writes what the output takes now; the rest is tried again soon. Also the last thing before exit. */
+  /** For words of programs, which must not crowd out what stdiod tells itself. @param isLast before an end: some room is theirs alone */
+  hasRoomForWords(isLast: boolean): boolean {
+    const most = QUEUE_BYTES * (isLast ? LAST_WORDS_SHARE : WORDS_SHARE);
+    if (this.#waiting > most && performance.now() >= this.#retryAt) this.flush();
+    return this.#waiting <= most;
+  }
+
+  /** The last thing before exit: a reader who is only slow gets all of it, whoever has stopped reading is waited for that long. */
+  async close(limitMs = CLOSE_MS): Promise<void> {
+    const endMs = performance.now() + limitMs;
+    this.flush();
+    while (this.#queue.length > 0 && !this.#hasFailed && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, CLOSE_RETRY_MS));
+      this.flush();
+    }
+  }
+
+  /** Writes what the output takes now; the rest is tried again soon. */
   flush(): void {
     this.#drain();
     if (this.#queue.length === 0) this.#logLost();
@@ -61,7 +83,11 @@ export class Log {
 
   /** What was not offered yet counts as well: a turn of the loop may tell more than fits. */
   get #isFull(): boolean {
-    return this.#queue.length + this.#lines.length > QUEUE_BYTES;
+    return this.#waiting > QUEUE_BYTES;
+  }
+
+  get #waiting(): number {
+    return this.#queue.length + this.#lines.length;
   }
 
   #drain(): void {

@@ -70,6 +70,12 @@ export interface Report {
   readonly isEnd: boolean;
 }
 
+/** Who may open a pipe by its name, as with /dev/stderr. */
+export interface PipeOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 export interface Poller {
   watch(fd: Fd): void;
   unwatch(fd: Fd): void;
@@ -186,10 +192,12 @@ export interface Addon {
   openReports(old: Fd | null): { reader: Fd; writer: Fd };
   /** recvmsg(2) of one message, and never of a descriptor; null: there is none. */
   readReport(reader: Fd): Report | null;
-  /** pipe2(2); the reader does not block. */
-  openPipe(): { reader: Fd; writer: Fd };
-  /** At most 1 KiB; empty: its end; null: nothing is there. */
-  readPipe(reader: Fd): string | null;
+  /** pipe2(2), fchown(2); the reader does not block. @param owner null: our own user */
+  openPipe(owner: PipeOwner | null): { reader: Fd; writer: Fd };
+  /** read(2): so many bytes; 0: its end; -1: nothing is there. */
+  readPipe(reader: Fd, into: Uint8Array): number;
+  /** Line ends in this part of the bytes. */
+  countLines(bytes: Uint8Array, from: number, to: number): number;
   /** write(2) or send(2); 0: it would have to wait. */
   writeSome(fd: number, bytes: Uint8Array, isSocket: boolean, mayWait: boolean): number;
   /** Starts the threads that do what may wait (native/aside.cc). @throws SystemError: there is no thread for us */

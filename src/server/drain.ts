@@ -5,6 +5,7 @@
 import type { Children } from '../child/children';
 import type { Reaper } from '../child/reaper';
 import type { Terminator } from '../child/terminate';
+import type { Words } from '../child/words';
 import type { Emit } from '../log/events';
 import type { Endings, Served } from './hosted/endings';
 import type { Holder, Hosted } from './hosted/hosted';
@@ -24,6 +25,7 @@ export interface DrainParts {
   readonly children: Pick<Children<Served>, 'count' | typeof Symbol.iterator>;
   readonly reaper: Pick<Reaper<Served>, 'reapAll'>;
   readonly endings: Pick<Endings, 'flush'>;
+  readonly words: Pick<Words<unknown>, 'flush'>;
   readonly terminator: Pick<Terminator<Served>, 'begin' | 'end'>;
   /** Those who hold connections without a child. */
   readonly holders: readonly Holder[];
@@ -48,7 +50,7 @@ export class Drain {
 
   /** @returns whether every child was collected */
   async start(signal: string): Promise<boolean> {
-    const { emit, roster, children, endings } = this.#parts;
+    const { emit, roster, children, endings, words } = this.#parts;
     emit({ event: 'stopping', signal, children: children.count });
     const isClean = await new Promise<boolean>((resolve) => {
       this.#settle = resolve;
@@ -58,6 +60,7 @@ export class Drain {
     });
     for (const timer of this.#timers) clearTimeout(timer);
     endings.flush();
+    words.flush();
     emit({ event: 'stopped', children: children.count });
     return isClean;
   }

@@ -3,7 +3,7 @@
  */
 import type { SourceText } from '../config/load';
 import type { PassedSockets } from '../listener/passed';
-import type { Emit, LogEvent } from '../log/events';
+import type { LogEvent } from '../log/events';
 import { Log } from '../log/log';
 import { formatChooser, type ChooseFormat } from '../log/choose';
 import { openOutput } from '../log/output';
@@ -53,17 +53,14 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const { configuration, passed, json } = options;
   const chooseFormat = formatChooser(screenOfStderr(), json);
   const log = new Log(openOutput(), chooseFormat(configuration.log.format));
-  const emit = (event: LogEvent): void => {
-    log.emit(event);
-  };
   await startThreads();
-  const server = startServer(emit, options);
+  const server = startServer(log, options);
   if ('isOpen' in server) return server;
   leaveFolder();
   for (const socket of unusedSockets(configuration, passed.list)) log.emit({ event: 'unused', socket });
   server.logServing(configuration, options.version, options.file);
   const isClean = await untilStopped(server, log, chooseFormat, options);
-  log.flush();
+  await log.close();
   return { isOpen: true, isClean };
 }
 
@@ -89,9 +86,13 @@ function untilStopped(
 }
 
 /** Or why there is none. */
-function startServer(emit: Emit, { configuration, passed, need }: ServeOptions): Server | Refused {
+function startServer(log: Log, { configuration, passed, need }: ServeOptions): Server | Refused {
+  const emit = (event: LogEvent): void => {
+    log.emit(event);
+  };
   try {
-    const server = new Server(emit, configuration.limits.maxConnections, passed);
+    const hasRoom = (isLast: boolean): boolean => log.hasRoomForWords(isLast);
+    const server = new Server(emit, hasRoom, configuration.limits.maxConnections, passed);
     const failures = server.start(configuration, need);
     return failures === null ? server : { isOpen: false, failures, refusal: null };
   } catch (error) {

@@ -10,6 +10,7 @@
  */
 import { openSync } from 'node:fs';
 import { Slots } from '../admission/slots';
+import type { Outlet } from '../child/allowance';
 import { Children, type Child } from '../child/children';
 import { Reaper } from '../child/reaper';
 import { Reports } from '../child/reports';
@@ -67,7 +68,8 @@ export class Server {
     if (this.#drain.isRunning) this.#drain.check();
   });
 
-  constructor(emit: Emit, maxConnections: number, passed: PassedSockets) {
+  /** @param hasRoom whether the log has room for words of programs */
+  constructor(emit: Emit, hasRoom: Outlet['hasRoom'], maxConnections: number, passed: PassedSockets) {
     if (process.env['STDIOD_SPAWN'] === 'fork' || mustFork(thisKernel(), process.geteuid?.() === 0))
       addon.setPlainFork(true);
     // Opened before any connection, so that their numbers are low: a child copies the descriptor table up to them.
@@ -82,8 +84,16 @@ export class Server {
         emit({ event: 'unheard', user, duration: pauseMs / 1000 });
       },
     });
-    const words = new Words<Child<Served>>(pollSet, (child, line) => {
-      this.#onSaid(child, line);
+    const words = new Words<Child<Served>>({
+      pollSet,
+      hasRoom,
+      serviceOf: ({ owner }) => owner.hosted,
+      onLine: (child, line) => {
+        this.#onSaid(child, line);
+      },
+      onLeftOut: ({ owner: { hosted } }, count) => {
+        emit({ event: 'said', service: hosted.service.name, count });
+      },
     });
     const sinks = { nullFd, channelOf: (uid: number | null) => reports.channelOf(uid) };
     const onFreed = (): void => {
@@ -140,6 +150,7 @@ export class Server {
       children,
       reaper,
       endings,
+      words,
       terminator,
       holders: [kept, tcpmux],
     });

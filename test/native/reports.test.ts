@@ -128,3 +128,56 @@ testWith(ROOT)('a child of another user is told by its pid all the same', async 
   });
   expect(seen[1]).toEqual({ pid: seen[0], text: 'hello\n', isEnd: false });
 });
+
+test('a pipe is close-on-exec, its reader does not block and has a high number, its writer waits', async () => {
+  const seen = await inFreshProcess(({ addon, flagsOf }) => {
+    const { reader, writer } = addon.openPipe(null);
+    return { reader: flagsOf(reader), writer: flagsOf(writer), isAway: reader >= 1024 };
+  });
+  expect(seen).toEqual({
+    reader: { isCloseOnExec: true, isNonBlocking: true },
+    writer: { isCloseOnExec: true, isNonBlocking: false },
+    isAway: true,
+  });
+});
+
+test('a pipe is read as far as there is room, is empty for a while, and ends when nobody holds it', async () => {
+  const seen = await inFreshProcess(({ addon, fs }) => {
+    const { reader, writer } = addon.openPipe(null);
+    const into = Buffer.alloc(4);
+    const before = addon.readPipe(reader, into);
+    fs.writeSync(writer, 'a\nbcde');
+    const [first, text] = [addon.readPipe(reader, into), into.toString()];
+    const rest = addon.readPipe(reader, into);
+    addon.close(writer);
+    return { before, first, text, rest, end: addon.readPipe(reader, into) };
+  });
+  expect(seen).toEqual({ before: -1, first: 4, text: 'a\nbc', rest: 2, end: 0 });
+});
+
+test('line ends are counted in a part of the bytes, and not beyond them', async () => {
+  const counts = await inFreshProcess(({ addon }) => {
+    const bytes = Buffer.from('\n\na\n\n');
+    const ranges = [
+      [0, 5],
+      [1, 4],
+      [2, 2],
+      [4, 1],
+      [3, 999],
+    ] as const;
+    return ranges.map(([from, to]) => addon.countLines(bytes, from, to));
+  });
+  expect(counts).toEqual([4, 2, 0, 0, 2]);
+});
+
+testWith(ROOT)('a pipe belongs to whom it is given', async () => {
+  const { given, own } = await inFreshProcess(({ addon, fs }) => {
+    const given = fs.fstatSync(addon.openPipe({ uid: 4711, gid: 4712 }).writer);
+    const own = fs.fstatSync(addon.openPipe(null).writer);
+    return { given: [given.uid, given.gid], own: [own.uid, own.gid] };
+  });
+  expect([given, own]).toEqual([
+    [4711, 4712],
+    [0, 0],
+  ]);
+});

@@ -49,7 +49,7 @@ test('a program that closes its standard error, or floods it, ends as it would h
   const daemon = await startWords(['try', '127.0.0.1:0', '--', ...script]);
   expect(await exchange(daemon.port(), '')).toBe('done\n');
   expect(await daemon.waitFor('reaped')).toMatchObject({ exit: 0 });
-  const told = daemon.all('said').reduce((sum, { line }) => sum + line.length, 0);
+  const told = daemon.all('said').reduce((sum, { line = '' }) => sum + line.length, 0);
   expect(told).toBe(200_000);
   expect(await exchange(daemon.port(), '')).toBe('done\n');
 });

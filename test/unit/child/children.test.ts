@@ -29,7 +29,7 @@ jest.mock('../../../src/native/addon', () => ({
 
 jest.mock('../../../src/child/oom-scores', () => ({ OomScores: jest.fn(() => ({ add: () => undefined })) }));
 
-const PLAN: Plan = { native: {} as NativePlan, varying: null, channel: null, isLogged: false };
+const PLAN: Plan = { native: {} as NativePlan, varying: null, channel: null, pipe: null };
 const START = { fd: 5 as Fd, facts: '' };
 /** In the unit of a reap record, KiB. */
 const GIB = 1024 * 1024;
@@ -47,7 +47,7 @@ jest.useFakeTimers();
 beforeEach(() => {
   exits = [];
   dead.length = 0;
-  children = new Children({ add }, { add: jest.fn() });
+  children = new Children({ add }, { open: jest.fn(), add: jest.fn() });
   new Reaper(children, { settle }, { settle: jest.fn() });
 });
 

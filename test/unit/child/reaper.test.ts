@@ -63,7 +63,7 @@ beforeEach(() => {
   jest.spyOn(performance, 'now').mockImplementation(() => kernel.nowMs);
   Object.assign(kernel, { dead: [], announced: [], lookMs: CHEAP_MS, nowMs: 0 });
   [exits, onExit] = [[], () => undefined];
-  children = new Children({ add: jest.fn() }, { add: jest.fn() });
+  children = new Children({ add: jest.fn() }, { open: jest.fn(), add: jest.fn() });
   reaper = new Reaper(children, { settle: () => undefined }, { settle: () => undefined });
   jest.clearAllMocks();
   native.reap.mockImplementation((records) => write(records, kernel.announced.splice(0, records.length / 7)));
@@ -90,7 +90,7 @@ function spawnMany(count: number): number[] {
   for (const pid of pids) {
     native.spawn.mockReturnValueOnce(pid as Pid);
     children.spawn(
-      { native: {} as NativePlan, varying: null, channel: null, isLogged: false },
+      { native: {} as NativePlan, varying: null, channel: null, pipe: null },
       { fd: 5 as Fd, facts: '' },
       '',
       errand,

@@ -161,3 +161,58 @@ describe('an output that fails', () => {
     expect(reader.writes - before).toBe(10);
   });
 });
+
+describe('words of programs', () => {
+  test('have room in half of the queue, and the last ones in three quarters', () => {
+    reader.room = 0;
+    const rooms = Array.from({ length: 4 }, () => {
+      for (let count = 0; count < QUEUE_BYTES / 1024 / 4; count += 1) emit('x'.repeat(1024));
+      jest.runAllTicks();
+      return [log.hasRoomForWords(false), log.hasRoomForWords(true)];
+    });
+    expect(rooms).toEqual([
+      [true, true],
+      [false, true],
+      [false, false],
+      [false, false],
+    ]);
+  });
+
+  test('have room again as soon as the reader takes something', () => {
+    for (let count = 0; count < QUEUE_BYTES / 1024; count += 1) emit('x'.repeat(1024));
+    expect(log.hasRoomForWords(false)).toBe(true);
+    expect(reader.lines).toHaveLength(QUEUE_BYTES / 1024);
+  });
+});
+
+describe('at the end', () => {
+  test('a slow reader gets all of it', async () => {
+    reader.room = 0;
+    emit('one');
+    const closed = log.close(1000);
+    reader.room = 2;
+    await jest.advanceTimersByTimeAsync(5);
+    reader.room = 100;
+    await jest.advanceTimersByTimeAsync(5);
+    await closed;
+    expect(reader.lines).toEqual(['one']);
+  });
+
+  test('one who has stopped reading is waited for, and no longer than that', async () => {
+    reader.room = 0;
+    emit('one');
+    const onClosed = jest.fn();
+    void log.close(1000).then(onClosed);
+    await jest.advanceTimersByTimeAsync(990);
+    expect(onClosed).not.toHaveBeenCalled();
+    await jest.advanceTimersByTimeAsync(20);
+    expect(onClosed).toHaveBeenCalled();
+  });
+
+  test('one who has left is not waited for', async () => {
+    [reader.room, reader.failure] = [0, new Error('EPIPE')];
+    emit('one');
+    await log.close(1000);
+    expect(reader.lines).toEqual([]);
+  });
+});

@@ -83,7 +83,14 @@ function drainOf(): Drain {
     },
   };
   return new Drain({
-    ...{ emit: server.emit, children, terminator, holders, endings: { flush: (): void => undefined } },
+    ...{
+      emit: server.emit,
+      children,
+      terminator,
+      holders,
+      endings: { flush: (): void => undefined },
+      words: { flush: (): void => undefined },
+    },
     reaper: {
       reapAll: (): void => {
         for (const child of dead) alive.delete(child);
