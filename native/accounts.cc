@@ -177,12 +177,13 @@ Credentials credentials_of(const Napi::Object &identity) {
   return result;
 }
 
-// whyNoAccess(path, 'execute' | 'read', {uid, gid, groups} | null) → 0 or an errno; EAGAIN: there was no
-// thread to ask
+// whyNoAccess(path, 'execute' | 'read' | 'write', {uid, gid, groups} | null) → 0 or an errno; EAGAIN: there
+// was no thread to ask
 Napi::Value WhyNoAccess(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const std::string path = info[0].ToString();
-  const int mode = info[1].ToString().Utf8Value() == "read" ? R_OK : X_OK;
+  const std::string access = info[1].ToString();
+  const int mode = access == "read" ? R_OK : access == "write" ? W_OK : X_OK;
   if (!info[2].IsObject()) return Napi::Number::New(env, ask(path.c_str(), mode));
   const Credentials asker = credentials_of(info[2].As<Napi::Object>());
   Question question = {&asker, path.c_str(), mode, 0};

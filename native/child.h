@@ -24,6 +24,7 @@
   X(kOpGid, "setresgid", 1)                \
   X(kOpUid, "setresuid", 1)                \
   X(kOpVerify, "verify-ids", 2)            \
+  X(kOpStderr, "stderr", 0)                \
   X(kOpDirectory, "chdir", 0)              \
   X(kOpUnblock, "rt_sigprocmask", 0)       \
   X(kOpExec, "execve", 0)
@@ -55,6 +56,8 @@ struct ChildPlan {
   const char *path;
   const ChildStep *steps;
   size_t step_count;
+  // What kOpStderr opens.
+  const char *stderr_file;
   // The socket stays ours too: it is not ended where the program could not be started.
   bool is_lent;
 };

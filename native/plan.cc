@@ -106,7 +106,8 @@ bool read_clone_flags(const Napi::Value &value, Plan *plan) {
   return false;
 }
 
-// preparePlan({path, argv, environment: string[], directory, steps, stderrFd, isWait, cloneFlags?}) → plan
+// preparePlan({path, argv, environment: string[], directory, steps, stderrFd, stderrFile?, isWait,
+// cloneFlags?}) → plan
 Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   const auto options = info[0].As<Napi::Object>();
   auto plan = std::make_shared<Plan>();
@@ -119,6 +120,8 @@ Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   for (const std::string &word : plan->words) plan->argv.push_back(word.c_str());
   plan->argv.push_back(nullptr);
   plan->view.path = plan->path.c_str();
+  plan->stderr_file = options.Has("stderrFile") ? options.Get("stderrFile").ToString() : std::string();
+  plan->view.stderr_file = plan->stderr_file.c_str();
   plan->stderr_fd = options.Get("stderrFd").ToNumber().Int32Value();
   plan->view.is_lent = options.Get("isWait").ToBoolean();
   auto *held = new Handle(std::move(plan));

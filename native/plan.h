@@ -13,6 +13,7 @@
 struct Plan {
   std::string path;
   std::string directory;
+  std::string stderr_file;
   std::vector<std::string> words;
   std::vector<std::string> variables;
   std::vector<const char *> argv;

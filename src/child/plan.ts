@@ -58,12 +58,15 @@ export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks
     directory: unescapeTemplate(process.directory),
     steps: stepsOf(process),
     stderrFd: stderrOf(process, sinks),
+    ...(typeof process.stderr === 'object' ? { stderrFile: process.stderr.file } : {}),
     isWait,
   };
 }
 
+type Settings = Pick<Process, 'umask' | 'resources' | 'identity' | 'stderr'>;
+
 /** What a child does to itself before it is the program, in this order. */
-export function stepsOf({ umask, resources, identity }: Pick<Process, 'umask' | 'resources' | 'identity'>): Step[] {
+export function stepsOf({ umask, resources, identity, stderr }: Settings): Step[] {
   return [
     { op: 'setsid' },
     ...stepsForResources(resources),
@@ -71,7 +74,8 @@ export function stepsOf({ umask, resources, identity }: Pick<Process, 'umask' | 
     // A right that stdiod was given as an ambient capability (to bind low ports, say) is not the program's.
     { op: 'prctl', args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] },
     ...(identity === null ? [] : become(identity)),
-    // As the user, so that nobody is placed in a folder that is closed to them.
+    // As the user, so that nobody has a file written, or is placed in a folder, that is closed to them.
+    ...(typeof stderr === 'object' ? ([{ op: 'stderr' }] as const) : []),
     { op: 'chdir' },
   ];
 }
@@ -120,9 +124,9 @@ function pipeOf({ stderr, identity }: Process): Plan['pipe'] {
 }
 
 function stderrOf(process: Process, sinks: Sinks): number {
-  // With `log` each child's own pipe comes with its start.
-  if (process.stderr === 'null' || process.stderr === 'log') return sinks.nullFd;
-  return channelOf(process, sinks)?.writer ?? STDERR_IS_CONNECTION;
+  if (process.stderr === 'socket') return STDERR_IS_CONNECTION;
+  // With `log` each child's own pipe comes with its start; a file is opened by the child itself.
+  return channelOf(process, sinks)?.writer ?? sinks.nullFd;
 }
 
 /** @param values called only when the plan has placeholders */

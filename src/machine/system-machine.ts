@@ -60,6 +60,7 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     realPath,
     whyNotExecutable: (path, identity) => errnoNameOrNull(native.whyNoAccess(path, 'execute', identity)),
     whyNotReadable: (path, identity) => errnoNameOrNull(native.whyNoAccess(path, 'read', identity)),
+    whyNotWritable: (path, identity) => errnoNameOrNull(native.whyNoAccess(path, 'write', identity)),
     binaryFormats: readBinaryFormats,
   };
 }

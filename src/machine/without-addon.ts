@@ -13,7 +13,7 @@ export type NativeAnswers = Pick<
 >;
 
 export const UNCHECKED =
-  'the addresses of this machine, accounts outside of /etc/passwd and /etc/group, and what the users of services may run and read';
+  'the addresses of this machine, accounts outside of /etc/passwd and /etc/group, and what the users of services may run, read and write';
 
 export const withoutAddon: NativeAnswers = {
   findUser: (nameOrId) => users().find(({ name, uid }) => nameOrId === name || nameOrId === uid),
@@ -75,18 +75,24 @@ function textOf(path: string): string {
   }
 }
 
-function whyNotOurselves(path: string, access: 'execute' | 'read'): number {
+type Access = Parameters<Addon['whyNoAccess']>[1];
+
+const ASKED: Readonly<Record<Access, number>> = { execute: files.X_OK, read: files.R_OK, write: files.W_OK };
+/** All three bits of each. */
+const BITS: Readonly<Record<Access, number>> = { execute: 0o111, read: 0o444, write: 0o222 };
+
+function whyNotOurselves(path: string, access: Access): number {
   return errorOf(() => {
-    accessSync(path, access === 'execute' ? files.X_OK : files.R_OK);
+    accessSync(path, ASKED[access]);
   });
 }
 
 /** Permission bits that are on for nobody at all keep everybody out. */
-function whyNobody(path: string, access: 'execute' | 'read'): number {
+function whyNobody(path: string, access: Access): number {
   let mode = 0;
   const error = errorOf(() => (mode = statSync(path).mode));
   if (error !== 0) return error;
-  return (mode & (access === 'execute' ? 0o111 : 0o444)) === 0 ? constants.errno.EACCES : 0;
+  return (mode & BITS[access]) === 0 ? constants.errno.EACCES : 0;
 }
 
 function errorOf(attempt: () => void): number {

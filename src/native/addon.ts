@@ -94,7 +94,7 @@ export interface NativeIdentity {
  * Of a limit -1 is unlimited, and a hard one of -2 stays as it is and caps the soft one.
  */
 export type Step =
-  | { readonly op: 'setsid' | 'chdir' }
+  | { readonly op: 'setsid' | 'stderr' | 'chdir' }
   | { readonly op: 'prlimit'; readonly args: readonly [resource: number, soft: number, hard: number] }
   | { readonly op: 'setpriority'; readonly args: readonly [nice: number] }
   | { readonly op: 'sched_setaffinity'; readonly list: readonly number[] }
@@ -120,6 +120,8 @@ export interface PlanOptions {
   readonly steps: readonly Step[];
   /** What becomes fd 2; -1: the connection. */
   readonly stderrFd: number;
+  /** What the step `stderr` opens in its place, to append to it: an absolute path. */
+  readonly stderrFile?: string;
   /** CLONE_NEW… of clone(2): namespaces of its own. A child cannot take a pid namespace as a step. */
   readonly cloneFlags?: number;
   /** The child is lent the listening or datagram socket, also as fd 3 and with LISTEN_PID in its environment. */
@@ -255,7 +257,7 @@ export interface Addon {
   /** getgrouplist(3). */
   groupsOf(name: string, gid: number): number[];
   /** faccessat2(2), asked with the effective ids of this identity (null: our own); 0 or an errno; EAGAIN: there is no thread to ask. */
-  whyNoAccess(path: string, access: 'execute' | 'read', identity: NativeIdentity | null): number;
+  whyNoAccess(path: string, access: 'execute' | 'read' | 'write', identity: NativeIdentity | null): number;
 }
 
 /** @throws AddonError when this file is imported and nothing was compiled */

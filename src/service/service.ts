@@ -56,8 +56,11 @@ export interface Process {
   readonly resources: Resources;
   /** All of it but for the facts of the connection; values are templates. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Where fd 2 leads; `log`: to us, line by line; `report`: to us, for programs of our own that keep an account as well. */
-  readonly stderr: 'socket' | 'log' | 'null' | 'report';
+  /**
+   * Where fd 2 leads; `log`: to us, line by line; `report`: to us, for programs of our own that keep an account as well; or to a
+   * file by its absolute path, which each child opens for itself.
+   */
+  readonly stderr: 'socket' | 'log' | 'null' | 'report' | { readonly file: string };
 }
 
 /** What a child may use, and its place beside others. null: as stdiod itself. */

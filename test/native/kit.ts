@@ -152,6 +152,7 @@ function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {
       umask,
       resources: { ...NO_WISHES, ...resources },
       identity: identity === null ? null : { user: '', ...identity },
+      stderr: options.stderrFile === undefined ? 'socket' : { file: options.stderrFile },
     }),
     stderrFd: -1,
     isWait: false,
@@ -319,8 +320,10 @@ function becomeNobody(): void {
 }
 
 /** From here on system calls fail as an expression of strace(1) says; the tracer stays until we end. */
-async function inject(expression: string): Promise<void> {
-  const words = ['-f', '-qq', '-o', '/dev/null', '-e', `inject=${expression}`, '-p', String(process.pid)];
+/** @param path only what is done to it */
+async function inject(expression: string, path?: string): Promise<void> {
+  const filter = path === undefined ? [] : ['-P', path];
+  const words = ['-f', '-qq', '-o', '/dev/null', ...filter, '-e', `inject=${expression}`, '-p', String(process.pid)];
   const strace = spawn('strace', words, { stdio: 'inherit' });
   strace.unref();
   await until(() => /^TracerPid:\t[1-9]/m.test(fs.readFileSync('/proc/self/status', 'utf8')));
@@ -422,6 +425,7 @@ export const kit = {
   isZombie,
   children,
   slotCount,
+  makeFifo,
   temporaryFolder,
   fifo,
   brokenPipe,

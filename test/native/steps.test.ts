@@ -9,22 +9,25 @@ import { ROOT, testWith, tool } from './needs';
 interface Fault {
   readonly path?: string;
   readonly directory?: string;
+  readonly stderrFile?: string;
   readonly resources?: Partial<Resources>;
   readonly identity?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
   /** An expression for `strace -e inject=`. */
   readonly injection?: string;
+  /** The same for this path alone. */
+  readonly injectionPath?: string | undefined;
 }
 
 const NOBODY = { uid: 65534, gid: 65534, groups: [65534] };
-const [EPERM, ENOENT, ENOEXEC, EACCES, ENOTDIR, EMFILE] = [1, 2, 8, 13, 20, 24];
+const [EPERM, ENOENT, ENXIO, ENOEXEC, EACCES, ENOTDIR, EISDIR, EMFILE] = [1, 2, 6, 8, 13, 20, 21, 24];
 
 /** What became of a child that was to fail, and what its client saw after it had sent some data. */
 function fail(fault: Fault): Promise<unknown> {
   return inFreshProcess(async (kit, fault) => {
     const { addon, connection, plan, readAll, exitOf } = kit;
-    const { injection, path = '/bin/cat', ...rest } = fault;
+    const { injection, injectionPath, path = '/bin/cat', ...rest } = fault;
     const { client, socket } = await connection();
-    if (injection !== undefined) await kit.inject(injection);
+    if (injection !== undefined) await kit.inject(injection, injectionPath);
     kit.openReaper();
     client.write('data that nobody will read');
     await kit.until(() => addon.hasWaiting(socket.fd));
@@ -99,6 +102,40 @@ test('setgroups fails: nobody becomes somebody else without the right', async ()
   expect(exit).toMatchObject({ step: 'setgroups', error: EPERM });
 });
 
+describe('stderr fails', () => {
+  test.each([
+    ['a folder that does not exist', '/no/such/folder/log', ENOENT],
+    ['a folder', '/tmp', EISDIR],
+    ['a file below a file', '/etc/passwd/log', ENOTDIR],
+  ])('%s', async (_, stderrFile, error) => {
+    expect(await fail({ stderrFile })).toEqual({ ...END, step: 'stderr', error });
+  });
+
+  test('a FIFO that nobody reads, and it does not wait for one', async () => {
+    const exit = await inFreshProcess(async ({ addon, plan, makeFifo, nullConnection, ...kit }) => {
+      const stderrFile = makeFifo();
+      kit.openReaper();
+      return kit.exitOf(addon.spawn(plan(['/bin/true'], { stderrFile }), { fd: nullConnection(), facts: '' }));
+    });
+    expect(exit).toMatchObject({ step: 'stderr', error: ENXIO });
+  });
+
+  testWith(ROOT)('a file that is closed to the user, though not to us, and nothing is made of it', async () => {
+    const seen = await inFreshProcess(
+      async ({ addon, fs, plan, temporaryFolder, nullConnection, ...kit }, identity) => {
+        const folder = temporaryFolder();
+        fs.chmodSync(folder, 0o755);
+        kit.openReaper();
+        const options = { stderrFile: `${folder}/log`, identity };
+        const exit = await kit.exitOf(addon.spawn(plan(['/bin/true'], options), { fd: nullConnection(), facts: '' }));
+        return { exit, isThere: fs.existsSync(`${folder}/log`) };
+      },
+      NOBODY,
+    );
+    expect(seen).toMatchObject({ exit: { step: 'stderr', error: EACCES }, isThere: false });
+  });
+});
+
 const EVERYTHING: Partial<Resources> = {
   nice: 1,
   cpus: [0],
@@ -106,7 +143,7 @@ const EVERYTHING: Partial<Resources> = {
   ioPriority: (2 << 13) | 7,
 };
 
-const REFUSALS: [step: string, call: string, error: number][] = [
+const REFUSALS: [step: string, call: string, error: number, path?: string][] = [
   ['close_range', 'close_range:error=EMFILE', EMFILE],
   ['dup3', 'dup3:error=EMFILE', EMFILE],
   ['close-rest', 'close_range:error=EMFILE:when=2', EMFILE],
@@ -123,14 +160,16 @@ const REFUSALS: [step: string, call: string, error: number][] = [
   ['setresgid', 'setresgid:error=EMFILE', EMFILE],
   ['setresuid', 'setresuid:error=EMFILE', EMFILE],
   ['verify-ids', 'setresuid:retval=0', EPERM],
+  ['stderr', 'openat:error=EMFILE', EMFILE, '/dev/zero'],
   ['chdir', 'chdir:error=EMFILE', EMFILE],
   ['rt_sigprocmask', 'rt_sigprocmask:error=EMFILE', EMFILE],
   ['execve', 'execve:error=EMFILE', EMFILE],
 ];
 
-for (const [step, injection, error] of REFUSALS) {
+for (const [step, injection, error, injectionPath] of REFUSALS) {
   testWith(ROOT, tool('strace'))(`${step} fails: ${injection}`, async () => {
-    expect(await fail({ injection, identity: NOBODY, resources: EVERYTHING })).toEqual({ ...END, step, error });
+    const wishes = { identity: NOBODY, resources: EVERYTHING, stderrFile: '/dev/zero' };
+    expect(await fail({ injection, injectionPath, ...wishes })).toEqual({ ...END, step, error });
   });
 }
 

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import { nearestWord } from '../../service/nearest';
 import type { Path } from '../report/path';
 import type { Problem } from '../report/problems';
+import { FILE_KIND } from './values';
 
 export type Issue = z.core.$ZodIssue;
 
@@ -61,6 +62,7 @@ const KINDS: Readonly<Record<string, string>> = {
 function kindsOf(issue: Issue): string[] {
   if (issue.code === 'invalid_type') return [KINDS[issue.expected] ?? issue.expected];
   if (issue.code === 'invalid_value') return issue.values.map(String);
+  if (issue.code === 'invalid_format' && issue.message === FILE_KIND) return [FILE_KIND];
   if (issue.code === 'invalid_union') return issue.errors.flat().flatMap(kindsOf);
   return [];
 }

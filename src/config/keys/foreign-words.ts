@@ -95,7 +95,7 @@ export const SYSTEMD: Words = {
   passenvironment: put('the names', 'pass_env'),
   standardinput: leaveOut('it is the connection'),
   standardoutput: leaveOut('it is the connection'),
-  standarderror: put('socket, log or null', 'stderr'),
+  standarderror: put('socket, log, null or the path of a file', 'stderr'),
   syslogidentifier: leaveOut('each event has the name of its service'),
   timeoutstopsec: put('the time', 'stop_grace'),
   timeoutsec: put('the time', 'stop_grace'),

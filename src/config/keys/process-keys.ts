@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { parseIoPriority, parseScheduling } from '../../service/scheduling';
 import { remedies } from './remedies';
 import { rlimitKeys } from './rlimit-keys';
-import { account, accounts, cpus, fileMode, nonEmpty, variableName, variables } from './values';
+import { account, accounts, cpus, fileMode, filePath, nonEmpty, variableName, variables } from './values';
 
 export const identityKeys = {
   user: account
@@ -52,14 +52,14 @@ export const processKeys = {
   env: variables.default({}).describe('Variables to set, over those that every service gets.'),
   pass_env: z.array(variableName).default([]).describe("Names of variables to pass on from stdiod's own environment."),
   stderr: z
-    .union([z.enum(['socket', 'log', 'null']), z.null()])
+    .union([z.enum(['socket', 'log', 'null']), z.null(), filePath])
     .register(remedies, {
-      remedy: () => `there is no file for it yet: write "log", or exec: [sh, -c, 'exec PROGRAM 2>>FILE']`,
+      remedy: (value) => (typeof value === 'string' ? `a file beside this one: ./${value.slice(0, 60)}` : 'write log'),
     })
     .optional()
     .describe(
-      'Where its standard error goes: `socket`, to the client; `log`, each line as an event; `null`, nowhere. ' +
-        'Without it: `socket`, or with `wait` `log`.',
+      "Standard error: to the client (`socket`), told as events (`log`), nowhere (`null`), or a file's path. " +
+        'Without it: `socket`, or with `wait`: `log`.',
     ),
 };
 

@@ -78,6 +78,18 @@ export const cpus = z
   ])
   .register(remedies, { remedy: () => 'write numbers and ranges: "0-3,8"' });
 
+/** In a list of what would do. */
+export const FILE_KIND = 'the path of a file, with a slash';
+
+export const filePath = text
+  .regex(/\//, { error: FILE_KIND, abort: true })
+  .refine((value) => !/^(append|file|truncate):/.test(value), {
+    error: 'the path stands alone here: what is written is always appended',
+  })
+  .refine((value) => !value.includes('%{'), {
+    error: 'there are no placeholders here: all children of a service write to one file',
+  });
+
 /** YAML reads digits without quotes as a number. @param example what to write in place of what is no mode at all */
 export function fileMode(example: string): z.ZodString {
   return z

@@ -14,7 +14,7 @@ export function explainAbsent(path: string, error: string): Problem {
 }
 
 /** The machine is short of something, which says nothing about anybody's rights. */
-function isShortage(error: string): boolean {
+export function isShortage(error: string): boolean {
   return ['EAGAIN', 'EINTR', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM'].includes(error);
 }
 

@@ -25,6 +25,8 @@ export function askOnce(machine: Machine): Machine {
       once(`execute ${keyOf(identity)} ${path}`, () => machine.whyNotExecutable(path, identity)),
     whyNotReadable: (path, identity) =>
       once(`read ${keyOf(identity)} ${path}`, () => machine.whyNotReadable(path, identity)),
+    whyNotWritable: (path, identity) =>
+      once(`write ${keyOf(identity)} ${path}`, () => machine.whyNotWritable(path, identity)),
     binaryFormats: () => once('formats', () => machine.binaryFormats()),
   };
 }

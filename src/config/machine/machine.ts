@@ -69,6 +69,8 @@ export interface Machine {
   whyNotExecutable(path: string, identity: Identity | null): string | null;
   /** The same for reading a file. */
   whyNotReadable(path: string, identity: Identity | null): string | null;
+  /** The same for writing to a file, or to a folder: for making files there. */
+  whyNotWritable(path: string, identity: Identity | null): string | null;
   /** What the kernel runs beside ELF programs and scripts. */
   binaryFormats(): readonly BinaryFormat[];
 }

@@ -96,7 +96,7 @@ function describeProcess({ identity, directory, umask, stderr }: Process, settin
     ...(identity === null ? written(IDENTITY_KEYS, settings) : describeIdentity(identity)),
     ...written(others, { ...settings, directory }),
     umask: `0${umask.toString(8).padStart(3, '0')}`,
-    ...(stderr === 'report' ? {} : { stderr }),
+    ...(stderr === 'report' ? {} : { stderr: typeof stderr === 'object' ? stderr.file : stderr }),
   };
 }
 

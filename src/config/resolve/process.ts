@@ -4,11 +4,12 @@
  */
 import { resolve as resolvePath } from 'node:path';
 import { FACT_NAMES } from '../../service/fact-names';
-import type { Command, Exec, Identity } from '../../service/service';
+import type { Command, Exec, Identity, Process } from '../../service/service';
 import { escapeTemplate, hasPlaceholders, unescapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import { explainAbsent, explainClosed } from '../machine/access';
+import { whyNotAppendable } from '../machine/appendable';
 import type { Account, Machine } from '../machine/machine';
 import type { Problem } from '../report/problems';
 import { builtinCommand } from './builtin';
@@ -35,7 +36,7 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
     resources: resolveResources(settings, machine, layers),
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     // Its words are for the operator: to its client every byte is the target's.
-    stderr: shape.run === 'redirect' ? 'report' : stderrOf(settings, shape),
+    stderr: shape.run === 'redirect' ? 'report' : resolveStderr(settings, shape, identity, machine, layers),
   } as const;
   const command = resolveCommand(settings, shape, { identity, directory }, machine, layers);
   const exec = { kind: 'exec', command, process } as const;
@@ -44,9 +45,20 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
 }
 
 /** A socket that listens is nowhere to write to. */
-function stderrOf({ stderr }: ServiceSettings, { isWaiting }: Shape): 'socket' | 'log' | 'null' {
+function resolveStderr(
+  { stderr }: ServiceSettings,
+  { isWaiting }: Shape,
+  identity: Identity | null,
+  machine: Machine,
+  layers: Layers,
+): Process['stderr'] {
   if (stderr === undefined) return isWaiting ? 'log' : 'socket';
-  return stderr ?? 'null';
+  if (stderr === null || stderr === 'null') return 'null';
+  if (stderr === 'socket' || stderr === 'log') return stderr;
+  const file = resolvePath(layers.folderOf(['stderr']), stderr);
+  const problem = whyNotAppendable(file, identity, machine);
+  if (problem !== null) layers.onMachine.report(['stderr'], problem);
+  return { file };
 }
 
 /** Whom a disabled service's environment names when its user does not exist. */

@@ -97,6 +97,21 @@ test('stderr is the connection, /dev/null, or the report socket of the user', ()
   expect(planFor({ identity }).channel).toBeNull();
 });
 
+test('a child that has a file for stderr opens it as its user, before it enters its folder', () => {
+  const identity = { user: 'www', uid: 33, gid: 34, groups: [] };
+  const { stderrFd, stderrFile, steps } = optionsOf({ stderr: { file: '/var/log/www' }, identity });
+  expect([stderrFd, stderrFile]).toEqual([SINKS.nullFd, '/var/log/www']);
+  expect(steps.slice(-3).map(({ op }) => op)).toEqual(['verify-ids', 'stderr', 'chdir']);
+  expect(optionsOf({ stderr: 'socket' }).steps.map(({ op }) => op)).not.toContain('stderr');
+});
+
+test('a pipe for stderr is given to whom the child becomes', () => {
+  const identity = { user: 'www', uid: 33, gid: 34, groups: [] };
+  expect(planFor({ stderr: 'log', identity }).pipe).toEqual({ owner: { uid: 33, gid: 34 } });
+  expect(planFor({ stderr: 'log' }).pipe).toEqual({ owner: null });
+  expect(planFor({ stderr: 'socket', identity }).pipe).toBeNull();
+});
+
 test('a fact of the connection outranks a variable of the same name', () => {
   const forged = Object.fromEntries([...FACT_NAMES].map((name) => [name, 'forged %{fd}']));
   const environment = { ...forged, PATH: '/bin', REMOTE_ADDRESS: 'kept' };

@@ -53,6 +53,7 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
     lowestNice: () => -20,
     cpus: () => [0, 1],
     whyNotReadable: () => null,
+    whyNotWritable: () => null,
     interfaces: () => ['lo', 'eth0', 'eth1'],
     hasInterface: (name) => ['lo', 'eth0', 'eth1', 'uplink'].includes(name),
     addresses: () => ['127.0.0.1', '::1', '192.0.2.7', '2001:db8::7'],

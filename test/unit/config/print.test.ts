@@ -21,6 +21,7 @@ services:
     socket: {nodelay: true}
     stop_grace: 2h
   two: {listen: 7, exec: cat, user: root, group: games}
+  file: {listen: 9, exec: cat, stderr: ./cat.log}
   three: {listen: 8, exec: cat, user: 4242, group: 4243, groups: [games, 1]}
   off: {listen: 8, exec: ./no/such, user: nosuch, enabled: false}
   gone: {listen: 8, exec: nosuch -x, enabled: false}

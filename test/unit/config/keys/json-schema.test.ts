@@ -23,7 +23,7 @@ test('allows a service no other keys', () => {
 
 test.each([
   withKeys(''),
-  withKeys('listen: [80, "*:http"]\nexec: [cat, -u]\nstderr: null\nsocket: {backlog: 1}\nenv: {A: x}'),
+  withKeys('listen: [80, "*:http"]\nexec: [cat, -u]\nstderr: ./x.log\nsocket: {backlog: 1}\nenv: {A: x}'),
   onlyKeys('tcpmux: plus\nexec: cat'),
   onlyKeys('listen: 7/udp\nbuiltin: qotd\nwait: true\namplify: true\nquotes: x'),
   onlyKeys('listen: 7\nredirect: host:80\nsocket: {keepalive: {idle: 5s}, receive_buffer: 64K, mode: "0660"}'),

@@ -2,6 +2,8 @@ import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Machine } from '../../../../src/config/machine/machine';
+import { loadConfigurationText } from '../../../../src/config/load';
+import { pretendMachine } from '../pretend-machine';
 import { commandOf, load, onlyKeys, problemsOf, processOf, service, withKeys } from '../loading';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'stdiod-50%-')));
@@ -262,5 +264,21 @@ describe('redirect', () => {
 
   test('explains xinetd’s way to write it', () => {
     expect(problemsOf(withKeys('redirect: 10.1.1.1 80')).join()).toContain('has a blank in it (write 10.1.1.1:80)');
+  });
+});
+
+describe('a file for standard error', () => {
+  test('is relative to the file that names it', () => {
+    const open = { whyNotExecutable: () => null };
+    const stderrOf = (keys: string): unknown => processOf(service(withKeys(keys), open, file)).stderr;
+    expect(stderrOf('stderr: ./x%1.log')).toEqual({ file: join(folder, 'x%1.log') });
+    expect(stderrOf('stderr: /var/log/../x.log')).toEqual({ file: '/var/x.log' });
+    expect(stderrOf('wait: true\nstderr: ./x')).toEqual({ file: join(folder, 'x') });
+  });
+
+  test('that cannot be had is a problem of this machine', () => {
+    const text = withKeys('stderr: /no/such/x.log');
+    const result = loadConfigurationText(text, file, pretendMachine());
+    expect(result).toMatchObject({ ok: true, diagnostics: [{ message: 'the folder /no/such does not exist' }] });
   });
 });
