@@ -113,6 +113,8 @@ export interface Reaped {
   rss: number | null;
   in: number | undefined;
   out: number | undefined;
+  /** Where what it wrote to stderr went: of a service the first time that it fails. */
+  hint: string | undefined;
   children: number;
   limit: number;
 }

@@ -177,3 +177,65 @@ test('a program that has the socket itself is heard while it stays, and floods n
   await daemon.waitFor('said', ({ count }) => count !== undefined);
   expect(daemon.all('reaped')).toEqual([]);
 });
+
+describe('an operator whose program fails', () => {
+  const FAILS = script('echo why it failed >&2; exit 3');
+
+  /** @returns what was said of stderr with each end, in the order of the ends */
+  async function hintsOf(
+    it: object,
+    clients: number,
+    before: (daemon: Daemon) => Promise<unknown>,
+  ): Promise<unknown[]> {
+    const service = { listen: '127.0.0.1:0', stop_grace: '100ms', ...it };
+    const daemon = await startDaemon(JSON.stringify({ services: { it: service } }));
+    await inParallel(clients, 1, async (index) => {
+      await before(daemon);
+      await daemon.waitForCount('reaped', index + 1);
+    });
+    await daemon.stop();
+    return daemon.all('reaped').map(({ hint }) => hint);
+  }
+
+  async function visit(daemon: Daemon): Promise<void> {
+    await exchange(daemon.port(), '');
+  }
+
+  const HINT = 'what it wrote to stderr went to its client; stderr: log brings it here';
+
+  test('is told the first time where its words went, and which key brings them', async () => {
+    expect(await hintsOf({ exec: FAILS }, 3, visit)).toEqual([HINT, undefined, undefined]);
+    expect(await hintsOf({ exec: script('kill -SEGV $$') }, 1, visit)).toEqual([HINT]);
+  });
+
+  test('is told too of a socket that takes no words', async () => {
+    const ends = script('exec 3<&-; exit 1');
+    const [hint] = await hintsOf({ exec: ends, wait: true, stderr: 'socket' }, 1, async (daemon) => {
+      const client = await connectTo(daemon.port());
+      await daemon.waitFor('reaped');
+      client.socket.destroy();
+    });
+    expect(hint).toBe('what it wrote to stderr went to the socket, which takes no words; stderr: log brings it here');
+  });
+
+  test.each([
+    ['its words are in the log', { exec: FAILS, stderr: 'log' }],
+    ['they are wanted nowhere', { exec: FAILS, stderr: 'null' }],
+    ['it has not failed', { exec: script('exit 0') }],
+    ['its client had left', { exec: script('kill -PIPE $$') }],
+  ])('is told nothing where %s', async (_, it) => {
+    expect(await hintsOf(it, 1, visit)).toEqual([undefined]);
+  });
+
+  test('is told nothing of those that stdiod ends itself', async () => {
+    const visited = hintsOf({ exec: 'sleep 300' }, 1, async (daemon) => {
+      const client = await connectTo(daemon.port());
+      const { pid } = await daemon.waitFor('accepted');
+      await untilTrue('the program runs', () => isRunning(pid));
+      daemon.signal('SIGTERM');
+      await daemon.waitFor('reaped');
+      client.socket.destroy();
+    });
+    expect(await visited).toEqual([undefined]);
+  });
+});

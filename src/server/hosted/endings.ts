@@ -9,6 +9,7 @@ import { addon, type Fd } from '../../native/addon';
 import { formatPeer, type Peer } from '../../service/peer';
 import type { Connection, Hosted, HostedListener } from './hosted';
 import { Refusals } from './refusals';
+import { StderrHints } from './stderr-hints';
 
 const MS = 1000;
 
@@ -34,6 +35,7 @@ export class Endings implements Errand<Served> {
   readonly #slots: Slots;
   readonly #emit: Emit;
   readonly #refusals: Refusals;
+  readonly #hints = new StderrHints();
   readonly #onFreed: () => void;
 
   /** @param onFreed a slot is free, or what holds up a server that wants to leave is gone */
@@ -106,10 +108,16 @@ export class Endings implements Errand<Served> {
       rss: exit.rssBytes,
       in: exit.traffic?.in,
       out: exit.traffic?.out,
+      hint: endReason === undefined && hasFailed(exit) ? this.#hints.take(owner.hosted) : undefined,
       children: gate.inUse,
       limit: gate.limit,
     });
   }
+}
+
+/** A program that wrote to a client that has left is not to blame. */
+function hasFailed({ status, signal }: Exit): boolean {
+  return status !== 0 && signal !== 'SIGPIPE';
 }
 
 function close(fd: Fd, answer: string): void {

@@ -25,6 +25,7 @@ export const REAPED: Reaped = {
   rss: 1_992_294,
   in: undefined,
   out: undefined,
+  hint: undefined,
   children: 2,
   limit: 1000,
 };
