@@ -75,7 +75,11 @@ describe('the shipped services', () => {
     expect(await nc('echo', 'hello\n')).toBe('hello\n');
     expect(await nc('greet', 'Ann\n')).toBe('Hello, what is your name?\nPleased to meet you, Ann.\n');
     expect(await nc('daytime', '')).toMatch(/\d\d:\d\d:\d\d/);
-    expect(await nc('line-length', 'one\nthree\n')).toBe('3\n5\nlines = 2 chars = 8\n');
+    expect(await nc('line-length', 'one\nthree\n')).toBe('3\n5\n');
+    const { connection } = await daemon.waitFor('reaped', { service: 'line-length' });
+    const about = daemon.events.filter((event) => 'connection' in event && event.connection === connection);
+    expect(about.map(({ event }) => event)).toEqual(['accepted', 'said', 'reaped']);
+    expect(about).toContainEqual(expect.objectContaining({ line: 'lines = 2 chars = 8' }));
     expect(await nc('guess', '')).toMatch(/number/);
   });
 
