@@ -163,6 +163,22 @@ export class Daemon {
     return this.waitFor('reloaded', {}, from);
   }
 
+  /** Has the file read again; returns how that ended. */
+  async hup(): Promise<EventOf<'reloaded' | 'rejected'>> {
+    const from = this.events.length;
+    this.signal('SIGHUP');
+    return until('the file has been read', () => this.events.slice(from).find(isOutcome));
+  }
+
+  /** As `reload`, again and again where it is given up because the file was not read in time. */
+  async reloadAtLast(yaml: string): Promise<EventOf<'reloaded'>> {
+    this.configure(yaml);
+    return until('the file is taken', async () => {
+      const outcome = await this.hup();
+      return outcome.event === 'reloaded' ? outcome : undefined;
+    });
+  }
+
   /** Waits for the end: an exit status, or the name of a signal. All output has been read then. */
   async ended(): Promise<number | string> {
     await untilTrue(`the daemon ends\n${this.stderr.slice(-4000)}`, () => this.isEnded);
@@ -204,6 +220,10 @@ function sendTo(pids: readonly number[], signal: NodeJS.Signals): void {
       // It has ended meanwhile.
     }
   }
+}
+
+function isOutcome(event: AnyEvent): event is EventOf<'reloaded' | 'rejected'> {
+  return event.event === 'reloaded' || event.event === 'rejected';
 }
 
 function isMatch<N extends EventName>(event: AnyEvent, name: N, match: Match<N>): event is EventOf<N> {

@@ -2,7 +2,6 @@
  * Each system call that a reload makes is made to fail, one after the other: it costs nobody else, leaves nothing open, and the
  * next reload is in force.
  */
-import type { LogEvent } from '../../src/log/events';
 import { exchange } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { Denial } from './denial';
@@ -39,12 +38,10 @@ const MOST_CALLS = 60;
 
 /** @returns whether a call failed */
 async function reloadWithFault(daemon: Daemon, denial: Denial, yaml: string, skip: number): Promise<boolean> {
-  const [from, count] = [daemon.events.length, denial.count];
+  const { count } = denial;
   denial.deny('ENOMEM', { skip, times: 1 });
   daemon.configure(yaml);
-  daemon.signal('SIGHUP');
-  const isDone = ({ event }: LogEvent): boolean => event === 'reloaded' || event === 'rejected';
-  await untilTrue('the reload is done', () => daemon.events.slice(from).some(isDone));
+  await daemon.hup();
   denial.allow();
   return denial.count > count;
 }

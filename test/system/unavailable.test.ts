@@ -259,14 +259,14 @@ describe('an attempt that hangs', () => {
     const file = join(makeFolder(), 'hang');
     const env = { LD_PRELOAD: libraryFixture('slow-accounts.c'), SLOW_ACCOUNTS: file };
     const yaml = withOther('listen: "127.0.0.1:0", exec: /nowhere/it, user: daemon');
-    const limits = { STDIOD_RELOAD_LIMIT_MS: '5000', STDIOD_RETRY_MS: '300' };
+    const limits = { STDIOD_RELOAD_LIMIT_MS: '4000', STDIOD_RETRY_MS: '300' };
     const daemon = await startDaemon(yaml, { env: { ...env, ...limits } });
     writeFileSync(file, '');
     await untilTrue('an attempt asks', () => statSync(file).size > 0);
     expect(await daemon.waitFor('problem')).toMatchObject({ message: expect.stringContaining('given up') as string });
     await expectOtherServed(daemon);
     rmSync(file);
-    expect(await daemon.reload(yaml)).toMatchObject({ unavailable: 1 });
+    expect(await daemon.reloadAtLast(yaml)).toMatchObject({ unavailable: 1 });
     writeFileSync(file, '');
     await untilTrue('another attempt asks', () => statSync(file).size > 0);
     expect(await daemon.stop()).toBe(0);
