@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { LogEvent } from '../../src/log/events';
 import { atEnd } from './endings';
 import { main, makeFolder } from './fixtures';
-import { childrenOf, stat } from './proc';
+import { childrenOf, stat, threads } from './proc';
 import { until, untilTrue } from './until';
 
 export type EventName = LogEvent['event'];
@@ -87,7 +87,8 @@ export class Daemon {
 
   async untilReady(): Promise<void> {
     const isReady = (): boolean => /serving\b/.test(this.stderr);
-    await untilTrue('the daemon is ready or has ended', () => isReady() || this.isEnded);
+    const what = (): string => `the daemon is ready or has ended\n${this.stderr}\n${threads(this.pid).join('\n')}`;
+    await until(what, () => (isReady() || this.isEnded ? true : undefined));
     if (!isReady()) throw new Error(`the daemon did not start: ${this.stderr}`);
   }
 

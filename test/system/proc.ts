@@ -1,7 +1,7 @@
 /**
  * The kernel as a witness: what /proc says of a process, whoever it is.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Each open descriptor with what it leads to: `socket:[1234]`, `/dev/null`. */
 export function openFds(pid: number): Map<number, string> {
@@ -71,6 +71,16 @@ export function childrenOf(pid: number): number[] {
   } catch {
     return [];
   }
+}
+
+/** Of each thread its name, its state, and where in the kernel it waits: for the message of a test that waits in vain. */
+export function threads(pid: number): string[] {
+  const tasks = existsSync(`/proc/${pid}/task`) ? readdirSync(`/proc/${pid}/task`) : [];
+  const fact = (task: string, name: string): string => tryRead(pid, `task/${task}/${name}`).trim();
+  return tasks.map((task) => {
+    const [state] = fact(task, 'stat').split(') ').slice(-1);
+    return [task, fact(task, 'comm'), state?.charAt(0), fact(task, 'wchan'), fact(task, 'syscall')].join(' ');
+  });
 }
 
 export function zombiesOf(pid: number): number[] {
