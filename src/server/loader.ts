@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { LoadResult } from '../config/load';
 import type { Emit } from '../log/events';
+import { addon } from '../native/addon';
 import type { LoadOrder } from './load-thread';
 
 /** How long a load may take, milliseconds. */
@@ -23,6 +24,12 @@ const MOST_HUNG = 4;
 /** With so many, the next attempt is made this long after the last was given up; doubled with each more that hangs, up to an hour. */
 const FIRST_WAIT_MS = 60_000;
 const LAST_WAIT_MS = 3_600_000;
+
+/**
+ * Descriptors: five for a thread and the file that it reads, the others for a name service. A thread whose event loop gets only some of
+ * what it needs never gives those back (libuv's uv_loop_init).
+ */
+const NEEDED = 16;
 
 export class Loader {
   readonly #order: LoadOrder;
@@ -59,6 +66,7 @@ export class Loader {
    */
   async load(texts?: LoadOrder['texts']): Promise<LoadResult> {
     if (!this.#mayTry()) return this.#problem(`${this.#hung} attempts before this one still hang`, REMEDY);
+    if (addon.freeDescriptors(NEEDED) < NEEDED) return this.#problem('too few open files', RAISE);
     const worker = startThread(texts === undefined ? this.#order : { ...this.#order, texts });
     if (worker instanceof Error) return this.#problem(worker.message);
     const timers = this.#watch();
@@ -127,6 +135,8 @@ export class Loader {
 }
 
 const REMEDY = 'look for what does not answer: the name service (getent passwd), a network file system';
+
+const RAISE = 'raise LimitNOFILE (ulimit -n), or try again when fewer are in use';
 
 /** Tests have less of it. */
 function ordinaryPatience(): Patience {

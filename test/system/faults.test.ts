@@ -267,6 +267,26 @@ describe('a reload that cannot be done for want of', () => {
   });
 });
 
+testAsOther('a reload with hardly any descriptor left is rejected with its reason, and leaves none open', async () => {
+  const daemon = await startDaemon(ECHO, { wrapper: asOther });
+  const fds = openFds(daemon.pid);
+  const lowestFree = Array.from({ length: fds.size + 1 }, (_, fd) => fd).findIndex((fd) => !fds.has(fd));
+  for (let left = 1; left < 8; left += 1) {
+    setSoftLimit(daemon.pid, 'nofile', lowestFree + left, asOther);
+    const from = daemon.events.length;
+    daemon.signal('SIGHUP');
+    const { message, remedy } = await daemon.waitFor('problem', {}, from);
+    expect([message, remedy]).toEqual([
+      'could not be loaded: too few open files',
+      expect.stringContaining('LimitNOFILE'),
+    ]);
+    await daemon.waitFor('rejected', {}, from);
+  }
+  setSoftLimit(daemon.pid, 'nofile', 4096, asOther);
+  expect([...openFds(daemon.pid).keys()].sort()).toEqual([...fds.keys()].sort());
+  expect(await daemon.reload(ECHO)).toMatchObject({ kept: 1 });
+});
+
 describe('an address that is taken', () => {
   async function takePort(): Promise<number> {
     const server = createServer();
