@@ -64,7 +64,7 @@ export class Children<Owner> {
     return this.#byPid.values().values();
   }
 
-  /** Takes the descriptor unless it throws or the plan is for `wait`. @throws SystemError of clone */
+  /** Takes the descriptor unless it throws or the plan is for `wait`: once there is a child, nothing throws. @throws SystemError of clone */
   spawn(plan: Plan, start: Start, owner: Owner, errand: Errand<Owner>): Child<Owner> {
     const pipe = plan.pipe === null ? null : this.#words.open(plan.pipe.owner);
     const pid = spawnWith(plan, start, pipe);

@@ -2,11 +2,12 @@
  * A program for each connection: the addon clones, the child takes over the socket, and the descriptor is no longer ours. What
  * every child of the service does is prepared once, in the plan.
  */
-import type { Children } from '../../child/children';
+import type { Child, Children } from '../../child/children';
 import { connectionFacts, connectionValues } from '../../child/facts';
 import { fillPlan, type Plan } from '../../child/plan';
 import { describeSpawnFailure } from '../../child/spawn-errors';
 import type { Emit } from '../../log/events';
+import type { Pid } from '../../native/addon';
 import { formatLocal, formatPeer } from '../../service/peer';
 import type { Endings, Served } from '../hosted/endings';
 import type { Connection, Handler, Hosted, Shortage } from '../hosted/hosted';
@@ -31,7 +32,8 @@ export class Programs implements Handler {
 
   take(connection: Connection): 'taken' | Shortage {
     try {
-      this.#spawn(connection);
+      const { pid } = this.#spawn(connection);
+      this.#tryLog(connection, pid);
       return 'taken';
     } catch (error) {
       const { step, error: code, shortage } = describeSpawnFailure(error);
@@ -41,18 +43,26 @@ export class Programs implements Handler {
     }
   }
 
-  #spawn({ id, fd, hosted, listener, peer: from, local, slot }: Connection): void {
-    const { service, gate } = hosted;
-    const names = { service: service.name, connection: id };
+  #spawn({ id, fd, hosted, peer: from, local, slot }: Connection): Child<Served> {
+    const names = { service: hosted.service.name, connection: id };
     const facts = connectionFacts(from, local, names);
     const filled = fillPlan(this.#plan, facts, () => connectionValues(from, local, names));
+    const owner = { hosted, connection: id, peer: formatPeer(from), slot };
+    return this.#children.spawn(this.#plan, { fd, ...filled }, owner, this.#endings);
+  }
+
+  /** By now the descriptor is not ours, and its number may be another's: whatever fails here, nothing is to be closed. */
+  #tryLog(connection: Connection, pid: Pid): void {
+    try {
+      this.#logAccepted(connection, pid);
+    } catch {
+      // The child has it, and is told of when it ends.
+    }
+  }
+
+  #logAccepted({ id, hosted, listener, peer: from, local }: Connection, pid: Pid): void {
+    const { service, gate } = hosted;
     const peer = formatPeer(from);
-    const { pid } = this.#children.spawn(
-      this.#plan,
-      { fd, ...filled },
-      { hosted, connection: id, peer, slot },
-      this.#endings,
-    );
     const { inUse: children, limit } = gate;
     const asked = hasOneAddress(hosted) ? undefined : formatLocal(listener.address, local);
     this.#emit({ event: 'accepted', service: service.name, connection: id, peer, local: asked, pid, children, limit });

@@ -3,6 +3,7 @@
  */
 import type { Exit } from '../../../../src/child/children';
 import { Programs } from '../../../../src/server/handlers/programs';
+import type { Endings } from '../../../../src/server/hosted/endings';
 import type { Connection, Hosted } from '../../../../src/server/hosted/hosted';
 import { hostedService, PretendChildren, PretendServer, SAMPLE_PLAN, systemError } from '../pretended';
 
@@ -14,12 +15,13 @@ let hosted: Hosted;
 /** `c7 clone EPERM`. */
 let dropped: string[];
 let reaped: unknown[];
+let endings: Pick<Endings, 'drop' | 'onExit'>;
 let programs: Programs;
 
 beforeEach(() => {
   [server, children, dropped, reaped] = [new PretendServer(), new PretendChildren(), [], []];
   hosted = hostedService({ name: 'echo', maxConnections: 5 });
-  const endings = {
+  endings = {
     drop: ({ id }: Connection, step: string, error: string): void => void dropped.push(`${id} ${step} ${error}`),
     onExit: (...words: unknown[]): void => void reaped.push(words),
   };
@@ -70,6 +72,14 @@ test('a fault of ours costs that connection alone', () => {
   children.refusal = new TypeError('ours');
   expect(programs.take(connect())).toBe('taken');
   expect(dropped).toEqual(['c7 prepare TypeError: ours']);
+});
+
+test('a fault in what is told of a child that runs closes nothing: the number may be another connection’s', () => {
+  programs = new Programs(SAMPLE_PLAN, children, endings, () => {
+    throw new TypeError('ours');
+  });
+  expect(programs.take(connect())).toBe('taken');
+  expect([dropped, children.running.length, hosted.gate.inUse]).toEqual([[], 1, 1]);
 });
 
 test('the end of the child is the end of the connection', () => {
