@@ -90,11 +90,11 @@ constexpr size_t kScratch = 4096;
 constexpr long kErrorFlags = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK;
 constexpr long kErrorMode = 0640;
 constexpr int kMostReads = 256;
-constexpr int kMostTries = 5;
 constexpr long kSecondUs = 1'000'000;
 constexpr long kAlarmUs = 2000;
 constexpr long kLongestAlarmUs = 2'000'000;
-constexpr long kTryAgainNs = 20'000'000;
+constexpr long kFirstPauseNs = 5'000'000;
+constexpr long kLongestPauseNs = 500'000'000;
 
 // --- What every child does: 0, or a negative errno. ---
 
@@ -317,13 +317,19 @@ ChildOp run_plan(const ChildTask *task, long *error) {
 }
 
 // A program that is just being written (ETXTBSY), or whose user has too many processes (EAGAIN): both pass,
-// often within milliseconds, and the client need not know. It returns only when it has failed.
+// often within milliseconds, and the client need not know. Signals are through by now: a stop ends the wait.
+// It returns only when it has failed.
 long execute(const ChildTask *task) {
-  const struct { long seconds, nanoseconds; } pause = {0, kTryAgainNs};
+  struct {
+    long seconds, nanoseconds;
+  } pause = {0, kFirstPauseNs};
   for (int tries = 1;; ++tries) {
     const long error = call(SYS_execve, address(task->plan->path), address(task->argv), address(task->envp));
-    if ((error != -ETXTBSY && error != -EAGAIN) || tries == kMostTries) return error;
+    if (error != -ETXTBSY && error != -EAGAIN) return error;
+    if (tries >= (error == -EAGAIN ? task->tries : kFewTries)) return error;
     call(SYS_nanosleep, address(&pause), 0);
+    pause.nanoseconds *= 2;
+    if (pause.nanoseconds > kLongestPauseNs) pause.nanoseconds = kLongestPauseNs;
   }
 }
 

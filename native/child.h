@@ -74,6 +74,9 @@ struct ChildReport {
 };
 
 constexpr size_t kPidDigits = 10;
+// Attempts to execve when that may soon pass: 75 ms in all, and 4.6 s.
+constexpr int kFewTries = 5;
+constexpr int kManyTries = 16;
 // The most descriptors that a child starts with: 0, 1, 2, and 3 as LISTEN_FDS promises.
 constexpr int kMostFds = 4;
 
@@ -91,6 +94,8 @@ struct ChildTask {
   int fd_count;
   // The highest of them: the child copies the table up to here.
   int highest;
+  // While its user has too many processes.
+  int tries;
   ChildReport *report;
 };
 

@@ -33,6 +33,9 @@ namespace {
 
 constexpr size_t kPage = 4096;
 constexpr size_t kSlotSize = 8 * kPage;  // a guard page, the stack, and the report at the top
+// Children that may wait long for a process of their user to end. They are processes of that user too: with
+// more of them the limit would be reached by those who wait for it, and nobody be served.
+constexpr size_t kMostPatient = 4;
 constexpr uint64_t kFirstWaitMs = 1;
 constexpr uint64_t kLongestWaitMs = 128;
 
@@ -246,6 +249,7 @@ void lay_out_task(Slot *slot) {
   slot->task.argv = is_own ? slot->argv.data() : slot->plan->argv.data();
   slot->task.directory = is_own ? slot->directory.c_str() : slot->plan->directory.c_str();
   slot->task.envp = slot->envp.data();
+  slot->task.tries = spawner.busy.size() < kMostPatient ? kManyTries : kFewTries;
   slot->task.pid_text = slot->plan->view.is_lent ? &slot->listen_pid[kListenPid.size()] : nullptr;
   slot->task.report = slot->report;
 }

@@ -3,12 +3,12 @@
  * is served again when the kernel says yes, and the daemon stops when it is told to.
  */
 import { join } from 'node:path';
-import { connectTo, exchange } from './client';
+import { connectTo, exchange, type Client } from './client';
 import { launchDaemon, startDaemon, type Daemon } from './daemon';
 import { Denial, type Errno } from './denial';
 import { endAll } from './endings';
 import { makeFolder } from './fixtures';
-import { childrenOf, listenerFd, openFds } from './proc';
+import { childrenOf, listenerFd, openFds, strings } from './proc';
 import { expectRest } from './rest';
 import { exchangeUnix } from './unix-client';
 import { untilTrue } from './until';
@@ -25,6 +25,8 @@ interface Denied {
   /** @param times that it fails; absent: until `allow` */
   readonly deny: (times?: number) => void;
   readonly allow: () => void;
+  /** How many calls have failed. */
+  readonly count: () => number;
 }
 
 /** @param ofIt only with the listener of the service `it` */
@@ -40,6 +42,7 @@ async function startDenied(step: string, error: Errno, yaml = TWO, ofIt = step =
     allow: () => {
       denial.allow();
     },
+    count: () => denial.count,
   };
 }
 
@@ -233,6 +236,40 @@ describe('a program that cannot be executed for a moment', () => {
       expect(await exchange(daemon.port('it'), 'hello')).toBe('hello');
     }
     expect(daemon.all('dropped')).toEqual([]);
+  });
+
+  /** Clients whose children have tried five times. */
+  async function startWaiting(count: number): Promise<Denied & { clients: Client[] }> {
+    const denied = await startDenied('execve', 'EAGAIN');
+    denied.deny();
+    const clients = await Promise.all(Array.from({ length: count }, () => connectTo(denied.daemon.port('it'))));
+    await untilTrue('they have tried often', () => denied.count() > count * (MOMENT + 1));
+    return { ...denied, clients };
+  }
+
+  test('because its user has too many processes serves its client when one of them has ended', async () => {
+    const { daemon, allow, clients } = await startWaiting(1);
+    allow();
+    for (const client of clients) expect(await client.ask('hello')).toBe('hello');
+    expect(daemon.all('dropped')).toEqual([]);
+  });
+
+  test('lets no more wait than four: they are processes of that user, too', async () => {
+    const { daemon, allow, clients } = await startWaiting(12);
+    await daemon.waitForCount('dropped', 8);
+    await untilTrue('their clients know', () => clients.filter(({ hasEnd }) => hasEnd).length === 8);
+    allow();
+    await untilTrue('nobody waits', () => childrenOf(daemon.pid).every((pid) => strings(pid, 'cmdline')[0] === 'cat'));
+    expect(daemon.all('dropped', { step: 'execve', error: 'EAGAIN' })).toHaveLength(8);
+    expect(await Promise.all(clients.filter(({ hasEnd }) => !hasEnd).map((client) => client.ask('hello')))).toEqual(
+      new Array(4).fill('hello'),
+    );
+  });
+
+  test('and waits for that is ended by a stop like any other', async () => {
+    const { daemon } = await startWaiting(1);
+    expect(await daemon.stop()).toBe(0);
+    expect(daemon.all('reaped')).toMatchObject([{ signal: 'SIGTERM', reason: 'stop' }]);
   });
 
   test('is given up when that does not pass', async () => {
