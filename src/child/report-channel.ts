@@ -1,7 +1,7 @@
 /**
  * One socket pair on which children of ours say things. They hold its writing end, so any process of their user may have taken
- * it from them: it may be shut down, or have a message with descriptors in it, which is for nobody here to take. Either is its end.
- * Then a new pair takes its place, for children to come, after a pause that grows while the ends follow each other.
+ * it from them: it may be shut down, have a message with descriptors in it, which is for nobody here to take, or be flooded. Each is
+ * its end. Then a new pair takes its place, for children to come, after a pause that grows while the ends follow each other.
  */
 import { addon, type Fd, type Report } from '../native/addon';
 import type { PollSet } from '../native/poll-set';
@@ -17,13 +17,16 @@ export interface Channel {
 
 export interface ChannelParts {
   readonly pollSet: Pick<PollSet, 'watch' | 'unwatch'>;
-  readonly onReport: (report: Report) => void;
+  /** @returns whether it was worth hearing */
+  readonly onReport: (report: Report) => boolean;
   /** What children say is lost for so long. */
   readonly onEnd: (pauseMs: number) => void;
 }
 
 /** Messages that are read before others get their turn. */
 const BATCH = 64;
+/** Messages of one pair that are nothing to anybody: each costs us as much as one that is. */
+const MOST_IDLE = 1000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 60_000;
 /** After so long the next end is one of its own. */
@@ -34,6 +37,7 @@ export class ReportChannel implements Channel {
   readonly #parts: ChannelParts;
   /** null: during a pause. */
   #reader: Fd | null = null;
+  #idle = 0;
   #pauseMs = 0;
   #openedMs = 0;
 
@@ -47,9 +51,13 @@ export class ReportChannel implements Channel {
     for (let count = 0; count < most && this.#reader !== null; count += 1) {
       const report = addon.readReport(this.#reader);
       if (report === null) return;
-      if (report.isEnd) this.#end(this.#reader);
-      else this.#parts.onReport(report);
+      if (report.isEnd || this.#isFloodedBy(report)) this.#end(this.#reader);
     }
+  }
+
+  #isFloodedBy(report: Report): boolean {
+    if (!this.#parts.onReport(report)) this.#idle += 1;
+    return this.#idle > MOST_IDLE;
   }
 
   #open(old: Fd | null): Fd {
@@ -60,7 +68,7 @@ export class ReportChannel implements Channel {
       addon.close(reader);
       throw error;
     }
-    [this.#reader, this.#openedMs] = [reader, performance.now()];
+    [this.#reader, this.#idle, this.#openedMs] = [reader, 0, performance.now()];
     return writer;
   }
 

@@ -21,6 +21,8 @@ export type OnLine<Speaker> = (speaker: Speaker, line: string) => void;
 
 /** More than a socket holds (native/reports.cc). */
 const ALL = 1024;
+/** Messages of one child; a program of ours says a few. */
+const MOST_HEARD = 10_000;
 
 const ACCOUNT = /^\0(\d{1,15}) (\d{1,15})$/;
 
@@ -28,6 +30,8 @@ interface Entry<Speaker> {
   readonly speaker: Speaker;
   readonly channel: Channel;
   traffic: Traffic | undefined;
+  /** Messages. */
+  heard: number;
 }
 
 export interface ReportsParts<Speaker> {
@@ -53,9 +57,7 @@ export class Reports<Speaker> {
     if (known !== undefined) return known;
     const channel = new ReportChannel({
       pollSet: this.#parts.pollSet,
-      onReport: (report) => {
-        this.#onReport(report);
-      },
+      onReport: (report) => this.#hear(report),
       onEnd: (pauseMs) => {
         this.#parts.onLost(uid, pauseMs);
       },
@@ -66,7 +68,7 @@ export class Reports<Speaker> {
 
   /** From now on the child is heard. */
   add(pid: number, speaker: Speaker, channel: Channel): void {
-    this.#byPid.add(pid, { speaker, channel, traffic: undefined });
+    this.#byPid.add(pid, { speaker, channel, traffic: undefined, heard: 0 });
   }
 
   /** The child has ended: hears what it still had to say. @returns its account, if it gave one */
@@ -78,9 +80,16 @@ export class Reports<Speaker> {
     return entry.traffic;
   }
 
-  #onReport({ pid, text }: Report): void {
+  /** @returns false: whoever says it is nobody's child, or has said enough */
+  #hear({ pid, text }: Report): boolean {
     const entry = this.#byPid.get(pid);
-    if (entry === undefined) return;
+    if (entry === undefined || entry.heard === MOST_HEARD) return false;
+    entry.heard += 1;
+    this.#take(entry, text);
+    return true;
+  }
+
+  #take(entry: Entry<Speaker>, text: string): void {
     const [, from, to] = ACCOUNT.exec(text) ?? [];
     if (from !== undefined && to !== undefined) entry.traffic = { in: Number(from), out: Number(to) };
     else if (!text.startsWith('\0')) this.#parts.onLine(entry.speaker, text.replace(/\n$/, ''));

@@ -371,6 +371,24 @@ describe('the child', () => {
     expect((await daemon.waitFor('reaped', { connection: 'c1' })).in).toBeUndefined();
   });
 
+  testAsRoot('is not heard any more on a socket that somebody floods, and nobody else is slowed down', async () => {
+    const { port } = await target(echo);
+    const yaml = `services:
+  it: {listen: "127.0.0.1:0", redirect: "127.0.0.1:${port}"}
+  thief: {listen: "127.0.0.1:0", user: root, exec: [${fixture('steals-stderr.py')}, flood]}\n`;
+    const daemon = await startDaemon(yaml);
+    const client = await connectTo(daemon.port('it'));
+    await client.ask('hello');
+    const { pid } = await daemon.waitFor('accepted', { service: 'it' });
+    expect(await (await connectTo(daemon.port('thief'))).ask(String(pid))).toBe('said');
+    await daemon.waitFor('unheard');
+    expect(await daemon.waitFor('reaped', { service: 'thief' })).toMatchObject({ exit: 0 });
+    await expectRest(daemon.pid);
+    expect(await exchange(daemon.port('it'), 'hello')).toBe('hello');
+    expect(await daemon.waitFor('reaped', { service: 'it' })).toMatchObject({ in: 5, out: 5 });
+    expect(daemon.all('said')).toEqual([]);
+  });
+
   testAsRoot('has nothing taken from it by another process of its user', async () => {
     const { port } = await target(echo);
     const yaml = `services:

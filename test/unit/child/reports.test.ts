@@ -152,6 +152,32 @@ test('after a pause another pair has its place, under the same number, and is he
   expect([lines, channel.writer]).toEqual([[['one', 'again']], 17]);
 });
 
+test('a pair in which a thousand messages are nobody’s is ended, and the next one is heard', () => {
+  put(4711, ...Array<string>(1000).fill('forged\n'));
+  for (let turn = 0; turn < 20; turn += 1) wake();
+  expect(lost).toEqual([]);
+  say(4711, 'one more\n');
+  expect([lost, watchers.size]).toEqual([[[null, 100]], 0]);
+  jest.advanceTimersByTime(100);
+  reports.add(11, 'one', channel);
+  say(11, 'hello\n');
+  expect(lines).toEqual([['one', 'hello']]);
+});
+
+test('a child of ours that never stops is not heard after ten thousand messages, and ends its pair', () => {
+  reports.add(11, 'one', channel);
+  put(11, ...Array<string>(11_001).fill('again\n'));
+  for (let turn = 0; turn < 200; turn += 1) wake();
+  expect([lines.length, lost]).toEqual([10_000, [[null, 100]]]);
+});
+
+test('a flood that is found when a child has died is one too', () => {
+  reports.add(11, 'one', channel);
+  put(4711, ...Array<string>(2000).fill('forged\n'));
+  reports.settle(11);
+  expect([lost, said.get(1024)?.length]).toEqual([[[null, 100]], 999]);
+});
+
 test('an end that is found when a child has died is one too', () => {
   reports.add(11, 'one', channel);
   put(11, '\x001 2');
