@@ -17,7 +17,7 @@ import type { Machine } from './machine/machine';
 import { whyNotTrusted } from './machine/trusted';
 import type { Diagnostic } from './report/diagnostic';
 import { formatPath } from './report/path';
-import { Problems } from './report/problems';
+import { type Problem, Problems } from './report/problems';
 import { Source } from './report/source';
 import type { EffectiveConfiguration } from './resolve/effective';
 import { type Read, readServices } from './services';
@@ -156,8 +156,28 @@ function checkFrame(main: Tree, problems: Problems): Data {
 
 function readIncluded(main: Tree, frame: Data, machine: Machine, problems: Problems): Source[] {
   const files = [...new Set(includePatterns(frame, main, problems))];
-  return files.flatMap((file, index) => readTrusted(file, index + 1, machine, problems) ?? []);
+  const sources: Source[] = [];
+  let length = main.source.text.length;
+  for (const [index, file] of files.entries()) {
+    if (problems.isFull) break;
+    const source = readTrusted(file, index + 1, machine, problems);
+    length += source?.text.length ?? 0;
+    if (length > MOST_TEXT) {
+      reporterFor(main, [], problems).reportKey(['include'], TOO_LARGE, ['include']);
+      break;
+    }
+    if (source !== undefined) sources.push(source);
+  }
+  return sources;
 }
+
+/** Characters of all files together. */
+const MOST_TEXT = 32 * 1024 * 1024;
+
+const TOO_LARGE: Problem = {
+  message: 'all files together are larger than 32 MiB',
+  remedy: 'include fewer, or put what services share in "defaults"',
+};
 
 /** None: its text is no map of keys. */
 function readIncludedTree(source: Source, problems: Problems): Tree[] {

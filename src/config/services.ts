@@ -5,6 +5,7 @@ import { Clashes } from './between/clash';
 import { reportCircles } from './between/redirect-circle';
 import { ServiceNames } from './between/service-names';
 import { reportUnreachable } from './between/tcpmux';
+import { type MeasuredLayer, Totals } from './between/totals';
 import { check, withoutKeys } from './keys/check';
 import { type Layer, Layers, reporterFor } from './keys/layers';
 import { defaultsSchema, serviceSchema } from './keys/schema';
@@ -23,12 +24,13 @@ export interface Read extends Resolved {
 export function readServices(trees: readonly Tree[], machine: Machine, problems: Problems): Read[] {
   const names = new ServiceNames(problems);
   const clashes = new Clashes(machine.passedSockets(), problems);
+  const totals = new Totals(problems);
   const [main, ...included] = trees;
   const general = main && readDefaults(main, problems);
   const all = trees.flatMap((tree) => {
     const own = included.includes(tree) ? readDefaults(tree, problems) : undefined;
     const below = [own, general].filter((layer) => layer !== undefined);
-    return readServicesOf(tree, below, { machine, names, clashes, problems });
+    return readServicesOf(tree, below, { machine, names, clashes, totals, problems });
   });
   reportUnreachable(all);
   reportCircles(all, machine);
@@ -36,12 +38,13 @@ export function readServices(trees: readonly Tree[], machine: Machine, problems:
 }
 
 /** Each problem of the defaults is reported here, once; what is wrong is not laid under any service. */
-function readDefaults(tree: Tree, problems: Problems): Layer | undefined {
+function readDefaults(tree: Tree, problems: Problems): MeasuredLayer | undefined {
   const data = (tree.root as Data)['defaults'];
   const base = ['defaults'];
   if (data === undefined || !requireMap(data, base, tree, problems)) return undefined;
   const { badKeys } = check(defaultsSchema, data, 'defaults', reporterFor(tree, base, problems));
-  return { tree, base, data: withoutKeys(data, badKeys) };
+  const sound = withoutKeys(data, badKeys);
+  return { tree, base, data: sound, length: JSON.stringify(sound).length };
 }
 
 function requireMap(value: unknown, path: Path, tree: Tree, problems: Problems): value is Data {
@@ -60,10 +63,11 @@ interface Reading {
   readonly machine: Machine;
   readonly names: ServiceNames;
   readonly clashes: Clashes;
+  readonly totals: Totals;
   readonly problems: Problems;
 }
 
-function readServicesOf(tree: Tree, below: readonly Layer[], reading: Reading): Read[] {
+function readServicesOf(tree: Tree, below: readonly MeasuredLayer[], reading: Reading): Read[] {
   const services = (tree.root as Data)['services'];
   if (services === undefined || !requireMap(services, ['services'], tree, reading.problems)) return [];
   const resolved: Read[] = [];
@@ -73,7 +77,10 @@ function readServicesOf(tree: Tree, below: readonly Layer[], reading: Reading): 
     const data = services[name];
     const base = ['services', name];
     if (!requireMap(data, base, tree, reading.problems)) continue;
-    resolved.push(readService(name, [{ tree, base, data }, ...below], reading));
+    if (!reading.totals.inherit(below)) break;
+    const read = readService(name, [{ tree, base, data }, ...below], reading);
+    resolved.push(read);
+    if (!reading.totals.addSockets(read)) break;
   }
   return resolved;
 }

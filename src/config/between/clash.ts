@@ -28,6 +28,8 @@ interface Holders {
 
 /** The device of a socket that is bound to none: it meets those of every device. */
 const NO_DEVICE = '';
+/** Those of every device together. No interface has this name. */
+const ANY_DEVICE = '/';
 
 export class Clashes {
   /** Per protocol, family and port: the holders by device. */
@@ -65,9 +67,10 @@ export class Clashes {
     const key = `${socket.type} ${socket.family} ${socket.port}`;
     const devices = this.ports.get(key) ?? new Map<string, Holders>();
     this.ports.set(key, devices);
-    const met = device === NO_DEVICE ? [...devices.values()] : [devices.get(NO_DEVICE), devices.get(device)];
-    const holder = met.map((holders) => holders && holderOf(socket, holders)).find((each) => each !== undefined);
-    if (holder === undefined) hold(socket, device, devices, owner);
+    const met = device === NO_DEVICE ? [ANY_DEVICE] : [NO_DEVICE, device];
+    const holders = met.map((each) => devices.get(each)).filter((each) => each !== undefined);
+    const holder = holders.map((each) => holderOf(socket, each)).find((each) => each !== undefined);
+    if (holder === undefined) for (const each of [device, ANY_DEVICE]) hold(socket, each, devices, owner);
     return holder;
   }
 

@@ -12,6 +12,8 @@ import { type MapKind, explainUnknownKey } from './unknown-key';
 
 /** Who knows the places of the map's values: the layers of a service, or one file. */
 export interface Reporter {
+  /** More problems than are told: nobody needs to look for more. */
+  readonly isFull: boolean;
   report(path: Path, problem: Problem): void;
   reportKey(path: Path, problem: Problem, about?: Path): void;
   /** An alias or a tag that is refused leaves no value: what the value should have been need not be said. */
@@ -33,6 +35,7 @@ export function check(schema: z.ZodObject, data: Data, kind: MapKind, reporter: 
   for (const issue of error?.issues ?? []) {
     const isUnknown = issue.code === 'unrecognized_keys' && issue.path.length === 0;
     for (const key of isUnknown ? issue.keys : [String(issue.path[0])]) badKeys.add(key);
+    if (reporter.isFull) continue;
     for (const meant of reportIssue(issue, schema, data, kind, reporter)) if (isUnknown) meantKeys.add(meant);
   }
   return { badKeys, meantKeys };
@@ -74,6 +77,7 @@ function reportUnknownKeys(
 ): string[] {
   const known = keysAt(schema, path);
   return keys.flatMap((key) => {
+    if (reporter.isFull) return [];
     const { message, remedy, meant } = explainUnknownKey(key, kindAt(path, kind), known);
     reporter.reportKey([...path, key], { message, remedy });
     return meant ?? [];

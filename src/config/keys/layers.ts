@@ -41,6 +41,10 @@ export class Layers {
     return new Layers(this.name, this.layers, this.problems, new Problems());
   }
 
+  get isFull(): boolean {
+    return this.problems.isFull;
+  }
+
   merged(): Data {
     const result = Object.create(null) as Data;
     for (const { data } of [...this.layers].reverse()) {

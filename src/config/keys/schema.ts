@@ -20,6 +20,9 @@ const MOST_WORDS = 65_536;
 /** Ranges of ports are one entry. */
 const MOST_ENTRIES = 4096;
 
+/** Of `include`. */
+const MOST_PATTERNS = 100;
+
 export const SERVICE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 export const BUILTINS = ['echo', 'discard', 'chargen', 'daytime', 'time', 'qotd', 'tcpmux'] as const;
@@ -127,7 +130,7 @@ export const configurationSchema = z.strictObject({
     .describe('The services by name. A name is letters, digits, `.`, `_` and `-`, the first a letter or digit.'),
   defaults: defaultsSchema.optional().describe('Keys that every service has unless it says otherwise.'),
   include: z
-    .union([nonEmpty, z.array(nonEmpty)])
+    .union([nonEmpty, z.array(nonEmpty).max(MOST_PATTERNS)])
     .default([])
     .describe('More files with `services` and `defaults`: one pattern or a list of them.'),
   limits: limits.prefault({}).describe('Limits of the whole server.'),

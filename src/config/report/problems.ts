@@ -21,6 +21,8 @@ export interface Spot {
 /** A file can be wrong in a million places; this many are kept, and then nobody looks for more. */
 const MOST_KEPT = 1_000;
 
+const MORE: Problem = { message: 'nobody looked for more problems than these', remedy: 'mend these first' };
+
 export class Problems {
   private readonly found = new Map<string, Spot & Problem>();
   /** `order offset` of each, for `isReportedAt`. */
@@ -60,7 +62,9 @@ export class Problems {
 
   /** By file, then line, then column. */
   diagnostics(): Diagnostic[] {
-    const sorted = [...this.found.values()].sort(
+    const found = [...this.found.values()];
+    const more = this.isFull ? found.slice(-1).map((last) => ({ ...last, ...MORE })) : [];
+    const sorted = [...found, ...more].sort(
       (a, b) => a.source.order - b.source.order || (a.offset ?? -1) - (b.offset ?? -1),
     );
     return sorted.map(toDiagnostic);

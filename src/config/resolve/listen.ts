@@ -23,17 +23,36 @@ export interface WrittenEntry {
   readonly samples: readonly SocketAddress[];
 }
 
+/** Of all services together; the limit on a process's descriptors is of this order (fs.nr_open). */
+export const MOST_SOCKETS = 262_144;
+
+export function tooManySockets(what: string): Problem {
+  const message = `${what} would have more than ${MOST_SOCKETS} sockets`;
+  return { message, remedy: 'listen on fewer ports, or on every address (PORT) in place of many' };
+}
+
 export function readListen(listen: ServiceSettings['listen'], machine: Machine, layers: Layers): WrittenEntry[] {
   if (listen === undefined) return [];
   const written = Array.isArray(listen) ? listen : [listen];
   const read: WrittenEntry[] = [];
+  let sockets = 0;
   for (const [index, text] of written.entries()) {
     const path = Array.isArray(listen) ? ['listen', index] : ['listen'];
     const entry = readEntry(String(text), machine, layers);
+    sockets += 'message' in entry ? 0 : countSockets(entry);
+    if (sockets > MOST_SOCKETS) {
+      layers.report(path, tooManySockets('the service'));
+      break;
+    }
     if ('message' in entry) (mayLackNames(String(text), machine) ? layers.onMachine : layers).report(path, entry);
     else read.push(writtenEntry(entry, path, machine));
   }
   return read;
+}
+
+/** At the most. */
+function countSockets(entry: ListenEntry): number {
+  return entry.kind === 'internet' ? (entry.lastPort - entry.firstPort + 1) * entry.families.length : 1;
 }
 
 /** A package that goes (netbase) takes every name of a port along. */

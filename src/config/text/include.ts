@@ -11,6 +11,9 @@ import { shellQuoted } from '../report/shell-quoted';
 import { errnoName } from './errno-name';
 import { matchesPattern } from './file-pattern';
 
+/** Files and folders on all levels of one pattern: one that begins with stars goes round through the links of /proc for ever. */
+const MOST_FOUND = 10_000;
+
 /** Sorted; paths begin as the main file's does. */
 export function findIncluded(pattern: string, mainFile: string): string[] | Problem {
   if (pattern.includes('**')) {
@@ -20,14 +23,33 @@ export function findIncluded(pattern: string, mainFile: string): string[] | Prob
   const steps = pattern.split('/').filter((step) => step !== '' && step !== '.');
   if (!hasWildcard(pattern)) return literal(join(start, ...steps), pattern);
   try {
-    const found = steps.reduce<string[]>(
-      (folders, step) => folders.flatMap((folder) => matches(folder, step)),
-      [start],
-    );
+    const found = walk(start, steps);
+    if (found === undefined) return TOO_MANY;
     return found.filter((path) => !isFolder(path) && !isSameFile(path, mainFile)).sort();
   } catch (error) {
     return explainUnreadable(error);
   }
+}
+
+const TOO_MANY: Problem = {
+  message: `the pattern leads to more than ${MOST_FOUND} files and folders`,
+  remedy: 'name the folder whose files are meant: conf.d/*.yaml',
+};
+
+/** undefined: there are too many. */
+function walk(start: string, steps: readonly string[]): string[] | undefined {
+  let folders = [start];
+  let count = 0;
+  for (const step of steps) {
+    const found: string[] = [];
+    for (const folder of folders) {
+      for (const path of matches(folder, step)) found.push(path);
+      if (count + found.length > MOST_FOUND) return undefined;
+    }
+    count += found.length;
+    folders = found;
+  }
+  return folders;
 }
 
 /** What cannot be looked at is no "no": the services in it would be taken away. */

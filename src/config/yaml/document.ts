@@ -4,9 +4,10 @@
  * The library is driven one token at a time, because its own entry points have no bounds: four megabytes of "[a,a,…]" cost
  * them two gigabytes, and deep nesting the stack. Here both end as a problem before anything is built.
  */
-import { Composer, type Document, Lexer, Parser, type YAMLError, visit } from 'yaml';
+import { Composer, type CST, type Document, Lexer, Parser, visit } from 'yaml';
 import type { Problem, Problems } from '../report/problems';
 import type { Source } from '../report/source';
+import { type Fault, Faults, TooMuch } from './faults';
 
 /** About 60,000 services. */
 const MOST_TOKENS = 1_500_000;
@@ -16,52 +17,79 @@ const DEEPEST = 100;
 
 /** undefined: the problems are reported, or the file is empty and that is reported. */
 export function parseDocument(source: Source, problems: Problems): Document.Parsed | undefined {
+  const faults = new Faults();
   try {
-    return onlyDocument(source, problems);
+    return onlyDocument(source, faults, problems);
   } catch (error) {
     if (!(error instanceof TooMuch)) throw error;
+    reportFaults(faults.list, undefined, source, problems);
     report(source, problems, error.offset, { message: error.message, remedy: error.remedy });
     return undefined;
   }
 }
 
-class TooMuch extends Error {
-  constructor(
-    message: string,
-    readonly remedy: string,
-    readonly offset: number,
-  ) {
-    super(message);
-  }
+function report(source: Source, problems: Problems, offset: number, problem: Problem): void {
+  problems.report({ source, offset: Math.min(offset, source.text.length), path: '' }, problem);
 }
 
-function report(source: Source, problems: Problems, offset: number | null, problem: Problem): void {
-  problems.report({ source, offset, path: '' }, problem);
-}
-
-function onlyDocument(source: Source, problems: Problems): Document.Parsed | undefined {
-  const [first, second] = firstTwoDocuments(source.text);
-  if (first === undefined || isBlank(first)) {
+function onlyDocument(source: Source, faults: Faults, problems: Problems): Document.Parsed | undefined {
+  const tokens = new FirstDocument(source.text, faults);
+  const [document] = compose(tokens, faults);
+  if (document === undefined || isBlank(document, faults)) {
     const remedy = 'say at least what to serve: "services: {echo: {listen: 7007, exec: cat}}"';
-    report(source, problems, null, { message: 'the file is empty', remedy });
+    problems.report({ source, offset: null, path: '' }, { message: 'the file is empty', remedy });
     return undefined;
   }
-  if (second !== undefined) {
+  const { secondOffset } = tokens;
+  if (secondOffset !== null) {
     const remedy = 'remove the "---" or "..." and what follows it, or put it in a file of its own and "include" that';
-    report(source, problems, secondOffset(source, second), { message: 'a second YAML document begins here', remedy });
+    report(source, problems, secondOffset, { message: 'a second YAML document begins here', remedy });
   }
-  const isSound = reportErrors(first, source, problems);
-  return isSound && hasPlainVersion(first, source, problems) && second === undefined ? first : undefined;
+  const isSound = reportFaults(faults.list, document, source, problems);
+  return isSound && hasPlainVersion(document, source, problems) && secondOffset === null ? document : undefined;
 }
 
-function firstTwoDocuments(text: string): Document.Parsed[] {
+/** None or one. */
+function compose(tokens: FirstDocument, faults: Faults): Document.Parsed[] {
   const composer = new Composer({ uniqueKeys: false, merge: false, logLevel: 'silent' });
-  const documents: Document.Parsed[] = [];
-  for (const document of composer.compose(boundedTokens(text))) {
-    documents.push(document);
-    if (documents.length === 2) break;
-  }
+  faults.replaceErrorsOf(composer);
+  const documents = [...composer.compose(tokens)];
+  for (const { errors } of documents) for (const { pos, code, message } of errors) faults.add(pos[0], code, message);
   return documents;
+}
+
+/** The tokens of a text up to a second document, without those that are nothing but errors. */
+class FirstDocument implements Iterable<CST.Token> {
+  /** Where a second document begins; null: there is none. */
+  secondOffset: number | null = null;
+
+  constructor(
+    private readonly text: string,
+    private readonly faults: Faults,
+  ) {}
+
+  *[Symbol.iterator](): Generator<CST.Token, void> {
+    let hasDocument = false;
+    for (const token of boundedTokens(this.text)) {
+      if (token.type === 'document' && hasDocument) {
+        this.secondOffset = token.value?.offset ?? token.offset;
+        return;
+      }
+      hasDocument ||= token.type === 'document';
+      if (!this.isFault(token, hasDocument)) yield token;
+    }
+  }
+
+  /** The composer would make an error with a stack of each of them. */
+  private isFault(token: CST.Token, hasDocument: boolean): boolean {
+    if (token.type === 'error') this.faults.add(token.offset, 'UNEXPECTED_TOKEN', explainToken(token));
+    if (token.type === 'doc-end' && !hasDocument) this.faults.add(token.offset, 'UNEXPECTED_TOKEN', 'Unexpected "..."');
+    return token.type === 'error' || (token.type === 'doc-end' && !hasDocument);
+  }
+}
+
+function explainToken({ message, source }: CST.ErrorToken): string {
+  return source === '' ? message : `${message}: ${JSON.stringify(source.slice(0, 60))}`;
 }
 
 function* boundedTokens(text: string): ReturnType<Parser['end']> {
@@ -77,14 +105,8 @@ function* boundedTokens(text: string): ReturnType<Parser['end']> {
   yield* parser.end();
 }
 
-function isBlank(document: Document.Parsed): boolean {
-  const { contents, errors } = document;
-  return errors.length === 0 && (contents === null || contents.range[0] === contents.range[1]);
-}
-
-function secondOffset(source: Source, second: Document.Parsed): number {
-  const start = second.contents?.range[0] ?? second.range[0];
-  return Math.min(start, source.text.length);
+function isBlank({ contents }: Document.Parsed, faults: Faults): boolean {
+  return faults.list.length === 0 && (contents === null || contents.range[0] === contents.range[1]);
 }
 
 /** `%YAML 1.1` would turn `yes` into true and `22:22` into 1342. */
@@ -95,22 +117,26 @@ function hasPlainVersion(document: Document.Parsed, source: Source, problems: Pr
   return false;
 }
 
-/** One for each line: what the library says after the first is mostly its echo. */
-function reportErrors(document: Document.Parsed, source: Source, problems: Problems): boolean {
+/** One for each line: what the library says after the first is mostly its echo. @param document undefined: it was given up */
+function reportFaults(
+  faults: readonly Fault[],
+  document: Document.Parsed | undefined,
+  source: Source,
+  problems: Problems,
+): boolean {
   let lastLine = 0;
-  for (const error of document.errors) {
-    if (error.code === 'TAG_RESOLVE_FAILED') continue;
-    const quote = isUnclosed(error) ? openQuote(document, error.pos[0]) : undefined;
-    const offset = Math.min(quote ?? error.pos[0], source.text.length);
+  for (const fault of faults) {
+    const quote = document !== undefined && isUnclosed(fault) ? openQuote(document, fault.offset) : undefined;
+    const offset = Math.min(quote ?? fault.offset, source.text.length);
     const { line, source: text } = source.position(offset);
-    if (line !== lastLine) report(source, problems, offset, explain(error, text));
+    if (line !== lastLine) report(source, problems, offset, explain(fault, text));
     if (quote !== undefined) return false;
     lastLine = line;
   }
   return lastLine === 0;
 }
 
-function isUnclosed({ code, message }: YAMLError): boolean {
+function isUnclosed({ code, message }: Fault): boolean {
   return code === 'MISSING_CHAR' && message.startsWith('Missing closing');
 }
 
@@ -125,7 +151,7 @@ function openQuote(document: Document.Parsed, end: number): number | undefined {
   return start;
 }
 
-function explain(error: YAMLError, line: string): Problem {
+function explain(error: Fault, line: string): Problem {
   const brackets = /\[[0-9a-fA-F:.]*(?:%\w+)?\]:[\w-]+(?:\/\w+)?/.exec(line)?.[0];
   if (brackets !== undefined) {
     return { message: 'an address that begins with "[" must be quoted', remedy: `write "${brackets}"` };
@@ -137,18 +163,18 @@ function explain(error: YAMLError, line: string): Problem {
 }
 
 /** `listen:7007` and `exec cat` are text to YAML. */
-function explainNoKey(line: string, error: YAMLError): Problem {
+function explainNoKey(line: string, error: Fault): Problem {
   const [, key, tight, loose] = /^\s*(?:- )?([\w.-]+)(?::(\S.*)|\s+(\S.*))$/.exec(line) ?? [];
   if (key === undefined) return asItIs(error);
   const message = tight === undefined ? 'a ":" is missing after the key' : 'a blank is missing after the ":"';
   return { message, remedy: `write "${key}: ${tight ?? loose ?? ''}"` };
 }
 
-function asItIs({ message }: YAMLError): Problem {
+function asItIs({ message }: Fault): Problem {
   return { message: `not valid YAML: ${lowerFirst(message)}`, remedy: null };
 }
 
-const EXPLAINED: Readonly<Partial<Record<YAMLError['code'], Problem>>> = {
+const EXPLAINED: Readonly<Partial<Record<Fault['code'], Problem>>> = {
   TAB_AS_INDENT: { message: 'a tab stands in the indentation', remedy: 'indent with spaces' },
   BAD_SCALAR_START: { message: 'an unquoted value cannot begin with this character', remedy: 'quote the value' },
   BLOCK_AS_IMPLICIT_KEY: {
@@ -158,6 +184,10 @@ const EXPLAINED: Readonly<Partial<Record<YAMLError['code'], Problem>>> = {
   BAD_INDENT: {
     message: 'the indentation does not fit the lines above',
     remedy: 'give all keys of one map the same indentation, and close brackets that were opened',
+  },
+  TAG_RESOLVE_FAILED: {
+    message: 'YAML tags are not supported',
+    remedy: 'remove it; to make a value text, quote it',
   },
   BAD_DQ_ESCAPE: {
     message: 'not an escape that YAML knows between double quotes',

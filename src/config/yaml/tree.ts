@@ -30,6 +30,8 @@ type Places = ReadonlyMap<object, ReadonlyMap<string, Place>>;
 
 /** A file may repeat itself through aliases, but not grow by them without bound. */
 const MOST_ALIASED_VALUES = 100_000;
+/** A long text counts as several values. */
+const CHARACTERS_OF_A_VALUE = 64;
 
 export class Tree {
   constructor(
@@ -98,7 +100,7 @@ class TreeBuilder {
     const data = this.buildValue(node, path);
     if (isScalar(node) || isMap(node) || isSeq(node)) {
       if (node.tag !== undefined) this.reportTag(node, path);
-      if (node.anchor !== undefined) this.anchors.set(node.anchor, { data, size: this.size - before });
+      if (node.anchor !== undefined) this.anchors.set(node.anchor, { data, size: this.size - before + lengthOf(node) });
     }
     return data;
   }
@@ -115,7 +117,10 @@ class TreeBuilder {
     const data = Object.create(null) as Data;
     const places = new Map<string, Place>();
     this.places.set(data, places);
-    for (const pair of map.items) this.buildPair(pair, path, data, places);
+    for (const pair of map.items) {
+      if (this.problems.isFull) break;
+      this.buildPair(pair, path, data, places);
+    }
     return data;
   }
 
@@ -147,11 +152,12 @@ class TreeBuilder {
     const data: unknown[] = [];
     const places = new Map<string, Place>();
     this.places.set(data, places);
-    list.items.forEach((item, index) => {
+    for (const [index, item] of list.items.entries()) {
+      if (this.problems.isFull) break;
       const extent = extentOf(item, startOf(list));
       places.set(String(index), { key: extent.start, ...extent });
       data.push(this.build(item, [...path, index]));
-    });
+    }
     return data;
   }
 
@@ -203,6 +209,12 @@ function explainAlias(name: string): Problem {
 
 function keyText(key: Scalar): string {
   return typeof key.value === 'string' ? key.value : (key.source ?? String(key.value));
+}
+
+/** In values. */
+function lengthOf(node: Scalar | YAMLMap | YAMLSeq): number {
+  const { start, end } = extentOf(node, 0);
+  return Math.floor((end - start) / CHARACTERS_OF_A_VALUE);
 }
 
 function startOf(node: unknown): number {

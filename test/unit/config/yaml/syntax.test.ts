@@ -23,6 +23,10 @@ test('refuses tags, and points at them', () => {
     '3:12 services.a.argv0: YAML tags (!!js/function) are not supported (remove it; to make a value text, quote it)',
   ]);
   expect(problemsOf(withKeys('argv0: !!str 5'))).toHaveLength(1);
+  expect(problemsOf(withKeys('argv0: !!int x'))).toHaveLength(1);
+  expect(problemsOf(withKeys('argv0: !e!x y'))).toEqual([
+    '3:12 YAML tags are not supported (remove it; to make a value text, quote it)',
+  ]);
   expect(problemsOf(withKeys('socket: !x {nodelay: true}'))).toHaveLength(1);
 });
 
