@@ -54,22 +54,25 @@ export interface SourceText {
 }
 
 /** Relative paths in the file start from the folder that it is in. */
-export function loadConfiguration(file: string, machine: Machine): LoadResult {
+export function loadConfiguration(file: string, asked: Machine): LoadResult {
   const problems = new Problems();
+  const machine = askOnce(asked);
   reportOpenMemory(file, machine, problems);
   return load(readTrusted(file, 0, machine, problems), machine, problems);
 }
 
 /** For a configuration that is not in a file. `file` is what messages call it, and relative paths start beside it. */
-export function loadConfigurationText(text: string, file: string, machine: Machine): LoadResult {
+export function loadConfigurationText(text: string, file: string, asked: Machine): LoadResult {
   const problems = new Problems();
+  const machine = askOnce(asked);
   reportOpenMemory(file, machine, problems);
   return load(new Source(file, text.replace(/^\ufeff/, ''), 0), machine, problems);
 }
 
 /** What was read once, on a machine that may have changed since. No file is read. */
-export function loadAgain(texts: readonly SourceText[], machine: Machine): LoadResult {
+export function loadAgain(texts: readonly SourceText[], asked: Machine): LoadResult {
   const problems = new Problems();
+  const machine = askOnce(asked);
   const [source, ...others] = texts.map(({ file, text }, order) => new Source(file, text, order));
   return loadWith(source, () => others, machine, problems);
 }
@@ -88,7 +91,7 @@ function loadWith(
   if (main === undefined) return { ok: false, diagnostics: problems.diagnostics() };
   const frame = checkFrame(main, problems);
   const trees = [main, ...includedOf(main, frame).flatMap((included) => readIncludedTree(included, problems))];
-  const services = readServices(trees, askOnce(machine), problems);
+  const services = readServices(trees, machine, problems);
   for (const tree of trees) reportOddNumbers(tree, problems);
   const isSound = problems.isEmpty;
   for (const { lacks, unbindable } of services) for (const each of [lacks, unbindable]) problems.addAll(each);

@@ -5,15 +5,17 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   openSync,
   readFileSync,
   readSync,
   readdirSync,
+  readlinkSync,
   realpathSync,
   statSync,
 } from 'node:fs';
 import { type BinaryFormat, parseBinaryFormat } from '../config/machine/binary-formats';
-import type { FileFacts } from '../config/machine/machine';
+import type { Entry, FileFacts } from '../config/machine/machine';
 import { errnoName } from '../config/text/errno-name';
 
 /** The facts, or the errno name. */
@@ -22,6 +24,18 @@ export function readFacts(path: string): FileFacts | string {
     const stats = statSync(path);
     const kind = stats.isDirectory() ? 'folder' : stats.isFile() ? 'file' : 'other';
     return { kind, mode: stats.mode & 0o7777 };
+  } catch (error) {
+    return errnoName(error);
+  }
+}
+
+/** Of what stands there itself, be it a link. */
+export function readEntry(path: string): Entry | string {
+  try {
+    const stats = lstatSync(path);
+    const isLink = stats.isSymbolicLink();
+    const kind = isLink ? 'link' : stats.isFile() ? 'file' : 'other';
+    return { kind, mode: stats.mode & 0o7777, uid: stats.uid, target: isLink ? readlinkSync(path) : null };
   } catch (error) {
     return errnoName(error);
   }
@@ -58,6 +72,11 @@ export function realPath(path: string): string {
   } catch {
     return path;
   }
+}
+
+/** Not a step is taken out of it: behind a link `..` leads elsewhere than it seems. */
+export function absolute(path: string): string {
+  return path.startsWith('/') ? path : `${process.cwd()}/${path}`;
 }
 
 /** null: it is not there, or not for us. */

@@ -9,7 +9,7 @@ import type { Addon } from '../native/addon';
 import { AddonError, loadAddon, packageRoot } from '../native/load-addon';
 import { asSystemError, errnoName, isSystemError } from '../native/system-error';
 import type { PassedSocket } from '../service/listen-text';
-import { readBinaryFormats, readFacts, readHead, readProc, realPath } from './files';
+import { absolute, readBinaryFormats, readEntry, readFacts, readHead, readProc, realPath } from './files';
 import { readStartBytes } from './start-bytes';
 import { readPortNames } from './port-names';
 import { highestLimit, lowestNice, ownCpus } from './resources';
@@ -56,6 +56,8 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     addresses: ownAddresses,
     hasAddress: (address) => hasAddress(native, address),
     file: readFacts,
+    entry: readEntry,
+    absolute,
     head: readHead,
     realPath,
     whyNotExecutable: (path, identity) => errnoNameOrNull(native.whyNoAccess(path, 'execute', identity)),

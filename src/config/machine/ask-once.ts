@@ -20,6 +20,7 @@ export function askOnce(machine: Machine): Machine {
     addresses: () => once('addresses', () => machine.addresses()),
     hasAddress: (address) => once(`address ${address}`, () => machine.hasAddress(address)),
     file: (path) => once(`stat ${path}`, () => machine.file(path)),
+    entry: (path) => once(`lstat ${path}`, () => machine.entry(path)),
     head: (path) => once(`head ${path}`, () => machine.head(path)),
     whyNotExecutable: (path, identity) =>
       once(`execute ${keyOf(identity)} ${path}`, () => machine.whyNotExecutable(path, identity)),

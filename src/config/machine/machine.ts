@@ -61,6 +61,10 @@ export interface Machine {
   hasAddress(address: string): boolean;
   /** What stat(2) says, or the errno name. */
   file(path: string): FileFacts | string;
+  /** What lstat(2) says of it and, for a link, readlink(2); or the errno name. */
+  entry(path: string): Entry | string;
+  /** From the folder that stdiod stands in. */
+  absolute(path: string): string;
   /** The first bytes of a file; undefined: stdiod may not read it. */
   head(path: string): Buffer | undefined;
   /** Without symbolic links; as it is where it leads nowhere. */
@@ -98,4 +102,13 @@ export interface FileFacts {
   readonly kind: 'file' | 'folder' | 'other';
   /** Permission bits. */
   readonly mode: number;
+}
+
+export interface Entry {
+  readonly kind: 'file' | 'link' | 'other';
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  /** Where a link leads; null: it is none. */
+  readonly target: string | null;
 }

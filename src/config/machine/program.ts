@@ -9,13 +9,15 @@ import { isOfFormat } from './binary-formats';
 import { foreignProcessor } from './elf';
 import type { Machine } from './machine';
 import { type Runner, remedyElsewhere } from './search-path';
+import { whyNotForRoot } from './trusted';
 
 /** An interpreter may itself be a script; the kernel follows four (BINPRM recursion). */
 const MOST_INTERPRETERS = 4;
 
 /** null: it can be run. */
 export function whyNotRunnable(path: string, runner: Runner, machine: Machine, depth = 0): Problem | null {
-  return whyNotReachable(path, runner, machine) ?? whyNotStartable(path, runner, machine, depth);
+  const forRoot = runner.identity?.uid === 0 ? whyNotForRoot(path, machine) : null;
+  return whyNotReachable(path, runner, machine) ?? forRoot ?? whyNotStartable(path, runner, machine, depth);
 }
 
 function whyNotReachable(path: string, { identity }: Runner, machine: Machine): Problem | null {

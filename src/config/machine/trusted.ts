@@ -1,28 +1,93 @@
 /**
- * Whether the configuration is the operator's alone: who may write it decides what runs, and where stdiod is root, as whom.
+ * Whether the configuration, and what it runs as root, are the operator's alone: who may write them, or put something else in their
+ * place, decides what runs as root. Asked of every folder from the root down, and of every link on the way.
  */
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Problem } from '../report/problems';
 import { shellQuoted } from '../report/shell-quoted';
-import type { Machine } from './machine';
-
-const [OTHERS_WRITE, STICKY] = [0o002, 0o1000];
+import type { Entry, Machine } from './machine';
 
 /** null: not everybody may change it, or stdiod can do no more than they. */
 export function whyNotTrusted(file: string, machine: Machine): Problem | null {
   if (machine.uid !== 0) return null;
-  const path = machine.realPath(file);
-  const folder = dirname(path);
-  if (mayAnybody(path, OTHERS_WRITE, machine)) {
-    const message = 'everybody may write the file, and what it says runs as root or as whom it likes';
-    return { message, remedy: `chmod o-w ${shellQuoted(path)}` };
-  }
-  if (!mayAnybody(folder, OTHERS_WRITE, machine) || mayAnybody(folder, STICKY, machine)) return null;
-  const message = `everybody may put another file in its place: ${folder} is writable for all`;
-  return { message, remedy: `chmod o-w ${shellQuoted(folder)}` };
+  const gap = findGap(file, machine);
+  if (gap === null) return null;
+  if (gap.kind !== 'written') return explainFolder(gap, 'file');
+  const message = 'everybody may write the file, and what it says runs as root or as whom it likes';
+  return { message, remedy: `chmod o-w ${shellQuoted(gap.path)}` };
 }
 
-function mayAnybody(path: string, bit: number, machine: Machine): boolean {
-  const facts = machine.file(path);
-  return typeof facts !== 'string' && (facts.mode & bit) !== 0;
+/** The same for what runs as root. */
+export function whyNotForRoot(program: string, machine: Machine): Problem | null {
+  const gap = machine.uid === 0 ? findGap(program, machine) : null;
+  if (gap === null) return null;
+  if (gap.kind !== 'written') {
+    const { message, remedy } = explainFolder(gap, 'program');
+    return { message: `${program} would run as root, and ${message}`, remedy };
+  }
+  return {
+    message: `${program} would run as root, and everybody may write it`,
+    remedy: `chmod o-w ${shellQuoted(gap.path)}`,
+  };
+}
+
+/** Where everybody gets in. */
+interface Gap {
+  /** written: the file itself; replaced: what is in the folder; placed: what is there belongs to one who may have put it there. */
+  readonly kind: 'written' | 'replaced' | 'placed';
+  readonly path: string;
+}
+
+function explainFolder({ kind, path }: Gap, what: string): Problem {
+  if (kind === 'replaced') {
+    const message = `everybody may put another ${what} in its place: ${path} is writable for all`;
+    return { message, remedy: `chmod o-w ${shellQuoted(path)}` };
+  }
+  const message = `everybody may have put it there: ${dirname(path)} is writable for all, and ${path} is not root's`;
+  return { message, remedy: `move it to a folder that is root's, or chown -h root ${shellQuoted(path)}` };
+}
+
+const [OTHERS_WRITE, STICKY] = [0o002, 0o1000];
+
+/** As the kernel follows (path_resolution(7)). */
+const MOST_LINKS = 40;
+
+/** As the kernel goes to the file; what is not there, or leads nowhere, is for others to tell. @param file absolute, or from our own folder */
+function findGap(file: string, machine: Machine): Gap | null {
+  const steps = stepsOf(machine.absolute(file));
+  let folder = '/';
+  let links = 0;
+  for (let step = steps.shift(); step !== undefined; step = steps.shift()) {
+    const path = join(folder, step);
+    const entry = step === '..' ? null : machine.entry(path);
+    if (typeof entry === 'string') return null;
+    const gap = entry === null ? null : gapAt(folder, path, entry, machine);
+    if (gap !== null) return gap;
+    const target = entry?.target ?? null;
+    folder = nextFolder(folder, path, target);
+    steps.unshift(...stepsOf(target ?? ''));
+    links += target === null ? 0 : 1;
+    if (links > MOST_LINKS) return null;
+  }
+  return null;
+}
+
+/** @param target of the link at the path; null: it is none */
+function nextFolder(folder: string, path: string, target: string | null): string {
+  if (target === null) return path;
+  return target.startsWith('/') ? '/' : folder;
+}
+
+function stepsOf(path: string): string[] {
+  return path.split('/').filter((step) => step !== '' && step !== '.');
+}
+
+/** A folder that everybody may write is told with what is in it; the permissions of a link mean nothing. */
+function gapAt(folder: string, path: string, entry: Entry, machine: Machine): Gap | null {
+  const above = machine.entry(folder);
+  if (typeof above !== 'string' && (above.mode & OTHERS_WRITE) !== 0) {
+    if ((above.mode & STICKY) === 0) return { kind: 'replaced', path: folder };
+    if (![0, above.uid].includes(entry.uid)) return { kind: 'placed', path };
+  }
+  return entry.kind === 'file' && (entry.mode & OTHERS_WRITE) !== 0 ? { kind: 'written', path } : null;
 }

@@ -3,8 +3,8 @@
  * Files are real (each test makes its own); who may execute them is decided by their permission bits alone.
  */
 import { statSync } from 'node:fs';
-import type { Account, Group, Machine } from '../../../src/config/machine/machine';
-import { readFacts, readHead, realPath } from '../../../src/machine/files';
+import type { Account, Entry, Group, Machine } from '../../../src/config/machine/machine';
+import { absolute, readEntry, readFacts, readHead, realPath } from '../../../src/machine/files';
 import type { Identity } from '../../../src/service/service';
 
 const ACCOUNTS: readonly Account[] = [
@@ -59,6 +59,8 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
     addresses: () => ['127.0.0.1', '::1', '192.0.2.7', '2001:db8::7'],
     hasAddress: (address) => !address.startsWith('10.99.') && !address.startsWith('2001:db8:99:'),
     file: readFacts,
+    entry: ownedByRoot,
+    absolute,
     head: readHead,
     realPath,
     binaryFormats: () => [],
@@ -73,6 +75,12 @@ export const asAlice: Partial<Machine> = {
   mayBindPort: (port) => port >= 1024,
   hasCapability: () => false,
 };
+
+/** Whoever runs the tests owns what they make. */
+function ownedByRoot(path: string): Entry | string {
+  const entry = readEntry(path);
+  return typeof entry !== 'string' && entry.uid === process.getuid?.() ? { ...entry, uid: 0 } : entry;
+}
 
 function judgeByMode(path: string, identity: Identity | null): string | null {
   try {
