@@ -3,7 +3,7 @@
  */
 import { existsSync } from 'node:fs';
 import type { Diagnostic } from '../config/report/diagnostic';
-import { renderDiagnostics } from '../config/report/diagnostic';
+import { renderDiagnostics, renderWarnings } from '../config/report/diagnostic';
 import { loadConfiguration, type LoadResult, type Refused } from '../config/load';
 import { columnsOfStderr } from '../log/screen';
 import { systemMachine } from '../machine/system-machine';
@@ -60,8 +60,15 @@ export function loadOrTell(
   }
   const result = loadConfiguration(file, systemMachine(passed));
   if (result.ok && (mayLack || result.diagnostics.length === 0)) return { file, result };
-  tellDiagnostics(result.diagnostics, file, outcome, json);
+  tellDiagnostics(result.diagnostics, file, outcome, json, result.ok ? result.warnings : []);
   return { exitCode: EXIT.badConfiguration };
+}
+
+/** Nothing is wrong. */
+export function tellWarnings(warnings: readonly Diagnostic[], file: string, json: boolean): void {
+  if (warnings.length === 0) return;
+  if (json) writeOutput(asJson([], warnings));
+  else writeError(renderWarnings(warnings, { color: isColored(), columns: columnsOfStderr(), file }));
 }
 
 export function tellDiagnostics(
@@ -69,13 +76,22 @@ export function tellDiagnostics(
   file: string,
   outcome: string,
   json: boolean,
+  warnings: readonly Diagnostic[] = [],
 ): void {
-  if (json) writeOutput(asJson(diagnostics));
-  else writeError(renderDiagnostics(diagnostics, { color: isColored(), columns: columnsOfStderr(), file, outcome }));
+  if (json) {
+    writeOutput(asJson(diagnostics, warnings));
+    return;
+  }
+  tellWarnings(warnings, file, false);
+  writeError(renderDiagnostics(diagnostics, { color: isColored(), columns: columnsOfStderr(), file, outcome }));
 }
 
-function asJson(diagnostics: readonly Diagnostic[]): string {
-  return `${JSON.stringify(diagnostics.map(publicFields), null, 2)}\n`;
+function asJson(diagnostics: readonly Diagnostic[], warnings: readonly Diagnostic[] = []): string {
+  const told = [
+    ...diagnostics.map(publicFields),
+    ...warnings.map((each) => ({ ...publicFields(each), level: 'warning' })),
+  ];
+  return `${JSON.stringify(told, null, 2)}\n`;
 }
 
 function publicFields({ file, line, column, path, message, remedy }: Diagnostic): object {

@@ -70,7 +70,7 @@ function whoReaches({ services }: Configuration): string | null {
 /** @param file what messages call it */
 async function serveAndTell(
   loaded: LoadResult & { ok: true },
-  options: Omit<ServeOptions, 'configuration' | 'texts'>,
+  options: Omit<ServeOptions, 'configuration' | 'texts' | 'warnings'>,
   file: string | null,
 ): Promise<number> {
   const served = await serve({ ...loaded, ...options });

@@ -11,7 +11,7 @@ import type { Signals } from '../server/signals';
 import type { PassedSocket } from '../service/listen-text';
 import type { Configuration } from '../service/service';
 import { VERBS, type FileRequest, type RequestOf } from './arguments';
-import { loadOrTell, tellDiagnostics } from './configuration-file';
+import { loadOrTell, tellDiagnostics, tellWarnings } from './configuration-file';
 import { EXIT } from './exit';
 import { verbRemedy } from './guesses';
 import { isStderrTerminal, writeError, writeOutput } from './terminal';
@@ -30,6 +30,7 @@ export async function tryVerb(request: RequestOf<'try'>, signals: Signals): Prom
 export async function checkVerb({ file, json }: FileRequest): Promise<number> {
   const loaded = loadOrTell(file, 'not usable', json, await passedSockets());
   if ('exitCode' in loaded) return loaded.exitCode;
+  tellWarnings(loaded.result.warnings, loaded.file, json);
   // Silence does not tell which of several files was read; a script has its exit status.
   if (isStderrTerminal() && !json) writeError(`${loaded.file}: ${summary(loaded.result.configuration)}, ok\n`);
   return EXIT.done;

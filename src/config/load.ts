@@ -43,6 +43,8 @@ export interface Loaded {
   readonly effective: EffectiveConfiguration;
   /** What this machine lacks for any of the services. */
   readonly diagnostics: readonly Diagnostic[];
+  /** What is odd and not wrong: it is served all the same. */
+  readonly warnings: readonly Diagnostic[];
   /** What was read, the main file first. */
   readonly texts: readonly SourceText[];
 }
@@ -91,14 +93,16 @@ function loadWith(
   if (main === undefined) return { ok: false, diagnostics: problems.diagnostics() };
   const frame = checkFrame(main, problems);
   const trees = [main, ...includedOf(main, frame).flatMap((included) => readIncludedTree(included, problems))];
-  const services = readServices(trees, machine, problems);
+  const warnings = new Problems();
+  const { limits } = frameSchema.parse(frame);
+  const services = readServices(trees, limits.max_connections, machine, problems, warnings);
   for (const tree of trees) reportOddNumbers(tree, problems);
   const isSound = problems.isEmpty;
   for (const { lacks, unbindable } of services) for (const each of [lacks, unbindable]) problems.addAll(each);
   const diagnostics = problems.diagnostics();
   if (!isSound) return { ok: false, diagnostics, log: frameSchema.parse(frame).log };
   const texts = trees.map(({ source: { file, text } }) => ({ file: resolve(file), text }));
-  return { ok: true, ...assemble(frame, services), diagnostics, texts };
+  return { ok: true, ...assemble(frame, services), diagnostics, warnings: warnings.diagnostics(), texts };
 }
 
 function readTrusted(file: string, order: number, machine: Machine, problems: Problems): Source | undefined {

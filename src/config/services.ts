@@ -13,6 +13,7 @@ import type { Machine } from './machine/machine';
 import type { Path } from './report/path';
 import { Problems } from './report/problems';
 import { type Resolved, resolveService } from './resolve/resolve';
+import { warn } from './resolve/warnings';
 import { type Data, type Tree, isData } from './yaml/tree';
 
 export interface Read extends Resolved {
@@ -20,8 +21,14 @@ export interface Read extends Resolved {
   readonly lacks: Problems;
 }
 
-/** Of all files, the main one first, in the order that they are written in. */
-export function readServices(trees: readonly Tree[], machine: Machine, problems: Problems): Read[] {
+/** Of all files, the main one first, in the order that they are written in. @param warnings takes what is odd and not wrong */
+export function readServices(
+  trees: readonly Tree[],
+  serverLimit: number,
+  machine: Machine,
+  problems: Problems,
+  warnings: Problems,
+): Read[] {
   const names = new ServiceNames(problems);
   const clashes = new Clashes(machine.passedSockets(), problems);
   const totals = new Totals(problems);
@@ -30,7 +37,7 @@ export function readServices(trees: readonly Tree[], machine: Machine, problems:
   const all = trees.flatMap((tree) => {
     const own = included.includes(tree) ? readDefaults(tree, problems) : undefined;
     const below = [own, general].filter((layer) => layer !== undefined);
-    return readServicesOf(tree, below, { machine, names, clashes, totals, problems });
+    return readServicesOf(tree, below, { serverLimit, machine, names, clashes, totals, problems, warnings });
   });
   reportUnreachable(all);
   reportCircles(all, machine);
@@ -60,6 +67,9 @@ function requireMap(value: unknown, path: Path, tree: Tree, problems: Problems):
 }
 
 interface Reading {
+  /** `limits.max_connections`. */
+  readonly serverLimit: number;
+  readonly warnings: Problems;
   readonly machine: Machine;
   readonly names: ServiceNames;
   readonly clashes: Clashes;
@@ -87,12 +97,13 @@ function readServicesOf(tree: Tree, below: readonly MeasuredLayer[], reading: Re
 
 function readService(name: string, stack: readonly [Layer, ...Layer[]], reading: Reading): Read {
   const lacks = new Problems();
-  const layers = new Layers(name, stack, reading.problems, lacks);
+  const layers = new Layers(name, stack, reading.problems, lacks, reading.warnings);
   const merged = layers.merged();
   const { badKeys, meantKeys } = check(serviceSchema, merged, 'service', layers);
   const settings = serviceSchema.parse(badKeys.size === 0 ? merged : withoutKeys(merged, badKeys));
   const resolved = { ...resolveService(settings, layers, meantKeys, reading.machine), lacks };
   if (!settings.enabled) return resolved;
+  warn(resolved.service, settings, reading.serverLimit, reading.machine, layers);
   for (const entry of resolved.entries) reading.clashes.add(entry, resolved.service.socket, layers);
   return resolved;
 }

@@ -72,17 +72,8 @@ export type LogEvent =
   /** A reload that takes long: so many seconds until now. */
   | { event: 'loading'; file: string; duration: number }
   | { event: 'rejected'; problems: number }
-  | {
-      event: 'problem';
-      file: string;
-      line: number;
-      column: number;
-      path: string;
-      message: string;
-      remedy: string | null;
-      /** With the line that it is in, for a terminal; JSON leaves functions out. */
-      shown?: Shown;
-    }
+  | ({ event: 'problem' } & Told)
+  | ({ event: 'warning' } & Told)
   | { event: 'failed'; verb: string; address: string; service: string; error: string; action: string }
   | { event: 'ignored'; signal: string }
   | { event: 'unused'; socket: string }
@@ -91,6 +82,18 @@ export type LogEvent =
   | { event: 'stopped'; children: number }
   | { event: 'status'; service: string; listeners: number; children: number; limit: number }
   | { event: 'lost'; count: number };
+
+/** What is wrong, or odd, with the configuration. */
+interface Told {
+  file: string;
+  line: number;
+  column: number;
+  path: string;
+  message: string;
+  remedy: string | null;
+  /** With the line that it is in, for a terminal; JSON leaves functions out. */
+  shown?: Shown;
+}
 
 /** @param columns 0: as wide as it gets @returns lines, the first of which tells the place; the last one ends */
 export type Shown = (columns: number, isColored: boolean) => string;
@@ -150,6 +153,7 @@ const EVENTS: Record<LogEvent['event'], true> = {
   loading: true,
   rejected: true,
   problem: true,
+  warning: true,
   failed: true,
   ignored: true,
   stopping: true,

@@ -104,6 +104,7 @@ const COLORS: Readonly<Record<string, Color>> = {
   loading: 'yellow',
   ignored: 'yellow',
   unused: 'yellow',
+  warning: 'yellow',
   serving: 'green',
   available: 'green',
   resumed: 'green',

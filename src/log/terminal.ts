@@ -2,7 +2,7 @@
  * Events as people read them on a terminal: in columns, a thousand ports in one line, the date when it changes, and with what
  * they may want to know next. It remembers the day, how wide the services' names are, and listeners that are told together.
  */
-import type { LogEvent } from './events';
+import type { LogEvent, Shown } from './events';
 import { fieldsOf, quoteWord, type FormatEvent } from './format';
 import { withRanges } from './port-ranges';
 import type { Screen } from './screen';
@@ -59,7 +59,8 @@ class Terminal {
   }
 
   #show(event: LogEvent, now: Date): string {
-    if (event.event === 'problem' && event.shown !== undefined) return this.#showProblem(event, event.shown, now);
+    const shown = event.event === 'problem' || event.event === 'warning' ? event.shown : undefined;
+    if (shown !== undefined) return this.#showProblem(event, shown, now);
     const line = this.#line(event, fieldsOf(event), now);
     return event.event === 'stopping' ? line + hintAt(event) : line;
   }
@@ -70,7 +71,7 @@ class Terminal {
     return this.#line(event, fields, now);
   }
 
-  #showProblem(event: LogEvent, shown: NonNullable<EventOf<'problem'>['shown']>, now: Date): string {
+  #showProblem(event: LogEvent, shown: Shown, now: Date): string {
     const columns = this.#screen.columns();
     const width = columns === 0 ? 0 : Math.max(columns - HEAD_WIDTH, NARROWEST_BLOCK);
     return layBlock(event, shown(width, this.#screen.isColored), now, this.#screen.isColored);

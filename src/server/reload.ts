@@ -3,17 +3,15 @@
  * says is applied on the main thread. Signals that arrive meanwhile lead to one more reload, not to many.
  */
 import type { LoadResult } from '../config/load';
-import { renderDiagnostic, type Diagnostic } from '../config/report/diagnostic';
-import type { LogEvent, Shown } from '../log/events';
+import type { Diagnostic } from '../config/report/diagnostic';
+import type { LogEvent } from '../log/events';
 import type { ChooseFormat } from '../log/choose';
 import type { Log } from '../log/log';
 import { Loader, type Patience } from './loader';
 import type { LoadOrder } from './load-thread';
 import type { Retrier } from './retry';
 import type { Server } from './server';
-
-/** Of the problems of a file that is rejected; `rejected` has their number. */
-const MOST_TOLD = 100;
+import { MOST_TOLD, toldOf } from './told';
 
 export class Reloader {
   readonly #file: string;
@@ -87,17 +85,14 @@ export class Reloader {
       return;
     }
     const { format } = result.configuration.log;
+    for (const warning of result.warnings.slice(0, MOST_TOLD)) this.#log.emit(toldOf('warning', warning));
     this.#server.reload(result.configuration);
     this.#retrier.begin(result.texts);
     this.#log.setFormat(this.#chooseFormat(format));
   }
 
   #rejectProblems(diagnostics: readonly Diagnostic[]): void {
-    for (const diagnostic of diagnostics.slice(0, MOST_TOLD)) {
-      const { file, line, column, path, message, remedy } = diagnostic;
-      const shown: Shown = (columns, color) => renderDiagnostic(diagnostic, { columns, color });
-      this.#log.emit({ event: 'problem', file, line, column, path, message, remedy, shown });
-    }
+    for (const diagnostic of diagnostics.slice(0, MOST_TOLD)) this.#log.emit(toldOf('problem', diagnostic));
     this.#log.emit({ event: 'rejected', problems: diagnostics.length });
   }
 }

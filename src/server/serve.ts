@@ -2,6 +2,7 @@
  * A server from its start to its end: opens, answers signals, drains.
  */
 import type { SourceText } from '../config/load';
+import type { Diagnostic } from '../config/report/diagnostic';
 import type { PassedSockets } from '../listener/passed';
 import type { LogEvent } from '../log/events';
 import { Log } from '../log/log';
@@ -19,11 +20,14 @@ import type { Need } from './roster/roster';
 import { Server } from './server';
 import type { Signals } from './signals';
 import { startThreads } from './threads';
+import { MOST_TOLD, toldOf } from './told';
 
 export interface ServeOptions {
   readonly configuration: Configuration;
   /** What was read for it. */
   readonly texts: readonly SourceText[];
+  /** What is odd about it. */
+  readonly warnings: readonly Diagnostic[];
   /** Read again at HUP: an absolute path; null: there is no file. */
   readonly file: string | null;
   readonly signals: Signals;
@@ -58,6 +62,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   if ('isOpen' in server) return server;
   leaveFolder();
   for (const socket of unusedSockets(configuration, passed.list)) log.emit({ event: 'unused', socket });
+  for (const warning of options.warnings.slice(0, MOST_TOLD)) log.emit(toldOf('warning', warning));
   server.logServing(configuration, options.version, options.file);
   const isClean = await untilStopped(server, log, chooseFormat, options);
   await log.close();

@@ -24,11 +24,18 @@ export class Layers {
     private readonly problems: Problems,
     /** Takes what is wrong with this machine, and not with the text. */
     private readonly machineProblems = problems,
+    /** Takes what is odd, and keeps nothing from being served. */
+    private readonly warnings = new Problems(),
   ) {}
 
   /** The same layers, for what is wrong with this machine, and not with the text. */
   get onMachine(): Layers {
     return this.into(this.machineProblems);
+  }
+
+  /** The same layers, for what is odd and not wrong. */
+  get asWarning(): Layers {
+    return this.into(this.warnings);
   }
 
   /** The same layers, that report somewhere else. */

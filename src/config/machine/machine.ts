@@ -109,6 +109,7 @@ export interface Entry {
   /** Permission bits. */
   readonly mode: number;
   readonly uid: number;
+  readonly gid: number;
   /** Where a link leads; null: it is none. */
   readonly target: string | null;
 }

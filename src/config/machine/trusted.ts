@@ -31,6 +31,26 @@ export function whyNotForRoot(program: string, machine: Machine): Problem | null
   };
 }
 
+/** Who else than root may change what runs as root: whom the operator has chosen, so that it is told and no more. null: nobody. */
+export function whoElseForRoot(program: string, machine: Machine): Problem | null {
+  if (machine.uid !== 0) return null;
+  const top = machine.entry('/');
+  const owners = [0, typeof top === 'string' ? 0 : top.uid];
+  return onTheWay(program, machine, (_folder, path, entry) => {
+    if (!owners.includes(entry.uid)) return elseForRoot(program, path, `user ${entry.uid}`, 'chown -h root');
+    const isShared = entry.kind !== 'link' && entry.gid !== 0 && (entry.mode & GROUP_WRITES) !== 0;
+    return isShared ? elseForRoot(program, path, `the group ${entry.gid}`, 'chmod g-w') : null;
+  });
+}
+
+function elseForRoot(program: string, path: string, who: string, remedy: string): Problem {
+  const way = path === program ? 'may write it' : `may put another in its place: ${path}`;
+  return {
+    message: `${program} runs as root, and ${who} ${way}`,
+    remedy: `${remedy} ${shellQuoted(path)}, unless ${who} is to be trusted as root is`,
+  };
+}
+
 /** Where everybody gets in. */
 interface Gap {
   /** written: the file itself; replaced: what is in the folder; placed: what is there belongs to one who may have put it there. */
@@ -47,13 +67,25 @@ function explainFolder({ kind, path }: Gap, what: string): Problem {
   return { message, remedy: `move it to a folder that is root's, or chown -h root ${shellQuoted(path)}` };
 }
 
-const [OTHERS_WRITE, STICKY] = [0o002, 0o1000];
+const [OTHERS_WRITE, GROUP_WRITES, STICKY] = [0o002, 0o020, 0o1000];
 
 /** As the kernel follows (path_resolution(7)). */
 const MOST_LINKS = 40;
 
-/** As the kernel goes to the file; what is not there, or leads nowhere, is for others to tell. @param file absolute, or from our own folder */
 function findGap(file: string, machine: Machine): Gap | null {
+  return onTheWay(file, machine, (folder, path, entry) => gapAt(folder, path, entry, machine));
+}
+
+/**
+ * As the kernel goes to the file; what is not there, or leads nowhere, is for others to tell.
+ * @param file absolute, or from our own folder
+ * @param ask about what stands at the path in the folder; what it says first is the answer
+ */
+function onTheWay<Answer>(
+  file: string,
+  machine: Machine,
+  ask: (folder: string, path: string, entry: Entry) => Answer | null,
+): Answer | null {
   const steps = stepsOf(machine.absolute(file));
   let folder = '/';
   let links = 0;
@@ -61,8 +93,8 @@ function findGap(file: string, machine: Machine): Gap | null {
     const path = join(folder, step);
     const entry = step === '..' ? null : machine.entry(path);
     if (typeof entry === 'string') return null;
-    const gap = entry === null ? null : gapAt(folder, path, entry, machine);
-    if (gap !== null) return gap;
+    const answer = entry === null ? null : ask(folder, path, entry);
+    if (answer !== null) return answer;
     const target = entry?.target ?? null;
     folder = nextFolder(folder, path, target);
     steps.unshift(...stepsOf(target ?? ''));

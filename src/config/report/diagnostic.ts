@@ -33,6 +33,19 @@ export interface RenderOptions extends RenderStyle {
   readonly outcome?: string;
 }
 
+/** Nothing is wrong: the last line says how many there are. */
+export function renderWarnings(warnings: readonly Diagnostic[], options: RenderOptions): string {
+  const [first] = warnings;
+  if (first === undefined) return '';
+  const shown = warnings.slice(0, MOST_SHOWN).map((warning) => renderDiagnostic(warning, options, WARNING));
+  const left = warnings.length - MOST_SHOWN;
+  const more = left > 0 ? `and ${left} more\n` : '';
+  const count = warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`;
+  return `${shown.join('')}${more}${visible(options.file ?? first.file)}: ${count}\n`;
+}
+
+export const WARNING = ' warning:';
+
 /** More than this tells an operator nothing new. */
 const MOST_SHOWN = 100;
 
@@ -50,14 +63,14 @@ export function renderDiagnostics(diagnostics: readonly Diagnostic[], options: R
   return shown.join('') + more + last;
 }
 
-/** One of them, in lines that all end. */
-export function renderDiagnostic(diagnostic: Diagnostic, { color, columns = 0 }: RenderStyle): string {
+/** One of them, in lines that all end. @param kind stands behind the place: WARNING */
+export function renderDiagnostic(diagnostic: Diagnostic, { color, columns = 0 }: RenderStyle, kind = ''): string {
   const { file, line, column, path, message, remedy } = diagnostic;
   const paint = (style: keyof typeof STYLES): Paint => (color ? painter(style) : (text) => text);
   const place = line === 0 ? `${visible(file)}:` : `${visible(file)}:${line}:${column}:`;
   const subject = path === '' ? '' : ` ${visible(path)}:`;
   const what = [
-    { text: place + subject, paint: paint('place') },
+    { text: place + kind + subject, paint: paint('place') },
     { text: visible(message), paint: paint('problem') },
   ];
   const lines = [fold(what, columns, INDENT)];

@@ -169,6 +169,15 @@ describe('what an operator may want to know next', () => {
     ]);
   });
 
+  test('of a warning: the same', () => {
+    const place = { file: 'a.yaml', line: 3, column: 5, path: '', message: 'it is odd', remedy: null };
+    columns = 80;
+    expect(show({ event: 'warning', ...place, shown: () => 'a.yaml:3:5: warning: it is odd\n      x\n' })).toEqual([
+      '09:08:07 warning     a.yaml:3:5: warning: it is odd',
+      '               x',
+    ]);
+  });
+
   test('of a service that accepts again: not that it is as full as before', () => {
     expect(show({ event: 'resumed', service: 'one', children: 1, limit: 1 })).toEqual(['09:08:07 resumed     one']);
   });

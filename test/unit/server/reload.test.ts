@@ -66,6 +66,7 @@ function says(maxConnections: number): LoadResult {
     configuration,
     effective: { limits: { max_connections: maxConnections }, log, services: {} },
     diagnostics: [],
+    warnings: [],
     texts: TEXTS,
   };
 }

@@ -24,6 +24,7 @@ const FOUND = {
   configuration: { services: [], lacks: [], limits: { maxConnections: 1 }, log: { format: 'auto' } },
   effective: { limits: { max_connections: 1 }, log: { format: 'auto' }, services: {} },
   diagnostics: [],
+  warnings: [],
   texts: TEXTS,
 } satisfies LoadResult;
 

@@ -1,0 +1,61 @@
+/**
+ * What is odd about a service and not wrong: it is served all the same, and the operator is told.
+ */
+import { RLIMITS } from '../../service/rlimits';
+import type { Exec, Service } from '../../service/service';
+import type { Layers } from '../keys/layers';
+import type { ServiceSettings } from '../keys/schema';
+import type { Machine } from '../machine/machine';
+import { whoElseForRoot } from '../machine/trusted';
+
+/** @param serverLimit most children of all services */
+export function warn(
+  service: Service,
+  settings: ServiceSettings,
+  serverLimit: number,
+  machine: Machine,
+  layers: Layers,
+): void {
+  const { run } = service;
+  if (!service.wait) warnOfServerLimit(service, serverLimit, layers);
+  if (run.kind !== 'exec') return;
+  if (!service.wait) warnOfProcesses(service, run, machine, layers);
+  const others = run.process.identity?.uid === 0 ? whoElseForRoot(run.command.path, machine) : null;
+  const key = ['exec', 'builtin', 'redirect'].find((each) => layers.isOwn([each])) ?? 'exec';
+  if (others !== null) layers.asWarning.report([key], others);
+  if (settings.exec !== undefined) warnOfSize(run, machine.startBytes, layers);
+}
+
+function warnOfServerLimit({ maxConnections }: Service, serverLimit: number, layers: Layers): void {
+  if (!layers.isOwn(['max_connections']) || maxConnections <= serverLimit) return;
+  const message = `${maxConnections} children are never reached: all services together have ${serverLimit}`;
+  layers.asWarning.report(['max_connections'], {
+    message,
+    remedy: `set "limits: {max_connections: ${maxConnections}}"`,
+  });
+}
+
+/** The kernel counts the processes of the user; root may always have more. */
+function warnOfProcesses({ maxConnections }: Service, { process }: Exec, machine: Machine, layers: Layers): void {
+  const own = machine.highestLimit(RLIMITS.processes.resource);
+  if (layers.isOwn(['max_connections']) && own >= 0 && own < maxConnections) {
+    const message = `stdiod's user may have ${own} processes, and "max_connections" is ${maxConnections}`;
+    layers.asWarning.report(['max_connections'], { message, remedy: 'raise that limit (ulimit -u), or set less' });
+  }
+  const limit = process.resources.limits.find(({ resource }) => resource === RLIMITS.processes.resource);
+  if (limit === undefined || limit.soft < 0 || limit.soft >= maxConnections || process.identity?.uid === 0) return;
+  const message = `a user of ${limit.soft} processes has no more children than these, and "max_connections" is ${maxConnections}`;
+  const remedy = `set "max_connections" to ${limit.soft} or less: clients beyond it wait, and are not dropped`;
+  layers.asWarning.report(['rlimits', 'processes'], { message, remedy });
+}
+
+/** Of what execve(2) takes; above that a placeholder may make the rest. */
+const NEAR = 0.9;
+
+function warnOfSize({ command, process }: Exec, most: number, layers: Layers): void {
+  const words = [...command.argv, ...Object.entries(process.environment).map(([name, value]) => `${name}=${value}`)];
+  const total = words.reduce((sum, word) => sum + Buffer.byteLength(word) + 1, 0);
+  if (total <= most * NEAR || total > most) return;
+  const message = `the command with its environment has ${total} bytes of the ${most} that the kernel takes`;
+  layers.asWarning.report(['exec'], { message, remedy: 'put what is long into a file that the program reads' });
+}
