@@ -61,7 +61,7 @@ export function describeService(service: Service, settings: ServiceSettings, fin
     ...(service.tcpmux === null ? {} : { tcpmux: service.tcpmux === 'plus' ? 'plus' : true }),
     ...(service.run.kind === 'exec' ? describeProcess(service.run.process, settings) : {}),
     ...(service.wait ? {} : { max_connections: service.maxConnections, when_full: service.whenFull }),
-    ...(entries.length === 0 ? {} : { socket }),
+    ...(isEmpty(socket) ? {} : { socket }),
     stop_grace: settings.stop_grace,
   };
 }
@@ -107,5 +107,12 @@ function describeIdentity({ user, gid, groups }: Identity): EffectiveProcess {
 
 function written(keys: readonly (keyof ProcessSettings)[], settings: ServiceSettings): EffectiveProcess {
   const entries = keys.map((key) => [key, settings[key]] as const);
-  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+  return Object.fromEntries(
+    entries.filter(([key, value]) => value !== undefined && (key === 'groups' || !isEmpty(value))),
+  );
+}
+
+/** A map or a list with nothing in it says what its absence says; but not `groups`. */
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }

@@ -1,6 +1,9 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Loaded, loadConfigurationText } from '../../../src/config/load';
 import type { Machine } from '../../../src/config/machine/machine';
 import { printConfiguration } from '../../../src/config/print';
-import { asAlice } from './pretend-machine';
+import { asAlice, pretendMachine } from './pretend-machine';
 import { load, withKeys } from './loading';
 
 const ELABORATE = `
@@ -78,6 +81,55 @@ test('shows defaults filled in and the program’s full path', () => {
   expect(text).toContain('listen:\n      - "*:7007"\n');
   expect(text).toContain('umask: "0022"\n');
 });
+
+test('does not show what is empty, but for groups, where that is not the same', () => {
+  const text = printConfiguration(
+    load('services:\n  a: {listen: "fd:web", exec: cat, groups: []}\n', PASSING).effective,
+  );
+  expect(text).not.toMatch(/^ +(rlimits|env|pass_env):/m);
+  expect(text).toContain('groups: []\n');
+  expect(printConfiguration(load(withKeys('rlimits: {stack: 8M}')).effective)).toContain('rlimits:\n      stack: 8M\n');
+});
+
+test.each(readdirSync(join(__dirname, '../../../../config')).filter((name) => name.endsWith('.yaml')))(
+  'config/%s is printed as what loads again to the same',
+  (name) => {
+    const folder = join(__dirname, '../../../../config');
+    const text = readFileSync(join(folder, name), 'utf8');
+    expect(againOf(text, join(folder, name))).toEqual(configurationOf(text, join(folder, name)));
+  },
+);
+
+test('so is each example of the manual whose text is right by itself', () => {
+  const folder = join(__dirname, '../../../../docs');
+  const pages = readdirSync(folder).filter((name) => name.endsWith('.md'));
+  const texts = pages.flatMap((page) => examplesOf(readFileSync(join(folder, page), 'utf8')));
+  const served = texts.filter((text) => configurationOf(text) !== undefined);
+  for (const text of served) expect(againOf(text)).toEqual(configurationOf(text));
+  expect(served.length).toBeGreaterThan(5);
+});
+
+/** Whole configurations. */
+function examplesOf(page: string): string[] {
+  const blocks = [...page.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text = '']) => text);
+  return blocks.filter((text) => text.startsWith('services:') || text.startsWith('defaults:'));
+}
+
+/** Whatever this machine lacks for it; undefined: its text is wrong. */
+function loadedFrom(text: string, file = 'services.yaml'): Loaded | undefined {
+  const result = loadConfigurationText(text, file, pretendMachine());
+  return result.ok ? result : undefined;
+}
+
+function configurationOf(text: string, file?: string): Loaded['configuration'] | undefined {
+  return loadedFrom(text, file)?.configuration;
+}
+
+/** Of what is printed for it, somewhere else. */
+function againOf(text: string, file?: string): Loaded['configuration'] | undefined {
+  const loaded = loadedFrom(text, file);
+  return loaded && configurationOf(printConfiguration(loaded.effective), '/elsewhere.yaml');
+}
 
 test('does not show the values of variables that are passed on', () => {
   expect(printConfiguration(load(withKeys('pass_env: [SECRET]')).effective)).not.toContain('SECRET: ');
