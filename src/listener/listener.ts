@@ -113,9 +113,14 @@ export class Listeners<Owner> {
     this.#sockets.holdOff(listener.socket);
   }
 
+  /** It is in service again; new clients reach it after `welcome`. */
   revive(listener: Listener<Owner>): void {
     listener.phase = 'open';
-    this.#sockets.welcome(listener.socket);
+  }
+
+  /** Takes back what `retire` has asked of the kernel. */
+  welcome({ socket }: Listener<Owner>): void {
+    this.#sockets.welcome(socket);
   }
 
   /** Resets the clients that are still in the queue: accept them first. */

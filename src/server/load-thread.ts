@@ -5,6 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { loadAgain, loadConfiguration, type SourceText } from '../config/load';
 import { systemMachine } from '../machine/system-machine';
 import type { PassedSocket } from '../service/listen-text';
+import { pack } from './packets';
 
 export interface LoadOrder {
   readonly file: string;
@@ -15,4 +16,4 @@ export interface LoadOrder {
 
 const { file, passed, texts } = workerData as LoadOrder;
 const machine = systemMachine(passed);
-parentPort?.postMessage(texts === undefined ? loadConfiguration(file, machine) : loadAgain(texts, machine));
+parentPort?.postMessage(pack(texts === undefined ? loadConfiguration(file, machine) : loadAgain(texts, machine)));

@@ -4,10 +4,12 @@
  */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { LoadResult } from '../config/load';
+import type { Refused } from '../config/load';
 import type { Emit } from '../log/events';
 import { addon } from '../native/addon';
+import { Slices } from '../native/slices';
 import type { LoadOrder } from './load-thread';
+import { unpack, type Packed, type Reread } from './packets';
 
 /** How long a load may take, milliseconds. */
 export interface Patience {
@@ -37,6 +39,7 @@ export class Loader {
   readonly #patience: Patience;
   readonly #mostHung: number;
   readonly #firstWaitMs: number;
+  readonly #slices = new Slices();
   /** Threads that were given up and have not ended since. */
   #hung = 0;
   /** When the last one was given up; performance.now. */
@@ -64,7 +67,7 @@ export class Loader {
    * A loader that fails in a way that we did not foresee must not end the server either: it reads as a problem of the file.
    * @param texts what the files said before, in place of what they say now
    */
-  async load(texts?: LoadOrder['texts']): Promise<LoadResult> {
+  async load(texts?: LoadOrder['texts']): Promise<Reread> {
     if (!this.#mayTry()) return this.#problem(`${this.#hung} attempts before this one still hang`, REMEDY);
     if (addon.freeDescriptors(NEEDED) < NEEDED) return this.#problem('too few open files', RAISE);
     const worker = startThread(texts === undefined ? this.#order : { ...this.#order, texts });
@@ -72,7 +75,7 @@ export class Loader {
     const timers = this.#watch();
     const answer = await Promise.race([this.#answerOf(worker), timers.limit]);
     timers.clear();
-    return answer ?? this.#giveUp(worker);
+    return answer === null ? this.#giveUp(worker) : this.#unpack(answer);
   }
 
   /** Many that hang say little about the next one: what they wait for may be out of the way. */
@@ -83,9 +86,13 @@ export class Loader {
     return performance.now() - this.#givenUpMs >= waitMs;
   }
 
-  #answerOf(worker: Worker): Promise<LoadResult> {
+  async #unpack(answer: Packed): Promise<Reread> {
+    return (await this.#slices.run(unpack(answer))) ?? this.#problem('it was given up');
+  }
+
+  #answerOf(worker: Worker): Promise<Packed> {
     return new Promise((resolve) => {
-      worker.once('message', (result: LoadResult) => {
+      worker.once('message', (result: Packed) => {
         resolve(result);
       });
       worker.once('error', (error) => {
@@ -118,7 +125,7 @@ export class Loader {
    * Left alone, it ends by itself once its system call does, maybe never. Not `terminate`: the addon would come back from that
    * call into an isolate that is ending, and node-addon-api makes that the end of the process.
    */
-  #giveUp(worker: Worker): LoadResult {
+  #giveUp(worker: Worker): Refused {
     this.#hung += 1;
     this.#givenUpMs = performance.now();
     worker.once('exit', () => {
@@ -128,7 +135,7 @@ export class Loader {
     return this.#problem(`not read within ${this.#patience.limitMs / 1000} s, given up`, REMEDY);
   }
 
-  #problem(reason: string, remedy: string | null = null): LoadResult {
+  #problem(reason: string, remedy: string | null = null): Refused {
     const place = { file: this.#order.file, line: 0, column: 0, path: '', source: '', sourceColumn: 1 };
     return { ok: false, diagnostics: [{ ...place, message: `could not be loaded: ${reason}`, remedy }] };
   }

@@ -2,13 +2,13 @@
  * HUP: the file is read again on a thread of its own, because parsing a large one would hold up the accept path; what it
  * says is applied on the main thread. Signals that arrive meanwhile lead to one more reload, not to many.
  */
-import type { LoadResult } from '../config/load';
 import type { Diagnostic } from '../config/report/diagnostic';
 import type { LogEvent } from '../log/events';
 import type { ChooseFormat } from '../log/choose';
 import type { Log } from '../log/log';
 import { Loader, type Patience } from './loader';
 import type { LoadOrder } from './load-thread';
+import type { Reread } from './packets';
 import type { Retrier } from './retry';
 import type { Server } from './server';
 import { MOST_TOLD, toldOf } from './told';
@@ -59,7 +59,7 @@ export class Reloader {
     while (this.#isNeeded()) {
       this.#isWantedAgain = false;
       const result = await this.#loader.load();
-      if (!this.#isStopped) this.#tryApply(result);
+      if (!this.#isStopped) await this.#tryApply(result);
     }
     this.#isRunning = false;
   }
@@ -69,9 +69,9 @@ export class Reloader {
   }
 
   /** What we did not foresee costs the reload, and not the server. */
-  #tryApply(result: LoadResult): void {
+  async #tryApply(result: Reread): Promise<void> {
     try {
-      this.#apply(result);
+      await this.#apply(result);
     } catch (error) {
       const place = { file: this.#file, line: 0, column: 0, path: '', source: '', sourceColumn: 1 };
       const message = `could not be applied: ${error instanceof Error ? error.message : String(error)}`;
@@ -79,14 +79,15 @@ export class Reloader {
     }
   }
 
-  #apply(result: LoadResult): void {
+  async #apply(result: Reread): Promise<void> {
     if (!result.ok) {
       this.#rejectProblems(result.diagnostics);
       return;
     }
     const { format } = result.configuration.log;
     for (const warning of result.warnings.slice(0, MOST_TOLD)) this.#log.emit(toldOf('warning', warning));
-    this.#server.reload(result.configuration);
+    const isInForce = await this.#server.reload(result.configuration);
+    if (!isInForce || this.#isStopped) return;
     this.#retrier.begin(result.texts);
     this.#log.setFormat(this.#chooseFormat(format));
   }

@@ -2,11 +2,12 @@
  * Services that are not served as the file wants are tried again by themselves, all of them together, with a pause that grows. The
  * machine is asked on a thread of its own, about the configuration as it was read: what somebody has edited since waits for HUP.
  */
-import type { LoadResult, SourceText } from '../config/load';
+import type { SourceText } from '../config/load';
 import type { Emit } from '../log/events';
 import type { Configuration } from '../service/service';
 import { Loader, type Patience } from './loader';
 import type { LoadOrder } from './load-thread';
+import type { Reread } from './packets';
 import type { Server } from './server';
 
 /** The first pause doubles up to the last, milliseconds. */
@@ -82,12 +83,18 @@ export class Retrier {
     this.#isBusy = true;
     const begin = performance.now();
     const found = await this.#loader.load(this.#texts);
+    const tookMs = performance.now() - begin;
+    const problem = round === this.#round ? await this.#problemOf(found) : null;
     this.#isBusy = false;
-    if (round === this.#round) this.#onAnswer(found, performance.now() - begin);
+    if (round === this.#round) this.#onAnswer(problem, tookMs);
   }
 
-  #onAnswer(found: LoadResult, tookMs: number): void {
-    this.#logProblem(found.ok ? this.#apply(found.configuration) : (found.diagnostics[0]?.message ?? ''));
+  async #problemOf(found: Reread): Promise<string | null> {
+    return found.ok ? this.#apply(found.configuration) : (found.diagnostics[0]?.message ?? '');
+  }
+
+  #onAnswer(problem: string | null, tookMs: number): void {
+    this.#logProblem(problem);
     if (!this.#server.isLacking) {
       this.stop();
       return;
@@ -97,9 +104,9 @@ export class Retrier {
   }
 
   /** What we did not foresee costs the attempt, and not the server. */
-  #apply(found: Configuration): string | null {
+  async #apply(found: Configuration): Promise<string | null> {
     try {
-      this.#server.retry(found);
+      await this.#server.retry(found);
       return null;
     } catch (error) {
       return `could not be applied: ${error instanceof Error ? error.message : String(error)}`;

@@ -22,6 +22,7 @@ import { Sockets } from '../listener/sockets';
 import type { Emit } from '../log/events';
 import { addon } from '../native/addon';
 import { PollSet } from '../native/poll-set';
+import { atOnce, Slices, type Work } from '../native/slices';
 import { OncePerTurn } from '../native/turn';
 import type { Configuration, Service } from '../service/service';
 import { Acceptor } from './accept/acceptor';
@@ -31,13 +32,13 @@ import { Drain } from './drain';
 import { Tcpmux } from './handlers/tcpmux';
 import { Endings, type Served } from './hosted/endings';
 import type { Hosted, HostedListener } from './hosted/hosted';
-import { logFailed, logListening } from './hosted/listening';
+import { logFailed } from './hosted/listening';
 import { Replacer } from './hosted/replace';
 import { ListenKeys, type ListenFailure } from './roster/open-listeners';
 import { RetiredListeners } from './roster/retired';
 import { RoleMaker } from './roles';
-import { Roster, type Need, type Retried } from './roster/roster';
-import type { Shortfall } from './roster/lacking';
+import { Roster, type Need } from './roster/roster';
+import type { Change, Shortfall } from './roster/lacking';
 import { mustFork, thisKernel } from './plain-fork';
 
 /** In hexadecimal, from `c1`. */
@@ -62,6 +63,8 @@ export class Server {
   readonly #pauses: Pauses;
   readonly #roster: Roster;
   readonly #drain: Drain;
+  /** Of what is served: one reload or retry at a time. */
+  readonly #changes = new Slices();
   /** Room that came free is given away once in a turn of the loop. */
   readonly #settle = new OncePerTurn(() => {
     this.#pauses.onRoom(this.#slots.takeFreed());
@@ -158,9 +161,9 @@ export class Server {
 
   /** The first configuration. @returns why it is not taken: what is needed is not there */
   start(configuration: Configuration, need: Need): readonly ListenFailure[] | null {
-    const applied = this.#roster.apply(configuration, need);
+    const applied = atOnce(this.#roster.apply(configuration, need));
     if (!applied.ok) return applied.failures;
-    this.#logChange(applied);
+    this.#logLacking(applied.change);
     return null;
   }
 
@@ -174,26 +177,20 @@ export class Server {
     this.#logIdle(wanted.length);
   }
 
-  /** Takes this configuration in place of the one before, as far as it can be had. */
-  reload(configuration: Configuration): void {
-    const applied = this.#roster.apply(configuration);
-    if (!applied.ok) return;
-    this.#logChange(applied);
-    const { added, changed, removed, kept } = applied.diff;
-    this.#emit({
-      event: 'reloaded',
-      added: namesOf(added),
-      changed: namesOf(changed.map(({ after }) => after)),
-      removed: namesOf(removed),
-      kept: kept.length,
-      unavailable: this.#unavailable,
-    });
-    this.#logIdle(configuration.services.length);
+  /**
+   * Takes this configuration in place of the one before, as far as it can be had, while clients are served.
+   * @returns whether it is in force: a stop may have come first
+   */
+  async reload(configuration: Configuration): Promise<boolean> {
+    return (await this.#changes.run(this.#reload(configuration))) !== null;
   }
 
-  /** @param found the configuration that is in force, with what the machine says about it now */
-  retry(found: Configuration): void {
-    if (!this.#drain.isRunning) this.#logChange(this.#roster.retry(found));
+  /**
+   * Comes to nothing while a reload is under way, which tries everything itself.
+   * @param found the configuration that is in force, with what the machine says about it now
+   */
+  async retry(found: Configuration): Promise<void> {
+    if (!this.#changes.isBusy) await this.#changes.run(this.#retry(found));
   }
 
   /** Whether a service is not served as the file wants. */
@@ -203,6 +200,7 @@ export class Server {
 
   /** Drains, then terminates what is left. @returns when nothing is left; whether that took more than SIGKILL */
   stop(signal: string): Promise<boolean> {
+    this.#changes.end();
     return this.#drain.start(signal);
   }
 
@@ -248,10 +246,29 @@ export class Server {
     return this.isLacking ? this.#roster.shortfalls.size : undefined;
   }
 
-  #logChange({ fresh, change }: Retried): void {
-    for (const service of change.available) this.#emit({ event: 'available', service });
-    for (const listener of fresh) if (listener.phase === 'open') logListening(this.#emit, listener);
-    for (const [service, shortfall] of change.unavailable) this.#logUnavailable(service, shortfall);
+  *#reload(configuration: Configuration): Work<true> {
+    const applied = yield* this.#roster.apply(configuration);
+    if (!applied.ok) return true;
+    this.#logLacking(applied.change);
+    const { added, changed, removed, kept } = applied.diff;
+    this.#emit({
+      event: 'reloaded',
+      added: namesOf(added),
+      changed: namesOf(changed.map(({ after }) => after)),
+      removed: namesOf(removed),
+      kept: kept.length,
+      unavailable: this.#unavailable,
+    });
+    this.#logIdle(configuration.services.length);
+    return true;
+  }
+
+  *#retry(found: Configuration): Work<void> {
+    this.#logLacking(yield* this.#roster.retry(found));
+  }
+
+  #logLacking({ unavailable }: Change): void {
+    for (const [service, shortfall] of unavailable) this.#logUnavailable(service, shortfall);
   }
 
   #logUnavailable(service: string, { reason, served }: Shortfall): void {

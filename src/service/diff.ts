@@ -11,16 +11,24 @@ export interface ServiceDiff {
   readonly kept: readonly Service[];
 }
 
-/** A service that is not enabled does not exist here: to disable one is to remove it. */
-export function diffServices(before: readonly Service[], after: readonly Service[]): ServiceDiff {
+export type IsSame = (before: Service, after: Service) => boolean;
+
+/**
+ * A service that is not enabled does not exist here: to disable one is to remove it.
+ * @param isSame for a caller who has compared them already
+ */
+export function diffServices(
+  before: readonly Service[],
+  after: readonly Service[],
+  isSame: IsSame = isDeepStrictEqual,
+): ServiceDiff {
   const old = byName(before);
   const next = byName(after);
   const both = [...next.values()].flatMap((service) => {
     const previous = old.get(service.name);
     return previous === undefined ? [] : [{ before: previous, after: service }];
   });
-  // The dearest part of a reload of thousands: once for each.
-  const keptPairs = new Set(both.filter((pair) => isDeepStrictEqual(pair.before, pair.after)));
+  const keptPairs = new Set(both.filter((pair) => isSame(pair.before, pair.after)));
   return {
     added: [...next.values()].filter(({ name }) => !old.has(name)),
     changed: both.filter((pair) => !keptPairs.has(pair)),

@@ -6,6 +6,7 @@
 import type { Gate } from '../../admission/slots';
 import { isHeldOnly, type Listeners } from '../../listener/listener';
 import type { Emit, PauseReason } from '../../log/events';
+import type { Work } from '../../native/slices';
 import type { Hosted, HostedListener } from '../hosted/hosted';
 import type { Kept } from './kept';
 
@@ -70,8 +71,11 @@ export class Pauses {
   }
 
   /** A reload may have raised a limit or changed what happens when full. */
-  retryAll(): void {
-    for (const listener of [...this.#reasons.keys()]) this.#retry(listener);
+  *retryAll(): Work<void> {
+    for (const listener of [...this.#reasons.keys()]) {
+      if (this.#reasons.has(listener)) this.#retry(listener);
+      yield 'binding';
+    }
   }
 
   /** The listener is about to be closed, or is wanted in service whatever it waited for. */

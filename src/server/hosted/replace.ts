@@ -140,7 +140,7 @@ export class Replacer {
   }
 }
 
-/** The port that the kernel chose stays. */
-function addressOf({ socket: { configured }, address }: HostedListener): SocketAddress {
+/** Where it is bound anew: the port that the kernel chose stays. */
+export function addressOf({ socket: { configured }, address }: HostedListener): SocketAddress {
   return 'port' in configured && 'port' in address ? { ...configured, port: address.port } : configured;
 }

@@ -4,18 +4,19 @@
  * told.
  */
 import type { Listeners } from '../../listener/listener';
+import type { Work } from '../../native/slices';
 import { asSystemError, describeSystemError, type SystemError } from '../../native/system-error';
 import { formatAddress, type InternetAddress, type ListenAddress, type SocketAddress } from '../../service/address';
-import type { Service, SocketOptions } from '../../service/service';
+import type { Service } from '../../service/service';
 import type { Hosted, HostedListener } from '../hosted/hosted';
+import { addressOf } from '../hosted/replace';
+import type { Rebinder } from './rebind';
 
 export interface OpenedSockets {
   /** For each service by name, those of its listeners that are there, in the order of its `listen`. */
   readonly byService: ReadonlyMap<string, readonly HostedListener[]>;
   /** What each of them is known by, at the same place. */
   readonly keysOf: ReadonlyMap<string, readonly string[]>;
-  /** Bound just now. */
-  readonly fresh: readonly HostedListener[];
   readonly failures: readonly ListenFailure[];
 }
 
@@ -30,20 +31,7 @@ export interface OpenParts {
   /** Our listener of that key, null when there is none. */
   readonly find: (key: string) => HostedListener | null;
   readonly keys: ListenKeys;
-  /** The options under which a service's sockets are bound. */
-  readonly optionsOf: (service: Service) => SocketOptions;
-}
-
-/** @param wanted each service with the object that will own its listeners */
-export function openListeners(wanted: ReadonlyMap<Service, Hosted>, parts: OpenParts): OpenedSockets {
-  const attempt = new Attempt(parts);
-  try {
-    for (const [service, owner] of wanted) attempt.open(service, owner);
-    return attempt;
-  } catch (error) {
-    for (const listener of attempt.fresh) parts.listeners.close(listener);
-    throw error;
-  }
+  readonly rebinder: Pick<Rebinder, 'open'>;
 }
 
 /** What makes two addresses the same listener. */
@@ -67,7 +55,7 @@ export class ListenKeys {
     return `fd ${this.#passedNumber(address.name) ?? address.name}`;
   }
 
-  /** In the order in which `openListeners` makes them. */
+  /** In the order in which `Opening` makes them. */
   ofService({ name, listen }: Service): string[] {
     return listen.flatMap(({ sockets }, entry) => sockets.map((address) => this.ofEntry(name, entry, address)));
   }
@@ -87,10 +75,12 @@ export function describeError({ address, error }: ListenFailure): string {
 /** How often a wildcard with port 0 looks for a number that is free in both families. */
 const PAIR_ATTEMPTS = 16;
 
-class Attempt implements OpenedSockets {
-  readonly byService = new Map<string, HostedListener[]>();
-  readonly keysOf = new Map<string, string[]>();
-  readonly fresh: HostedListener[] = [];
+/** What was found and bound so far. Of all of it nobody knows yet, and it can be closed again. */
+export class Opening implements OpenedSockets {
+  readonly byService = new Map<string, readonly HostedListener[]>();
+  readonly keysOf = new Map<string, readonly string[]>();
+  /** Bound just now. */
+  readonly fresh = new Set<HostedListener>();
   readonly failures: ListenFailure[] = [];
   readonly #parts: OpenParts;
 
@@ -98,14 +88,43 @@ class Attempt implements OpenedSockets {
     this.#parts = parts;
   }
 
-  open(service: Service, owner: Hosted): void {
-    const opened = service.listen.flatMap((entry, index) => this.#openEntry(service, owner, entry, index));
+  /** @param owner of its listeners */
+  *open(service: Service, owner: Hosted): Work<void> {
+    const opened: Keyed[] = [];
+    for (const [index, entry] of service.listen.entries()) {
+      opened.push(...this.#openEntry(service, owner, entry, index));
+      yield 'revocable';
+    }
+    this.#put(service, opened);
+  }
+
+  /** What was found may have been lost since: what is in its place by now is taken, or bound. */
+  renew(service: Service, owner: Hosted): void {
+    const [listeners, keys] = [this.byService.get(service.name) ?? [], this.keysOf.get(service.name) ?? []];
+    if (listeners.every(({ phase }) => phase !== 'closed')) return;
+    const opened = listeners.map((listener, at): Keyed | null => {
+      const key = keys[at] ?? '';
+      if (listener.phase !== 'closed') return { key, listener };
+      const other = this.#parts.find(key) ?? this.#openOne(service, owner, addressOf(listener));
+      return other && { key, listener: other };
+    });
+    this.#put(
+      service,
+      opened.filter((each) => each !== null),
+    );
+  }
+
+  closeFresh(): void {
+    for (const listener of this.fresh) this.#parts.listeners.close(listener);
+  }
+
+  #put({ name }: Service, opened: readonly Keyed[]): void {
     this.byService.set(
-      service.name,
+      name,
       opened.map(({ listener }) => listener),
     );
     this.keysOf.set(
-      service.name,
+      name,
       opened.map(({ key }) => key),
     );
   }
@@ -130,26 +149,28 @@ class Attempt implements OpenedSockets {
       const two = this.#tryOpen(service, owner, { ...second, port: portOf(one) });
       if ('fd' in two) return [one, this.#keep(two)];
       if (attempt === PAIR_ATTEMPTS) return [one, this.#fail(service, second, two)];
-      this.fresh.pop();
+      this.fresh.delete(one);
       this.#parts.listeners.close(one);
     }
   }
 
   #openOne(service: Service, owner: Hosted, address: SocketAddress): HostedListener | null {
     const opened = this.#tryOpen(service, owner, address);
-    return 'fd' in opened ? this.#keep(opened) : this.#fail(service, address, opened);
+    if ('fd' in opened) return this.#keep(opened);
+    const beside = this.#parts.rebinder.open({ address, options: service.socket, owner }) ?? opened;
+    return 'fd' in beside ? this.#keep(beside) : this.#fail(service, address, beside);
   }
 
-  #tryOpen(service: Service, owner: Hosted, address: SocketAddress): HostedListener | SystemError {
+  #tryOpen({ socket }: Service, owner: Hosted, address: SocketAddress): HostedListener | SystemError {
     try {
-      return this.#parts.listeners.open(address, this.#parts.optionsOf(service), owner);
+      return this.#parts.listeners.open(address, socket, owner);
     } catch (error) {
       return asSystemError(error);
     }
   }
 
   #keep(listener: HostedListener): HostedListener {
-    this.fresh.push(listener);
+    this.fresh.add(listener);
     return listener;
   }
 

@@ -6,6 +6,7 @@
  */
 import { isHeld, wasLent, type Listeners } from '../../listener/listener';
 import { addon } from '../../native/addon';
+import { inSlices, type Work } from '../../native/slices';
 import type { Pauses } from '../accept/pauses';
 import type { Hosted, HostedListener } from '../hosted/hosted';
 
@@ -55,9 +56,11 @@ export class RetiredListeners {
     else this.#startTimer();
   }
 
-  /** Takes a listener back into service, if it was here at all. */
-  revive(listener: HostedListener): void {
-    if (this.#deadlines.delete(listener)) this.#listeners.revive(listener);
+  /** Takes a listener back into service. @returns whether it was here at all */
+  revive(listener: HostedListener): boolean {
+    const wasHere = this.#deadlines.delete(listener);
+    if (wasHere) this.#listeners.revive(listener);
+    return wasHere;
   }
 
   /** Closes one now, and resets who still waits in it. */
@@ -82,25 +85,28 @@ export class RetiredListeners {
 
   #startTimer(): void {
     this.#timer ??= setTimeout(() => {
-      this.#timer = null;
-      this.#closeEmpty();
-      if (this.#deadlines.size > 0) this.#startTimer();
+      inSlices(this.#look(performance.now()), () => {
+        this.#timer = null;
+        if (this.#deadlines.size > 0) this.#startTimer();
+      });
     }, LINGER_MS);
   }
 
-  #closeEmpty(): void {
-    const now = performance.now();
-    this.closeAll((listener) => this.#isDone(listener, now));
-    this.#tellOverdue(now);
+  /** A reload may have put thousands here. Meanwhile any of them may be revived or closed. */
+  *#look(now: number): Work<void> {
+    for (const listener of [...this.#deadlines.keys()]) {
+      if (!this.#deadlines.has(listener)) continue;
+      if (isHeld(listener, 'lent')) this.#tellOverdue(listener, now);
+      else if (this.#isDone(listener, now)) this.close(listener);
+      yield 'binding';
+    }
   }
 
   /** Only its child can close what that has: until then clients are answered by a service that is gone. */
-  #tellOverdue(now: number): void {
-    for (const [listener, deadline] of this.#deadlines) {
-      if (now < deadline || !isHeld(listener, 'lent')) continue;
-      this.#deadlines.set(listener, Infinity);
-      this.#onOverdue(listener);
-    }
+  #tellOverdue(listener: HostedListener, now: number): void {
+    if (now < (this.#deadlines.get(listener) ?? 0)) return;
+    this.#deadlines.set(listener, Infinity);
+    this.#onOverdue(listener);
   }
 
   /** Empties the queue right before the close: where clients could not be held off, none comes in between. */

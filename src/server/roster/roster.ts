@@ -3,53 +3,48 @@
  * hands, and what is no longer wanted is retired. A service that cannot be had leaves in force what was served under its name.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { serviceGate, type Slots } from '../../admission/slots';
+import type { Slots } from '../../admission/slots';
 import { isHeld, wasLent, type Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
+import type { Work } from '../../native/slices';
 import { asSystemError, describeSystemError } from '../../native/system-error';
 import { formatAddress } from '../../service/address';
 import { diffServices, type ServiceDiff } from '../../service/diff';
-import type { Configuration, Lack, Service } from '../../service/service';
+import type { Configuration, Service } from '../../service/service';
 import type { Pauses } from '../accept/pauses';
 import { hasChangedHands } from '../hosted/borrower';
 import type { Hosted, HostedListener } from '../hosted/hosted';
+import { logListening } from '../hosted/listening';
 import type { Replacer } from '../hosted/replace';
+import { Candidate, type CandidateParts, type Wish } from './candidate';
 import { changeOf, type Change, type Shortfalls } from './lacking';
-import { openListeners, type ListenFailure, type ListenKeys, type OpenedSockets } from './open-listeners';
-import { openBeside, type RebindParts } from './rebind';
+import type { ListenFailure } from './open-listeners';
 import type { RetiredListeners } from './retired';
-import { isIdle, isSame, versionsOf, type Version } from './versions';
+import { isIdle, type Version } from './versions';
 
-/** What is made anew with a service. */
-export type Roles = Pick<Hosted, 'intake' | 'handler'>;
-
-export interface RosterParts {
+export interface RosterParts extends CandidateParts {
   readonly emit: Emit;
   readonly slots: Pick<Slots, 'server'>;
-  readonly listeners: Pick<
-    Listeners<Hosted>,
-    'open' | 'close' | 'letGo' | 'change' | 'sharePort' | 'giveWay' | 'isInPlace'
-  >;
+  readonly listeners: CandidateParts['listeners'] & Pick<Listeners<Hosted>, 'hold' | 'letGo' | 'change' | 'welcome'>;
   readonly pauses: Pick<Pauses, 'forget' | 'retryAll'>;
   readonly retired: Pick<RetiredListeners, 'retire' | 'revive'> & Iterable<HostedListener>;
   readonly replacer: Pick<Replacer, 'replace'>;
-  readonly keys: ListenKeys;
-  readonly roles: { readonly of: (service: Service) => Roles };
 }
 
 /** What has to be there for a configuration to be taken: every address, anything at all, or nothing. */
 export type Need = 'all' | 'any' | 'none';
 
 export type Applied =
-  | {
-      readonly ok: true;
-      readonly diff: ServiceDiff;
-      readonly fresh: readonly HostedListener[];
-      readonly change: Change;
-    }
+  | { readonly ok: true; readonly diff: ServiceDiff; readonly change: Change }
   | { readonly ok: false; readonly failures: readonly ListenFailure[] };
 
-export type Retried = Pick<Applied & { ok: true }, 'fresh' | 'change'>;
+/** What is left to be done after a switch; each of them may be closed before it is. */
+interface Aftermath {
+  readonly used: ReadonlySet<HostedListener>;
+  readonly revived: readonly HostedListener[];
+  /** Nobody has them any more. */
+  readonly gone: readonly HostedListener[];
+}
 
 export class Roster {
   readonly #parts: RosterParts;
@@ -78,40 +73,50 @@ export class Roster {
     return this.#shortfalls;
   }
 
-  apply({ services, lacks, limits }: Configuration, need: Need = 'none'): Applied {
+  *apply({ services, lacks, limits }: Configuration, need: Need = 'none'): Work<Applied> {
     const enabled = services.filter((service) => service.enabled);
     const scope = [...this.#hosted.values()];
-    const [opened, versions] = this.#settle(enabled, lacks, scope);
-    const isRefused = need === 'all' ? opened.failures.length > 0 : need === 'any' && isIdle(versions);
-    if (isRefused) return this.#giveBack(opened);
-    const diff = diffServices(
-      this.#services,
-      versions.map(({ service }) => service),
-    );
-    this.#retireUnused(versions, scope);
-    this.#forgetIdle();
-    for (const { name } of diff.removed) this.#remove(name);
-    const kept = new Set(diff.kept);
-    for (const version of versions) this.#install(version, kept.has(version.service));
-    this.#services = versions.map(({ service }) => service);
-    this.#parts.slots.server.limit = limits.maxConnections;
-    this.#parts.pauses.retryAll();
-    return { ok: true, diff, fresh: opened.fresh, change: this.#learn(versions) };
+    const candidate = this.#candidate({ services: enabled, lacks, scope });
+    try {
+      const versions = yield* candidate.prepare();
+      const { failures } = candidate.opening;
+      const isRefused = need === 'all' ? failures.length > 0 : need === 'any' && isIdle(versions);
+      if (isRefused) return { ok: false, failures };
+      candidate.take();
+      const wanted = versions.map(({ service }) => service);
+      const diff = diffServices(this.#services, wanted, (before, after) => candidate.isSame(before, after));
+      const left = this.#switchTo(versions, candidate, scope, diff.removed);
+      this.#services = versions.map(inForce);
+      this.#parts.slots.server.limit = limits.maxConnections;
+      const change = this.#learn(versions);
+      yield* this.#settle(left, candidate);
+      yield* this.#parts.pauses.retryAll();
+      return { ok: true, diff, change };
+    } finally {
+      candidate.giveBack();
+    }
   }
 
   /**
    * Tries those again that are not served as the file wants.
    * @param found the same configuration as in force, with what the machine says about it now
    */
-  retry({ services, lacks }: Configuration): Retried {
+  *retry({ services, lacks }: Configuration): Work<Change> {
     const scope = [...this.#shortfalls.keys()].flatMap((name) => this.#hosted.get(name) ?? []);
-    const wanted = services.filter(({ name }) => this.#shortfalls.has(name)).map((service) => this.#inForce(service));
-    const [opened, versions] = this.#settle(wanted, lacks, scope);
-    const byName = new Map(versions.map((version) => [version.service.name, version]));
-    this.#retireUnused(versions, scope);
-    for (const version of versions) this.#install(version, isSame(version));
-    this.#services = this.#services.map((service) => byName.get(service.name)?.service ?? service);
-    return { fresh: opened.fresh, change: this.#learn(versions) };
+    const wanted = services.filter(({ name }) => this.#shortfalls.has(name)).map((service) => this.#wish(service));
+    const candidate = this.#candidate({ services: wanted, lacks, scope });
+    try {
+      const versions = yield* candidate.prepare();
+      candidate.take();
+      const byName = new Map(versions.map((version) => [version.service.name, inForce(version)]));
+      const left = this.#switchTo(versions, candidate, scope, []);
+      this.#services = this.#services.map((service) => byName.get(service.name) ?? service);
+      const change = this.#learn(versions);
+      yield* this.#settle(left, candidate);
+      return change;
+    } finally {
+      candidate.giveBack();
+    }
   }
 
   /** Accepts no more: every listener is retired, and none comes in its place. */
@@ -123,28 +128,37 @@ export class Roster {
   }
 
   /** Of one that is served in part the other part is wanted, and no other service. */
-  #inForce(service: Service): Service {
+  #wish(service: Service): Service {
     const hosted = this.#hosted.get(service.name);
     const isPart = this.#shortfalls.get(service.name)?.served === 'partly';
     return isPart && hosted !== undefined ? hosted.service : service;
   }
 
-  /** Opens what is wanted and can be had, and says what becomes of each. Nothing else has changed yet. */
-  #settle(
-    services: readonly Service[],
-    lacks: readonly Lack[],
-    scope: readonly Hosted[],
-  ): readonly [OpenedSockets, readonly Version[]] {
-    const lacking = new Map(lacks.map(({ name, reason }) => [name, reason]));
-    const possible = services.filter(({ name }) => !lacking.has(name));
-    const wanted = new Map(possible.map((service) => [service, this.#hostedFor(service)]));
-    const opened = this.#open(wanted, scope);
-    return [opened, versionsOf(services, { lacking, wanted, opened, before: this.#hosted })];
+  #candidate(wish: Wish): Candidate {
+    const services = new Map(this.#services.map((service) => [service.name, service]));
+    return new Candidate(wish, { hosted: this.#hosted, leaving: this.#leaving, services }, this.#parts);
   }
 
-  #giveBack({ fresh, failures }: OpenedSockets): Applied & { ok: false } {
-    for (const listener of fresh) this.#parts.listeners.close(listener);
-    return { ok: false, failures };
+  /**
+   * From one version of each service to the next, in one turn, and without a system call for a service that stays where it is.
+   * @returns the listeners for which something is left to be done
+   */
+  #switchTo(
+    versions: readonly Version[],
+    candidate: Candidate,
+    scope: readonly Hosted[],
+    removed: readonly Service[],
+  ): Aftermath {
+    const used = new Set(versions.flatMap(({ listeners }) => listeners));
+    const gone = scope.flatMap(({ listeners }) => listeners.filter((listener) => !used.has(listener)));
+    this.#forgetIdle();
+    for (const { name } of removed) this.#remove(name);
+    for (const version of versions) this.#install(version, candidate);
+    const owned = versions.flatMap(({ hosted, listeners }) => (hosted === null ? [] : [{ hosted, listeners }]));
+    const revived = owned.flatMap(({ hosted, listeners }) =>
+      listeners.filter((listener) => this.#adopt(listener, hosted)),
+    );
+    return { used, revived, gone };
   }
 
   /** @param versions of all services that may lack anything */
@@ -154,58 +168,10 @@ export class Roster {
       shortfall === null ? [] : [[name, shortfall] as const],
     );
     this.#shortfalls = new Map(entries);
-    return changeOf(before, this.#shortfalls, new Set(versions.map(({ service }) => service.name)));
-  }
-
-  #hostedFor(service: Service): Hosted {
-    const known = this.#hosted.get(service.name) ?? this.#leaving.get(service.name);
-    if (known !== undefined) return known;
-    return {
-      service,
-      ...this.#parts.roles.of(service),
-      gate: serviceGate(service.maxConnections),
-      listeners: [],
-      keys: [],
-    };
-  }
-
-  #open(wanted: ReadonlyMap<Service, Hosted>, scope: readonly Hosted[]): OpenedSockets {
-    const { listeners, keys } = this.#parts;
-    const existing = this.#existing(scope);
-    const find = (key: string): HostedListener | null => existing.get(key) ?? null;
-    const parts: RebindParts = { listeners, keys, find, optionsOf: ({ socket }) => socket };
-    const opened = openListeners(wanted, parts);
-    if (opened.failures.length === 0) return opened;
-    return openBeside(this.#goers(wanted, existing), opened, wanted, parts);
-  }
-
-  /**
-   * Our listeners by key, those on their way out included: they are put back into service when they are wanted. One whose path or
-   * interface was taken from it is no listener of that address any more: it is bound anew, and this one retired.
-   */
-  #existing(scope: readonly Hosted[]): Map<string, HostedListener> {
-    const { keys, retired, listeners: all } = this.#parts;
-    const revivable = [...retired].filter((listener) => !hasLostPath(listener) && all.isInPlace(listener));
-    const found = new Map(revivable.map((listener) => [keys.ofAddress(namedBy(listener)), listener]));
-    for (const hosted of scope) {
-      hosted.keys.forEach((key, at) => {
-        const listener = hosted.listeners[at];
-        if (listener?.phase === 'open' && all.isInPlace(listener)) found.set(key, listener);
-      });
-    }
-    return found;
-  }
-
-  #goers(wanted: ReadonlyMap<Service, Hosted>, existing: ReadonlyMap<string, HostedListener>): HostedListener[] {
-    const keys = new Set([...wanted.keys()].flatMap((service) => this.#parts.keys.ofService(service)));
-    return [...existing].filter(([key]) => !keys.has(key)).map(([, listener]) => listener);
-  }
-
-  #retireUnused(versions: readonly Version[], scope: readonly Hosted[]): void {
-    const used = new Set(versions.flatMap(({ listeners }) => listeners));
-    for (const { listeners } of scope) {
-      for (const listener of listeners) if (!used.has(listener)) this.#parts.retired.retire(listener);
-    }
+    const change = changeOf(before, this.#shortfalls, new Set(versions.map(({ service }) => service.name)));
+    // Before its new sockets listen.
+    for (const service of change.available) this.#parts.emit({ event: 'available', service });
+    return change;
   }
 
   /** Who has left has no child, and no listener whose queue may still make one. */
@@ -225,39 +191,85 @@ export class Roster {
     this.#leaving.set(name, hosted);
   }
 
-  /**
-   * What was made for a service before may still serve what it has begun. An address may go from one service to another; its
-   * socket, with the clients in its queue, stays.
-   */
-  #install({ service, hosted, listeners, keys }: Version, isKept: boolean): void {
+  /** What was made for a service before may still serve what it has begun. */
+  #install({ service, hosted, listeners, keys }: Version, candidate: Candidate): void {
     if (hosted === null) {
       this.#remove(service.name);
       return;
     }
-    const isServed = this.#hosted.has(service.name);
     this.#leaving.delete(service.name);
     this.#hosted.set(service.name, hosted);
-    if (hosted.service !== service && !(isKept && isServed))
-      Object.assign(hosted, this.#parts.roles.of(service), { service });
+    const roles = candidate.rolesOf(service);
+    if (roles !== undefined) Object.assign(hosted, roles, { service });
     hosted.gate.limit = service.maxConnections;
     hosted.keys = keys;
     hosted.listeners = [...listeners];
-    for (const listener of [...hosted.listeners]) this.#adopt(listener, hosted, service);
   }
 
-  #adopt(listener: HostedListener, hosted: Hosted, service: Service): void {
-    const { pauses, listeners, retired, replacer } = this.#parts;
-    retired.revive(listener);
-    // What it rests from is its service's lending.
-    if (listener.owner !== hosted || !service.wait) listeners.letGo(listener, 'resting');
-    if (listener.owner !== hosted) {
+  /**
+   * An address may go from one service to another; its socket, with the clients in its queue, stays.
+   * @returns whether it was on its way out
+   */
+  #adopt(listener: HostedListener, hosted: Hosted): boolean {
+    const { pauses, listeners, retired } = this.#parts;
+    const isRevived = retired.revive(listener);
+    const isMoved = listener.owner !== hosted;
+    if (isMoved) {
       pauses.forget(listener);
       listener.owner = hosted;
     }
+    // Nobody accepts from it before it is bound anew.
+    if (isForeign(listener)) listeners.hold(listener, 'new');
+    // What it rests from is its service's lending.
+    if (isMoved || !hosted.service.wait) listeners.letGo(listener, 'resting');
+    return isRevived;
+  }
+
+  /** What each socket needs for that which is in force by now. It is brought to its end, whatever becomes of one of them. */
+  *#settle({ used, revived, gone }: Aftermath, { opening, rebinder }: Candidate): Work<void> {
+    const { listeners, retired } = this.#parts;
+    const actions: readonly (readonly [Iterable<HostedListener>, (listener: HostedListener) => void])[] = [
+      [
+        revived,
+        (listener) => {
+          listeners.welcome(listener);
+        },
+      ],
+      [
+        used,
+        (listener) => {
+          this.#settleIn(listener, opening.fresh.has(listener));
+        },
+      ],
+      [
+        gone,
+        (listener) => {
+          rebinder.restoreOne(listener);
+          retired.retire(listener);
+        },
+      ],
+    ];
+    const faults: unknown[] = [];
+    for (const [concerned, action] of actions) {
+      for (const listener of concerned) {
+        if (listener.phase === 'open')
+          attempt(faults, () => {
+            action(listener);
+          });
+        yield 'binding';
+      }
+    }
+    if (faults.length > 0) throw faults[0];
+  }
+
+  #settleIn(listener: HostedListener, isFresh: boolean): void {
+    const { emit, listeners, replacer } = this.#parts;
+    const { service } = listener.owner;
+    const mustReplace = isForeign(listener);
     listeners.letGo(listener, 'new');
-    // One that is still lent is seen to afterwards.
-    if (isForeign(listener) && !isHeld(listener, 'lent')) replacer.replace(listener);
+    if (mustReplace) replacer.replace(listener);
     else if (!isDeepStrictEqual(listener.socket.options, service.socket)) this.#setOptions(listener, service);
+    if (isFresh) logListening(emit, listener);
   }
 
   /** The socket has served with its options so far and goes on so where the kernel refuses a change. */
@@ -288,17 +300,24 @@ export class Roster {
   }
 }
 
-/** A child may have left it in a state in which our accept would wait, or which is no affair of the service that has it now. */
+/**
+ * A child may have left it in a state in which our accept would wait, or which is no affair of the service that has it now. One that
+ * is still lent is seen to afterwards.
+ */
 function isForeign(listener: HostedListener): boolean {
-  return (wasLent(listener) && !listener.owner.service.wait) || hasChangedHands(listener);
+  const isStrange = (wasLent(listener) && !listener.owner.service.wait) || hasChangedHands(listener);
+  return isStrange && !isHeld(listener, 'lent');
 }
 
-/** A Unix socket gave its path up when it was retired. */
-function hasLostPath({ socket }: HostedListener): boolean {
-  return socket.origin.kind === 'path';
+/** One that is served goes on under the object that it was installed with, so that the next one is compared with that. */
+function inForce({ service, hosted }: Version): Service {
+  return hosted?.service ?? service;
 }
 
-/** A passed socket is wanted by its name, any other by what it is bound to. */
-function namedBy({ socket }: HostedListener): HostedListener['address'] {
-  return socket.origin.kind === 'passed' ? socket.configured : socket.address;
+function attempt(faults: unknown[], action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    faults.push(error);
+  }
 }

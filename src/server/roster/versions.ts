@@ -2,7 +2,6 @@
  * What becomes of each service that the file wants: served as it is wanted, as far as its addresses can be had; or, where nothing of
  * that can be had, as it was before; or not at all.
  */
-import { isDeepStrictEqual } from 'node:util';
 import type { Service } from '../../service/service';
 import type { Hosted, HostedListener } from '../hosted/hosted';
 import { reasonOf, type Shortfall } from './lacking';
@@ -44,11 +43,6 @@ export function versionsOf(services: readonly Service[], findings: Findings): Ve
 /** There are services, and none of them can be served. */
 export function isIdle(versions: readonly Version[]): boolean {
   return versions.length > 0 && versions.every(({ hosted }) => hosted === null);
-}
-
-/** It is served so already. */
-export function isSame({ service, hosted }: Version): boolean {
-  return hosted !== null && isDeepStrictEqual(hosted.service, service);
 }
 
 /** null: nothing of it can be had. */

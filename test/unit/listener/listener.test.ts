@@ -210,7 +210,9 @@ test('a retired listener keeps new clients away and goes on telling of those in 
   listeners.retire(listener);
   expect([listener.phase, sockets.heldOff.has(listener.fd), isWatched(listener)]).toEqual(['retired', true, true]);
   listeners.revive(listener);
-  expect([listener.phase, sockets.heldOff.has(listener.fd)]).toEqual(['open', false]);
+  expect([listener.phase, sockets.heldOff.has(listener.fd)]).toEqual(['open', true]);
+  listeners.welcome(listener);
+  expect(sockets.heldOff.has(listener.fd)).toBe(false);
 });
 
 test('is known by the port that the kernel chose, and keeps what it was configured with', () => {

@@ -5,6 +5,7 @@ import { EventEmitter } from 'node:events';
 import type { LoadResult } from '../../../src/config/load';
 import { formatChooser } from '../../../src/log/choose';
 import type { LogEvent } from '../../../src/log/events';
+import { pack } from '../../../src/server/packets';
 import { Reloader } from '../../../src/server/reload';
 import type { Configuration } from '../../../src/service/service';
 
@@ -35,19 +36,23 @@ let begun: unknown[];
 let fault: Error | null;
 let told: LogEvent[];
 let formats: number;
+/** Whether what was applied came in force. */
+let inForce: Promise<boolean>;
 let reloader: Reloader;
 
 beforeEach(() => {
   mockThreads.length = 0;
   [mockRefusal, applied, begun, fault, told, formats] = [null, [], [], null, [], 0];
+  inForce = Promise.resolve(true);
   reloader = reloaderOf();
 });
 
 function reloaderOf(): Reloader {
   const server = {
-    reload: (configuration: Configuration): void => {
-      if (fault !== null) throw fault;
+    reload: (configuration: Configuration): Promise<boolean> => {
+      if (fault !== null) return Promise.reject(fault);
       applied.push(configuration);
+      return inForce;
     },
   };
   const log = {
@@ -73,7 +78,7 @@ function says(maxConnections: number): LoadResult {
 
 /** The loader that was started last answers and ends. */
 async function answer(result: LoadResult): Promise<void> {
-  await happens('message', result);
+  await happens('message', pack(result));
 }
 
 async function happens(event: string, ...words: unknown[]): Promise<void> {
@@ -179,6 +184,26 @@ test('a server that drains takes no new configuration, not even one that is bein
   expect([applied, told]).toEqual([[], []]);
 });
 
+test('what a stop has given up is tried by nobody again', async () => {
+  inForce = Promise.resolve(false);
+  reloader.request();
+  await answer(says(1));
+  expect([limitsApplied(), begun, formats, told]).toEqual([[1], [], 0, []]);
+});
+
+test('a signal that comes while it is brought in force leads to one more reload, afterwards', async () => {
+  let settle: (isInForce: boolean) => void = () => undefined;
+  inForce = new Promise((resolve) => (settle = resolve));
+  reloader.request();
+  await answer(says(1));
+  for (let times = 0; times < 3; times += 1) reloader.request();
+  await settled();
+  expect([mockThreads.length, begun]).toEqual([1, []]);
+  settle(true);
+  await settled();
+  expect([mockThreads.length, begun]).toEqual([2, [TEXTS]]);
+});
+
 test('what the server throws costs the reload, is told, and the next one is as ever', async () => {
   fault = new Error('EMFILE');
   reloader.request();
@@ -220,7 +245,7 @@ describe('a loader that does not answer', () => {
     reloader.request();
     await passes(PATIENCE.limitMs);
     reloader.request();
-    mockThreads[0]?.loader.emit('message', says(1));
+    mockThreads[0]?.loader.emit('message', pack(says(1)));
     await answer(says(2));
     await passes(PATIENCE.limitMs);
     expect(limitsApplied()).toEqual([2]);

@@ -4,6 +4,7 @@
 import { EventEmitter } from 'node:events';
 import type { LoadResult } from '../../../src/config/load';
 import type { LogEvent } from '../../../src/log/events';
+import { pack } from '../../../src/server/packets';
 import { Retrier } from '../../../src/server/retry';
 import type { Configuration } from '../../../src/service/service';
 
@@ -39,9 +40,10 @@ beforeEach(() => {
   mockThreads.length = 0;
   [told, retried, isLacking, fault] = [[], [], true, null];
   const server = {
-    retry: (found: Configuration): void => {
-      if (fault !== null) throw fault;
+    retry: (found: Configuration): Promise<void> => {
+      if (fault !== null) return Promise.reject(fault);
       retried.push(found);
+      return Promise.resolve();
     },
     get isLacking() {
       return isLacking;
@@ -60,7 +62,7 @@ beforeEach(() => {
 afterEach(() => jest.useRealTimers());
 
 async function answer(result: LoadResult = FOUND): Promise<void> {
-  mockThreads.at(-1)?.loader.emit('message', result);
+  mockThreads.at(-1)?.loader.emit('message', pack(result));
   await jest.advanceTimersByTimeAsync(0);
 }
 

@@ -2,6 +2,7 @@
  * Who waits, who gets the next turn, and that nobody is forgotten: pauses on pretended listeners.
  */
 import { serviceGate } from '../../../../src/admission/slots';
+import { atOnce } from '../../../../src/native/slices';
 import { Pauses } from '../../../../src/server/accept/pauses';
 import type { Hosted, HostedListener, Outcome } from '../../../../src/server/hosted/hosted';
 import { hostedService, PretendServer, tcp } from '../pretended';
@@ -188,7 +189,7 @@ test('a listener that is forgotten is never tried, counts no more, and is watche
   for (const listener of [one, one, two]) pauses.forget(listener);
   owner.gate.inUse = 0;
   pauses.onRoom([owner.gate]);
-  pauses.retryAll();
+  atOnce(pauses.retryAll());
   expect([tried, pauses.isWaiting, server.events]).toEqual([[], false, ['paused echo']]);
   expect([one, two].map((listener) => server.isWatched(listener))).toEqual([true, false]);
   pauses.pause(one, 'full');
@@ -198,7 +199,7 @@ test('a listener that is forgotten is never tried, counts no more, and is watche
 test('a reload gives everybody a try, whatever they waited for', () => {
   pausedOf('a', 1, 'full');
   pausedOf('b', 1, 'open-files');
-  pauses.retryAll();
+  atOnce(pauses.retryAll());
   jest.advanceTimersByTime(SETTLED_MS);
   expect(server.events.slice(2)).toEqual(['resumed a', 'resumed b']);
 });
@@ -286,7 +287,7 @@ test('room matters to somebody only while there is somebody', () => {
   expect(pauses.isWaiting).toBe(false);
   const listener = pausedOf('echo', 1, 'full');
   expect(pauses.isWaiting).toBe(true);
-  pauses.retryAll();
+  atOnce(pauses.retryAll());
   expect([server.isWatched(listener), pauses.isWaiting]).toEqual([true, false]);
 });
 

@@ -1,9 +1,5 @@
-import {
-  describeFailure,
-  ListenKeys,
-  openListeners,
-  type OpenedSockets,
-} from '../../../../src/server/roster/open-listeners';
+import { describeFailure, ListenKeys, Opening } from '../../../../src/server/roster/open-listeners';
+import { atOnce } from '../../../../src/native/slices';
 import type { HostedListener } from '../../../../src/server/hosted/hosted';
 import { formatAddress, type ListenAddress, type SocketAddress } from '../../../../src/service/address';
 import type { Service } from '../../../../src/service/service';
@@ -24,24 +20,28 @@ function serviceOn(name: string, ...listen: ListenAddress[]): Service {
 let server: PretendServer;
 beforeEach(() => (server = new PretendServer()));
 
-function open(services: readonly Service[], existing: ReadonlyMap<string, HostedListener> = new Map()): OpenedSockets {
-  const wanted = new Map(services.map((service) => [service, OWNER]));
-  const find = (key: string): HostedListener | null => existing.get(key) ?? null;
-  return openListeners(wanted, { listeners: server.listeners, find, keys: KEYS, optionsOf: ({ socket }) => socket });
+function open(services: readonly Service[], existing: ReadonlyMap<string, HostedListener> = new Map()): Opening {
+  const opening = openingWith((key) => existing.get(key) ?? null);
+  for (const service of services) atOnce(opening.open(service, OWNER));
+  return opening;
+}
+
+function openingWith(find: (key: string) => HostedListener | null): Opening {
+  return new Opening({ listeners: server.listeners, find, keys: KEYS, rebinder: { open: () => null } });
 }
 
 function openBefore(address: SocketAddress): HostedListener {
   return server.listeners.open(address, sampleSocketOptions(), OWNER);
 }
 
-function mustOpen(...parameters: Parameters<typeof open>): OpenedSockets {
+function mustOpen(...parameters: Parameters<typeof open>): Opening {
   const opened = open(...parameters);
   if (opened.failures.length > 0) throw new Error(opened.failures.map(describeFailure).join('; '));
   return opened;
 }
 
-function addressesOf(all: readonly HostedListener[] | undefined): string[] {
-  return (all ?? []).map(({ address }) => formatAddress(address));
+function addressesOf(all: Iterable<HostedListener> | undefined): string[] {
+  return [...(all ?? [])].map(({ address }) => formatAddress(address));
 }
 
 test('opens every socket of every service, in the order of its listen', () => {
@@ -118,7 +118,7 @@ describe('port 0 on every address', () => {
     ]);
     const { byService, fresh } = mustOpen([serviceOn('echo', wildcard(0))], existing);
     expect(byService.get('echo')).toEqual([four, six]);
-    expect(fresh).toEqual([]);
+    expect([...fresh]).toEqual([]);
   });
 });
 
@@ -141,18 +141,52 @@ test('opens sockets of every family, and a port that only one family has is no p
   ]);
 });
 
-test('sockets are bound with the options that are asked for, which may be others than those of the service', () => {
-  const options = sampleSocketOptions({ backlog: 7 });
-  const wanted = new Map([[serviceOn('web', { sockets: [tcp(80)] }), OWNER]]);
-  const opened = openListeners(wanted, {
-    ...{ listeners: server.listeners, find: () => null, keys: KEYS, optionsOf: () => options },
+describe('what was found and is lost before it comes in force', () => {
+  const service = serviceOn('web', { sockets: [tcp(80)] }, { sockets: [tcp(81)] });
+  let known: Map<string, HostedListener>;
+
+  beforeEach(() => {
+    known = new Map([80, 81].map((port) => [`127.0.0.1:${port}`, openBefore(tcp(port))]));
   });
-  expect(opened.fresh.map(({ socket }) => socket.options)).toEqual([options]);
+
+  /** @param inPlace what is there of ours when it is looked for again */
+  function loseOne(inPlace: HostedListener | null): Opening {
+    const opening = openingWith((key) => known.get(key) ?? null);
+    atOnce(opening.open(service, OWNER));
+    const [lost] = known.values();
+    if (lost !== undefined) server.listeners.close(lost);
+    known = new Map(inPlace === null ? [] : [['127.0.0.1:80', inPlace]]);
+    opening.renew(service, OWNER);
+    return opening;
+  }
+
+  test('is bound anew where there is no other', () => {
+    const kept = known.get('127.0.0.1:81');
+    const { byService, fresh, failures } = loseOne(null);
+    expect([addressesOf(byService.get('web')), byService.get('web')?.[1] === kept]).toEqual([
+      ['127.0.0.1:80', '127.0.0.1:81'],
+      true,
+    ]);
+    expect([addressesOf(fresh), failures]).toEqual([['127.0.0.1:80'], []]);
+  });
+
+  test('is the one that was put in its place', () => {
+    const other = openBefore(tcp(82));
+    const { byService, fresh } = loseOne(other);
+    expect([byService.get('web')?.[0] === other, fresh.size]).toEqual([true, 0]);
+  });
+
+  test('is left out and told where somebody else has it by now', () => {
+    server.sockets.taken.add('127.0.0.1:80');
+    const { byService, keysOf, failures } = loseOne(null);
+    expect([addressesOf(byService.get('web')), keysOf.get('web')]).toEqual([['127.0.0.1:81'], ['127.0.0.1:81']]);
+    expect(failures.map(describeFailure)).toEqual(['listen 127.0.0.1:80 (web): EADDRINUSE address already in use']);
+  });
 });
 
 test('a new listener is not watched before its service is installed', () => {
   const { fresh } = mustOpen([serviceOn('web', { sockets: [tcp(80)] })]);
-  expect(fresh.map((listener) => server.isWatched(listener))).toEqual([false]);
+  expect([...fresh].map((listener) => server.isWatched(listener))).toEqual([false]);
 });
 
 test('one number is two listeners, one for streams and one for datagrams, chosen or not', () => {

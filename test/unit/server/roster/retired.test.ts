@@ -130,8 +130,8 @@ test('a reload that wants it again gets the same socket back, with its queue', (
   const listener = serve();
   batches = 1;
   retired.retire(listener);
-  retired.revive(listener);
-  expect([listener.phase, server.sockets.heldOff.size, retired.count]).toEqual(['open', 0, 0]);
+  expect([retired.revive(listener), listener.phase, retired.count]).toEqual([true, 'open', 0]);
+  expect(retired.revive(listener)).toBe(false);
   look(100);
   expect([listener.phase, batches, emptied, server.isWatched(listener)]).toEqual(['open', 1, 0, true]);
 });
