@@ -180,6 +180,25 @@ describe('a reload', () => {
 });
 
 describe('an address that moves', () => {
+  test('away from a service that it has paused has that told as resumed, and so has one that goes', async () => {
+    const port = await findFreePorts(2);
+    const [one, two] = [`127.0.0.1:${port}`, `127.0.0.1:${port + 1}`];
+    const daemon = await startDaemon(services({ a: at(one, 'cat', 'max_connections: 1'), b: at('127.0.0.1:0') }));
+    const first = await connectTo(port);
+    await first.ask('hello');
+    const queued = await connectTo(port);
+    await daemon.waitFor('paused', { service: 'a' });
+    const moved = { a: at(two, 'cat', 'max_connections: 1'), b: `listen: ["${one}", "127.0.0.1:0"], exec: cat` };
+    await daemon.reload(services(moved));
+    expect(await queued.ask('from b')).toBe('from b');
+    expect(daemon.all('resumed')).toMatchObject([{ service: 'a', children: 1, limit: 1 }]);
+    const late = await connectTo(port + 1);
+    await daemon.waitForCount('paused', 2);
+    await daemon.reload(services({ ...moved, a: at('127.0.0.1:0', 'cat', 'max_connections: 1, stop_grace: 100ms') }));
+    await daemon.waitForCount('resumed', 2, { service: 'a' });
+    await expect(late.rest()).rejects.toThrow('ECONNRESET');
+  });
+
   test('from one service to another keeps its socket and the clients in its queue', async () => {
     const port = await findFreePorts(1);
     const address = `127.0.0.1:${port}`;

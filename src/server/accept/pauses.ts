@@ -32,6 +32,8 @@ export class Pauses {
   readonly #reasons = new Map<HostedListener, PauseReason>();
   /** How many of its listeners are paused: the events tell the first and the last. */
   readonly #pausedOf = new Map<Hosted, number>();
+  /** Those of which `paused` was told, and neither `resumed` since nor their end. */
+  readonly #told = new Set<Hosted>();
   /** Those that accept again after a shortage, which they have not been told to do yet: the next child may use up what is there. */
   readonly #unsettled = new Map<Hosted, NodeJS.Timeout>();
   /** Who waits for a slot of which gate, first come first served. */
@@ -78,16 +80,10 @@ export class Pauses {
     }
   }
 
-  /** The listener is about to be closed, or is wanted in service whatever it waited for. */
+  /** The listener is about to be closed, or belongs to another service from now on. */
   forget(listener: HostedListener): void {
-    const reason = this.#reasons.get(listener);
-    if (reason === undefined) return;
-    this.#stopWaiting(listener, reason);
-    this.#reasons.delete(listener);
-    const left = this.#countOf(listener.owner) - 1;
-    if (left === 0) this.#pausedOf.delete(listener.owner);
-    else this.#pausedOf.set(listener.owner, left);
-    this.#parts.listeners.letGo(listener, 'paused');
+    const { owner } = listener;
+    if (this.#reasons.has(listener) && this.#letGo(listener) === 0) this.#logResumed(owner);
   }
 
   /** As `forget`, for one in whose place comes another that waits for nothing. */
@@ -95,10 +91,23 @@ export class Pauses {
     if (this.#reasons.has(listener)) this.#resume(listener);
   }
 
+  /** @returns how many listeners of its service are still paused */
+  #letGo(listener: HostedListener): number {
+    const reason = this.#reasons.get(listener);
+    if (reason !== undefined) this.#stopWaiting(listener, reason);
+    this.#reasons.delete(listener);
+    const left = this.#countOf(listener.owner) - 1;
+    if (left === 0) this.#pausedOf.delete(listener.owner);
+    else this.#pausedOf.set(listener.owner, left);
+    this.#parts.listeners.letGo(listener, 'paused');
+    return left;
+  }
+
   #onPaused({ owner }: HostedListener, reason: PauseReason): void {
     const count = this.#countOf(owner) + 1;
     this.#pausedOf.set(owner, count);
-    if (count > 1 || this.#isLoggedAlready(owner, reason)) return;
+    if (count > 1 || this.#isLoggedAlready(owner, reason) || !isServed(owner)) return;
+    this.#told.add(owner);
     const { inUse: children, limit } = owner.gate;
     this.#parts.emit({ event: 'paused', service: owner.service.name, reason, children, limit });
   }
@@ -116,8 +125,7 @@ export class Pauses {
   #resume(listener: HostedListener): void {
     const { owner } = listener;
     const reason = this.#reasons.get(listener);
-    this.forget(listener);
-    if (this.#countOf(owner) > 0) return;
+    if (this.#letGo(listener) > 0) return;
     if (reason === undefined || !isShortage(reason)) this.#logResumed(owner);
     else this.#logResumedLater(owner);
   }
@@ -130,7 +138,11 @@ export class Pauses {
     this.#unsettled.set(owner, timer.unref());
   }
 
-  #logResumed({ service, gate }: Hosted): void {
+  /** Of one that was paused when it was removed, or stdiod told to stop, that was the end. */
+  #logResumed(owner: Hosted): void {
+    const wasTold = this.#told.delete(owner);
+    if (!wasTold || !isServed(owner)) return;
+    const { service, gate } = owner;
     const { inUse: children, limit } = gate;
     this.#parts.emit({ event: 'resumed', service: service.name, children, limit });
   }
@@ -193,6 +205,11 @@ export class Pauses {
   #countOf(hosted: Hosted): number {
     return this.#pausedOf.get(hosted) ?? 0;
   }
+}
+
+/** Not removed: whoever is left in its queue is told of one by one. */
+function isServed({ listeners }: Hosted): boolean {
+  return listeners.length > 0;
 }
 
 /** Not for want of a slot: the system refused. */

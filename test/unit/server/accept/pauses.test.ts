@@ -190,10 +190,46 @@ test('a listener that is forgotten is never tried, counts no more, and is watche
   owner.gate.inUse = 0;
   pauses.onRoom([owner.gate]);
   atOnce(pauses.retryAll());
-  expect([tried, pauses.isWaiting, server.events]).toEqual([[], false, ['paused echo']]);
+  expect([tried, pauses.isWaiting, server.events]).toEqual([[], false, ['paused echo', 'resumed echo']]);
   expect([one, two].map((listener) => server.isWatched(listener))).toEqual([true, false]);
   pauses.pause(one, 'full');
-  expect(server.events).toEqual(['paused echo', 'paused echo']);
+  expect(server.events.slice(2)).toEqual(['paused echo']);
+});
+
+describe('a service whose only paused listener goes', () => {
+  test('to another service is told to be resumed, and the other one has nothing to be resumed from', () => {
+    const [owner, heir] = [hosted('old', 1), hosted('heir', 1)];
+    const [moved] = [listenerOf(owner), listenerOf(owner)];
+    pauses.pause(moved, 'full');
+    owner.listeners = owner.listeners.filter((listener) => listener !== moved);
+    pauses.forget(moved);
+    moved.owner = heir;
+    atOnce(pauses.retryAll());
+    expect([server.events, server.isWatched(moved)]).toEqual([['paused old', 'resumed old'], true]);
+  });
+
+  test('with its end is not told of any more, whatever its queue waits for', () => {
+    const owner = hosted('gone', 1);
+    const listener = listenerOf(owner);
+    pauses.pause(listener, 'full');
+    owner.listeners = [];
+    pauses.release(listener);
+    pauses.pause(listener, 'full');
+    pauses.forget(listener);
+    expect(server.events).toEqual(['paused gone']);
+  });
+
+  test('and comes back with it is told as any other', () => {
+    const owner = hosted('back', 1);
+    const listener = listenerOf(owner);
+    owner.listeners = [];
+    pauses.pause(listener, 'full');
+    owner.listeners = [listener];
+    pauses.release(listener);
+    pauses.pause(listener, 'full');
+    pauses.release(listener);
+    expect(server.events).toEqual(['paused back', 'resumed back']);
+  });
 });
 
 test('a reload gives everybody a try, whatever they waited for', () => {
