@@ -46,20 +46,27 @@ const Option *find_option(const std::string &name) {
   return nullptr;
 }
 
-int set_option(int fd, int family, const Option &option, const Napi::Value &value) {
+std::string bytes_of(int number) {
+  return std::string(reinterpret_cast<const char *>(&number), sizeof number);
+}
+
+Setting setting_of(int family, const Option &option, const Napi::Value &value) {
   if (value.IsString()) {
     const std::string text = value.ToString();
-    return setsockopt(fd, option.level, option.number, text.c_str(), static_cast<socklen_t>(text.size() + 1));
+    return {option.name, option.level, option.number, std::string(text.c_str(), text.size() + 1)};
   }
-  const int number = value.ToNumber().Int32Value();
   const bool is_v6 = family == AF_INET6 && option.number6 != 0;
-  return setsockopt(fd, is_v6 ? option.level6 : option.level, is_v6 ? option.number6 : option.number, &number,
-                    sizeof number);
+  return {option.name, is_v6 ? option.level6 : option.level, is_v6 ? option.number6 : option.number,
+          bytes_of(value.ToNumber().Int32Value())};
 }
 
 }  // namespace
 
-const char *set_options(int fd, int family, const Napi::Object &options) {
+Setting flag(int level, int number, bool is_on) {
+  return {"setsockopt", level, number, bytes_of(is_on ? 1 : 0)};
+}
+
+const char *read_options(int family, const Napi::Object &options, std::vector<Setting> *settings) {
   const Napi::Array names = options.GetPropertyNames();
   for (uint32_t i = 0; i < names.Length(); ++i) {
     const std::string name = names.Get(i).ToString();
@@ -70,7 +77,15 @@ const char *set_options(int fd, int family, const Napi::Object &options) {
     }
     // Means something to IPv6 alone; a wildcard is one socket of each family with the same options.
     if (option->level == IPPROTO_IPV6 && family != AF_INET6) continue;
-    if (set_option(fd, family, *option, options.Get(name)) < 0) return option->name;
+    settings->push_back(setting_of(family, *option, options.Get(name)));
+  }
+  return nullptr;
+}
+
+const char *set_options(int fd, const std::vector<Setting> &settings) {
+  for (const Setting &setting : settings) {
+    const auto length = static_cast<socklen_t>(setting.value.size());
+    if (setsockopt(fd, setting.level, setting.number, setting.value.data(), length) < 0) return setting.name;
   }
   return nullptr;
 }

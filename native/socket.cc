@@ -20,6 +20,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -34,22 +35,29 @@ int set_flag(int fd, int level, int option, bool on) {
   return setsockopt(fd, level, option, &value, sizeof value);
 }
 
-// The call that failed, or null. What accepted sockets inherit, and the backlog: set at birth and when a
-// reload changes it.
-const char *apply_options(int fd, int family, int type, const Napi::Object &options) {
-  const bool is_tcp = type == SOCK_STREAM && (family == AF_INET || family == AF_INET6);
-  if (is_tcp && set_flag(fd, IPPROTO_TCP, TCP_NODELAY, options.Get("nodelay").ToBoolean()) < 0)
-    return "setsockopt";
-  if (is_tcp && set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, options.Get("keepalive").ToBoolean()) < 0) {
-    return "setsockopt";
+// What accepted sockets inherit, and the backlog: set at birth and when a reload changes it. Read on the main
+// thread, for any thread to set.
+struct ListenerSettings {
+  int type;
+  int backlog;
+  std::vector<Setting> options;
+};
+
+// The call that failed, or null.
+const char *read_settings(int family, int type, const Napi::Object &options, ListenerSettings *settings) {
+  settings->type = type;
+  settings->backlog = options.Get("backlog").ToNumber().Int32Value();
+  if (type == SOCK_STREAM && (family == AF_INET || family == AF_INET6)) {
+    settings->options.push_back(flag(IPPROTO_TCP, TCP_NODELAY, options.Get("nodelay").ToBoolean()));
+    settings->options.push_back(flag(SOL_SOCKET, SO_KEEPALIVE, options.Get("keepalive").ToBoolean()));
   }
   const auto extra = options.Get("extra");
-  return extra.IsObject() ? set_options(fd, family, extra.As<Napi::Object>()) : nullptr;
+  return extra.IsObject() ? read_options(family, extra.As<Napi::Object>(), &settings->options) : nullptr;
 }
 
-const char *start_listening(int fd, int type, const Napi::Object &options) {
-  if (type == SOCK_DGRAM) return nullptr;
-  return listen(fd, options.Get("backlog").ToNumber().Int32Value()) < 0 ? "listen" : nullptr;
+const char *start_listening(int fd, const ListenerSettings &settings) {
+  if (settings.type == SOCK_DGRAM) return nullptr;
+  return listen(fd, settings.backlog) < 0 ? "listen" : nullptr;
 }
 
 const char *bind_and_listen(int fd, const Address &address, int type, const Napi::Object &options) {
@@ -58,14 +66,16 @@ const char *bind_and_listen(int fd, const Address &address, int type, const Napi
   const bool reuses = type != SOCK_DGRAM && family != AF_UNIX;
   if (reuses && set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true) < 0) return "setsockopt";
   if (family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, true) < 0) return "setsockopt";
-  const char *failed = apply_options(fd, family, type, options);
+  ListenerSettings settings;
+  const char *failed = read_settings(family, type, options, &settings);
+  if (failed == nullptr) failed = set_options(fd, settings.options);
   if (failed != nullptr) return failed;
   // The kernel gives the path of a Unix socket the permissions that the socket has when it is bound, less the
   // umask.
   const auto mode = options.Get("mode");
   if (family == AF_UNIX && mode.IsNumber() && fchmod(fd, mode.ToNumber().Uint32Value()) < 0) return "fchmod";
   if (bind(fd, &address.generic, address.length) < 0) return "bind";
-  return options.Get("bindOnly").ToBoolean() ? nullptr : start_listening(fd, type, options);
+  return options.Get("bindOnly").ToBoolean() ? nullptr : start_listening(fd, settings);
 }
 
 Napi::Object opened(Napi::Env env, int fd, const Address &address) {
@@ -104,30 +114,46 @@ Napi::Value OpenListener(const Napi::CallbackInfo &info) {
   return opened(env, fd, address);
 }
 
-// Whether nobody else holds the kernel's lock of the socket: getsockname takes it, as setsockopt does.
-bool is_free(int fd) {
-  return run_aside(fd, [fd] {
-           Address own;
-           own.length = sizeof own.storage;
-           getsockname(fd, &own.generic, &own.length);
-         }) == Outcome::kDone;
+// Options that are being set. Somebody else may hold the kernel's lock of the socket, or take it between two
+// of them; by the time it is free again the number may be that of another one, so this has a number of its
+// own.
+struct Change {
+  explicit Change(int listener) : fd(fcntl(listener, F_DUPFD_CLOEXEC, kListenerBase)) {}
+  Change(const Change &) = delete;
+  Change &operator=(const Change &) = delete;
+  ~Change() {
+    if (fd >= 0) close(fd);
+  }
+  const int fd;
+  ListenerSettings settings;
+  const char *failed = nullptr;
+  int error = 0;
+};
+
+void make(Change *change) {
+  change->failed = set_options(change->fd, change->settings.options);
+  if (change->failed == nullptr) change->failed = start_listening(change->fd, change->settings);
+  change->error = errno;
 }
 
 // setListenerOptions(fd, {backlog, nodelay, keepalive, extra}): on a socket that is bound already.
 void SetListenerOptions(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
-  const auto options = info[1].As<Napi::Object>();
-  if (!is_free(fd)) {
-    throw_system_error(info.Env(), ETIMEDOUT, "setsockopt");
-    return;
-  }
   int family = 0, type = 0;
   socklen_t length = sizeof family;
   const bool is_known = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) == 0 &&
                         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
-  const char *failed = is_known ? apply_options(fd, family, type, options) : "getsockopt";
-  if (failed == nullptr) failed = start_listening(fd, type, options);
-  if (failed != nullptr) throw_system_error(info.Env(), errno, failed);
+  const auto change = std::make_shared<Change>(fd);
+  const char *failed = is_known && change->fd >= 0 ? nullptr : "getsockopt";
+  if (failed == nullptr) failed = read_settings(family, type, info[1].As<Napi::Object>(), &change->settings);
+  if (failed != nullptr) {
+    throw_system_error(info.Env(), errno, failed);
+    return;
+  }
+  if (run_aside(fd, [change] { make(change.get()); }) != Outcome::kDone)
+    throw_system_error(info.Env(), ETIMEDOUT, "setsockopt");
+  else if (change->failed != nullptr)
+    throw_system_error(info.Env(), change->error, change->failed);
 }
 
 // The kernel's own word for nobody: 0 would be root.

@@ -5,14 +5,14 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
-import { readdirSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { connectTo, exchange, type Client } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { datagramClient, type DatagramClient } from './datagram-client';
 import { Denial } from './denial';
 import { atEnd, endAll } from './endings';
-import { fixture, makeFolder } from './fixtures';
+import { fixture, libraryFixture, makeFolder } from './fixtures';
 import { findFreePorts } from './machine';
 import { isRunning, listeners, moreFds, openFds } from './proc';
 import { expectRest } from './rest';
@@ -90,6 +90,27 @@ describe('who is left behind with a listening socket', () => {
       expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
     }
     expect(daemon.all('failed')).toEqual([]);
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe('who locks a socket that was lent', () => {
+  test('while a reload sets its options holds nobody up, and that is told', async () => {
+    const file = join(makeFolder(), 'locked');
+    const env = { LD_PRELOAD: libraryFixture('slow-options.c'), SLOW_OPTIONS: file };
+    const daemon = await startDaemon(services({ it: entry(HEIR), other: OTHER }), { env });
+    await meetHeir(daemon);
+    closeSync(openSync(file, 'w'));
+    await daemon.reload(services({ it: entry(HEIR, '127.0.0.1:0', 'wait: true, socket: {backlog: 7}'), other: OTHER }));
+    const failed = {
+      verb: 'setsockopt',
+      service: 'it',
+      error: 'ETIMEDOUT connection timed out',
+      action: 'options kept',
+    };
+    expect(daemon.all('failed')).toMatchObject([failed]);
+    expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+    rmSync(file);
     expect(await daemon.stop()).toBe(0);
   });
 });
