@@ -102,10 +102,12 @@ export function hasPath({ address, origin }: ListeningSocket): boolean {
   return 'path' in address && isOurs(statOrNull(address.path), origin);
 }
 
-/** The path goes while it is still ours. */
+/** The path goes while it is still ours, and the name under which it stepped aside. */
 export function removePath(socket: ListeningSocket): void {
   const place = placeOf(socket);
-  if (place !== null && isOurs(statIfThere(place), socket.origin)) removeIfThere(place);
+  if (place === null) return;
+  for (const own of [place, ownAsideOf(place, socket.origin)])
+    if (isOurs(statIfThere(own), socket.origin)) removeIfThere(own);
 }
 
 /** Leaves the path to another one of ours for the moment, and stays in the folder under a name of its own. */
@@ -191,12 +193,13 @@ function whoListens(address: UnixAddress, place: Place): number {
   }
 }
 
-/** Not over somebody who has come meanwhile. */
+/** Not over somebody who has come meanwhile. Some file systems have no links, and some users may make none of a socket. */
 function putBack(aside: Place, place: Place): void {
   try {
     linkSync(pathIn(aside), pathIn(place));
   } catch {
     // Whoever is there now has the path.
+    if (statIfThere(place) === null) renameIfThere(aside, place);
   }
   removeIfThere(aside);
 }

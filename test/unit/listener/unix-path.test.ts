@@ -262,6 +262,23 @@ describe('a folder above the socket’s that somebody else puts another one in t
   });
 });
 
+test('one that stepped aside has its path again where the file system has no links', () => {
+  const socket = open(at(path));
+  jest.spyOn(jest.requireActual<typeof fs>('node:fs'), 'linkSync').mockImplementation(() => {
+    throw Object.assign(new Error('link'), { code: 'EPERM', syscall: 'link' });
+  });
+  for (const isGiven of [true, false]) sockets.giveWay(socket, isGiven);
+  expect([fs.readdirSync(folder), addon.whoListens(at(path))]).toEqual([['socket'], 0]);
+});
+
+test('one that is closed while it is aside leaves nothing behind', () => {
+  const socket = open(at(path));
+  sockets.giveWay(socket, true);
+  expect(fs.readdirSync(folder)).not.toEqual([]);
+  close(socket);
+  expect(fs.readdirSync(folder)).toEqual([]);
+});
+
 const testAsRoot = process.getuid?.() === 0 ? test : test.skip;
 /** Whom the kernel tells which file a socket is bound to; root in a container may be somebody else. */
 const testAsNetAdmin = hasCapability(12) ? testAsRoot : test.skip;
