@@ -35,7 +35,13 @@ export function readEntry(path: string): Entry | string {
     const stats = lstatSync(path);
     const isLink = stats.isSymbolicLink();
     const kind = isLink ? 'link' : stats.isFile() ? 'file' : 'other';
-    return { kind, mode: stats.mode & 0o7777, uid: stats.uid, gid: stats.gid, target: isLink ? readlinkSync(path) : null };
+    return {
+      kind,
+      mode: stats.mode & 0o7777,
+      uid: stats.uid,
+      gid: stats.gid,
+      target: isLink ? readlinkSync(path) : null,
+    };
   } catch (error) {
     return errnoName(error);
   }
