@@ -48,9 +48,21 @@ export function parseArguments(words: readonly string[]): Parsed {
   const [first = 'run', ...rest] = words;
   if (first === '--version' || first === '-V') return done({ verb: 'version', json: rest.includes('--json') });
   if (first === '--help' || first === '-h') return done({ verb: 'help', topic: null });
-  if (first.startsWith('-')) return parseVerb('run', words, ['version']);
+  if (first.startsWith('-')) return whyLate(words) ?? parseVerb('run', words, ['version']);
   if (isVerb(first)) return parseVerb(first, rest, []);
   return wrong(`there is no verb "${first}"`, verbRemedy(first, rest, VERBS));
+}
+
+/** `stdiod -c FILE check`: without a verb in front it would be `run`, with a file of the name "check". */
+function whyLate(words: readonly string[]): WrongUsage | null {
+  const end = words.indexOf('--');
+  const isLate = (word: string, index: number): boolean =>
+    isVerb(word) && !['-c', '--config'].includes(words[index - 1] ?? '') && (end < 0 || index < end);
+  const at = words.findIndex(isLate);
+  const verb = words[at];
+  if (verb === undefined) return null;
+  const line = ['stdiod', verb, ...words.toSpliced(at, 1).map(shellQuoted)].join(' ');
+  return wrong(`the verb "${verb}" stands behind an option`, `write: ${line}`);
 }
 
 export function isVerb(word: string): word is Verb {
@@ -96,23 +108,34 @@ interface OptionToken {
   /** As it was written. */
   readonly rawName: string;
   readonly value: string | undefined;
+  /** The value is in the same word. */
+  readonly inlineValue: boolean | undefined;
 }
 
 function whyWrong(
   verb: Verb,
   options: ParseArgsConfig['options'] & object,
-  { name, rawName, value }: OptionToken,
+  token: OptionToken,
   more: readonly string[],
 ): WrongUsage | null {
+  const { name, rawName } = token;
   const option = Object.hasOwn(options, name) ? options[name] : undefined;
   const own = [...Object.keys(options), ...more];
   if (option === undefined) return wrong(`${verb}: there is no option "${rawName}"`, optionRemedy(rawName, own, verb));
-  const hasValue = value !== undefined && !(value.startsWith('-') && option.type === 'string');
-  if (option.type === 'string' && !hasValue)
+  return option.type === 'string' ? whyNoFile(verb, token) : whyValue(verb, token);
+}
+
+function whyNoFile(verb: Verb, { rawName, value, inlineValue }: OptionToken): WrongUsage | null {
+  if (value === undefined || value.startsWith('-'))
     return wrong(`${verb}: ${rawName} lacks its file`, `for example: stdiod ${verb} ${rawName} services.yaml`);
-  if (option.type === 'boolean' && hasValue)
-    return wrong(`${verb}: ${rawName} takes no value, got "${value}"`, `write ${rawName} alone`);
-  return null;
+  const isAssigned = inlineValue === true && !rawName.startsWith('--') && value.startsWith('=');
+  if (!isAssigned) return null;
+  return wrong(`${verb}: ${rawName} takes its file without "="`, `write: ${rawName} ${shellQuoted(value.slice(1))}`);
+}
+
+function whyValue(verb: Verb, { rawName, value }: OptionToken): WrongUsage | null {
+  if (value === undefined) return null;
+  return wrong(`${verb}: ${rawName} takes no value, got "${value}"`, `write ${rawName} alone`);
 }
 
 function understand(verb: Verb, words: Words): Parsed {

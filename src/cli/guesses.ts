@@ -6,7 +6,7 @@ import { nearestWord } from '../service/nearest';
 
 /** What to do about a word that stands where a verb should. */
 export function verbRemedy(word: string, rest: readonly string[], verbs: readonly string[]): string {
-  return foreignVerb(word) ?? fileRemedy(word, rest) ?? nearVerb(word, verbs) ?? 'see "stdiod help"';
+  return foreignVerb(word) ?? fileRemedy(word, rest) ?? nearVerb(word, verbs) ?? noVerb(word, rest);
 }
 
 /**
@@ -53,6 +53,11 @@ function nearVerb(word: string, verbs: readonly string[]): string | undefined {
   return near === undefined ? undefined : `did you mean "${near}"?`;
 }
 
+function noVerb(word: string, rest: readonly string[]): string {
+  const help = 'see "stdiod help"';
+  return rest.length === 0 ? help : `${help}; to serve a command: ${tryLine(TRY_ADDRESS, [word, ...rest])}`;
+}
+
 function foreignVerb(word: string): string | undefined {
   return FOREIGN_VERBS.find(([words]) => words.includes(word.toLowerCase()))?.[1];
 }
@@ -85,6 +90,10 @@ const FOREIGN_VERBS: readonly (readonly [words: readonly string[], remedy: strin
     ['stop', 'quit', 'exit', 'shutdown', 'drain', 'down'],
     `"kill PID" lets a running stdiod finish and stop, "kill -QUIT PID" ends everything at once; ${PID}`,
   ],
+  [
+    ['enable', 'disable'],
+    'write "enabled: true" or "enabled: false" under the service, and send HUP ("kill -HUP PID")',
+  ],
   [['kill'], 'every "accepted" event has the pid of its child: "kill PID" ends that one'],
   [['test', 'validate', 'verify', 'lint', 'configtest'], 'to look for mistakes: stdiod check [-c FILE]'],
   [['config', 'dump'], 'to see the configuration with its defaults: stdiod print [-c FILE]'],
@@ -106,7 +115,7 @@ const FOREIGN_OPTIONS: readonly (readonly [options: readonly string[], remedy: s
     ['-d', '-D', '-b', '--daemon', '--daemonize', '--background', '--detach'],
     'stdiod stays in the foreground and reports on stderr; a service manager puts it in the background',
   ],
-  [['-i', '--foreground', '--no-daemon'], 'leave it out: stdiod always stays in the foreground'],
+  [['-i', '-F', '--foreground', '--no-daemon'], 'leave it out: stdiod always stays in the foreground'],
   [['-f', '--file'], 'name the file with -c FILE'],
   [
     ['-p', '-l', '--port', '--listen', '--address', '--bind'],

@@ -39,7 +39,8 @@ A service whose program, user or address is not there is unavailable, and tried 
 With --strict everything has to be there, or nothing is started.
 
 Options:
-${FILE_OPTION}  --json                  events as JSON lines, on a terminal too and whatever the file says
+${FILE_OPTION}  --strict                start nothing unless everything can be served
+  --json                  events as JSON lines, on a terminal too and whatever the file says
 ${HELP_OPTION}
 Signals:
   HUP   read the file again; a bad file changes nothing. When the terminal is gone: as TERM

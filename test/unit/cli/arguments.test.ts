@@ -11,6 +11,8 @@ test.each<[line: string, request: Request]>([
   ['run', { verb: 'run', file, json, strict: false }],
   ['run -c a.yaml', { verb: 'run', file: 'a.yaml', json, strict: false }],
   ['-c a.yaml', { verb: 'run', file: 'a.yaml', json, strict: false }],
+  ['-c check', { verb: 'run', file: 'check', json, strict: false }],
+  ['--json a.yaml', { verb: 'run', file: 'a.yaml', json: true, strict: false }],
   ['--config=a.yaml --json', { verb: 'run', file: 'a.yaml', json: true, strict: false }],
   ['--json', { verb: 'run', file, json: true, strict: false }],
   ['check -c a.yaml', { verb: 'check', file: 'a.yaml', json }],
@@ -59,6 +61,18 @@ test.each([
   ['7017 ./a.py', 'there is no verb "7017"', 'to serve one command: stdiod try 7017 -- ./a.py'],
   ['[::1]:7017', 'there is no verb "[::1]:7017"', "to serve one command: stdiod try '[::1]:7017' -- COMMAND"],
   ['run 7017 cat', 'run: "7017" is an address, and no file', 'to serve one command: stdiod try 7017 -- cat'],
+  [
+    'python3 a.py',
+    'there is no verb "python3"',
+    `${HELP}; to serve a command: stdiod try 127.0.0.1:7007 -- python3 a.py`,
+  ],
+  ['-c a.yaml check', 'the verb "check" stands behind an option', 'write: stdiod check -c a.yaml'],
+  [
+    '--json --config a.yaml print',
+    'the verb "print" stands behind an option',
+    'write: stdiod print --json --config a.yaml',
+  ],
+  ['run -c=a.yaml', 'run: -c takes its file without "="', 'write: -c a.yaml'],
   ['schema draft', 'schema: unexpected word "draft"', 'see "stdiod help schema"'],
   ['help run check', 'help: unexpected word "check"', 'see "stdiod help help"'],
   ['run -c', 'run: -c lacks its file', 'for example: stdiod run -c services.yaml'],
@@ -103,6 +117,7 @@ test.each([
   ['-q', 'events go to stderr: 2>FILE keeps them elsewhere, 2>/dev/null nowhere'],
   ['-f a', 'name the file with -c FILE'],
   ['run --port 80', `addresses stand in the file ("listen: 7007"); without a file: ${EXAMPLE}`],
+  ['-F', 'leave it out: stdiod always stays in the foreground'],
   ['-x', 'see "stdiod help run"'],
   ['run --constructor', 'see "stdiod help run"'],
   ['schema --json', 'see "stdiod help schema"'],
@@ -116,6 +131,7 @@ test.each([
   ['ps', `"ps -f --ppid PID" shows the children of a running stdiod; ${PID}`],
   ['reload', `"kill -HUP PID" makes a running stdiod read its file again, and its log says what came of it; ${PID}`],
   ['STOP', `"kill PID" lets a running stdiod finish and stop, "kill -QUIT PID" ends everything at once; ${PID}`],
+  ['disable web', 'write "enabled: true" or "enabled: false" under the service, and send HUP ("kill -HUP PID")'],
   ['validate a.yaml', 'to look for mistakes: stdiod check [-c FILE]'],
 ])('stdiod %s: a word of other tools is answered with what does it here', (line, remedy) => {
   expect(parse(line)).toMatchObject({ ok: false, remedy });
