@@ -96,18 +96,20 @@ function parseEntry(text: string, namesOf: PortNamesOf): ListenEntry {
   if (/^(\.{0,2}\/|@)/.test(text)) {
     throw new Malformed(`${quote(text)} is not an address`, `for a Unix socket write unix:${text}`);
   }
-  refuseUrl(text);
+  refuseScheme(text);
   const [, scheme, rest = ''] = /^(unix|unix-dgram|unix-seqpacket|vsock|fd):(.*)$/s.exec(text) ?? [];
   return scheme === undefined ? parseInternet(text, namesOf) : parseOther(scheme, rest);
 }
 
-/** `tcp://127.0.0.1:80`, as in the configuration of other programs. */
-function refuseUrl(text: string): void {
-  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):\/\/([^/]*)/i.exec(text) ?? [];
-  if (scheme === '') return;
+/** `tcp://127.0.0.1:80`, `udp:53`, as in the configuration of other programs. */
+function refuseScheme(text: string): void {
+  const [, begin = '', rest = ''] =
+    /^([a-z][a-z0-9+.-]*:\/\/)([^/]*)/i.exec(text) ?? /^((?:tcp|udp)[46]?:)(.*)$/i.exec(text) ?? [];
+  if (begin === '') return;
   const address = rest === '' ? 'ADDRESS:PORT' : rest;
-  const protocol = /^udp[46]?$/i.test(scheme) ? `/${scheme.toLowerCase()}` : '';
-  throw new Malformed(`"${scheme}://" is no part of an address`, `write ${address}${protocol}`);
+  const protocol = /^udp[46]?/i.exec(begin)?.[0] ?? '';
+  const end = protocol === '' ? '' : `/${protocol.toLowerCase()}`;
+  throw new Malformed(`"${begin}" is no part of an address`, `write ${address}${end}`);
 }
 
 function parseOther(scheme: string, rest: string): ListenEntry {

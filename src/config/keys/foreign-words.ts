@@ -20,6 +20,7 @@ const byUnitAlone = 'what the unit of stdiod says about it holds for all service
 const byShell = (text: string): string => `there is no key for it yet: write exec: [sh, -c, '${text}; exec PROGRAM']`;
 const ofBurst = leaveOut('a burst waits in the queue, and nothing is switched off');
 const perPeer = 'there is no key for it yet; the firewall can: nft add rule … tcp dport PORT ct count over N reject';
+const ofFile = 'events go to standard error: 2>>FILE puts them in a file, systemd in its journal';
 const timed = byProgram('timeout 10m');
 
 export const XINETD: Words = {
@@ -189,6 +190,16 @@ export const ABSENT: Words = {
   rate: ofBurst,
   rate_per_peer: perPeer,
   max_per_peer: perPeer,
+  websocket: 'there is no WebSocket here: put a program that speaks it, such as websockify, before the service',
+  cgroup: 'there is no key for it yet: MemoryMax=, CPUQuota= and TasksMax= in the unit of stdiod hold for all services',
+  sandbox: byUnitAlone,
+  private_network: byUnitAlone,
+  read_only: byUnitAlone,
+  capabilities: leaveOut('a program that is not root has no capabilities'),
+  name: leaveOut('the name before the colon is the name'),
+  log_file: ofFile,
+  logfile: ofFile,
+  cpu: byUnit('CPUQuota='),
   memory: put('the limit, such as 512M,', 'rlimits.address_space'),
   oom_score_adjust: byProgram('choom -n 500 --'),
   no_new_privileges: byProgram('setpriv --no-new-privs'),
@@ -198,9 +209,9 @@ export const ABSENT: Words = {
 
 /** Keys of `log`. */
 export const LOG: Words = {
-  file: 'events go to standard error: 2>>FILE puts them in a file, systemd in its journal',
-  path: 'events go to standard error: 2>>FILE puts them in a file, systemd in its journal',
-  output: 'events go to standard error: 2>>FILE puts them in a file, systemd in its journal',
+  file: ofFile,
+  path: ofFile,
+  output: ofFile,
   syslog: 'events go to standard error: 2> >(logger -t stdiod) puts them in the syslog, systemd in its journal',
   level: leaveOut('every event is written; a reader such as jq picks some'),
 };
@@ -216,6 +227,7 @@ export const EVERYDAY: Readonly<Record<string, string>> = {
   arguments: 'exec',
   ports: 'listen',
   address: 'listen',
+  host: 'listen',
   cwd: 'directory',
   workdir: 'directory',
   working_dir: 'directory',

@@ -182,6 +182,14 @@ const MISTAKES: readonly Mistake[] = [
     ['3:13 services.a.listen: "tcp://" is no part of an address (write 127.0.0.1:7301)'],
   ],
   [
+    'a protocol in front',
+    'services:\n  a:\n    listen: tcp:7301\n    exec: cat\n  b:\n    listen: udp:127.0.0.1:7302\n    exec: cat\n',
+    [
+      '3:13 services.a.listen: "tcp:" is no part of an address (write 7301)',
+      '6:13 services.b.listen: "udp:" is no part of an address (write 127.0.0.1:7302/udp)',
+    ],
+  ],
+  [
     'a UDP service of /etc/services',
     'services:\n  a:\n    listen: tftp\n    exec: cat\n',
     ['3:13 services.a.listen: "tftp" is a port of UDP alone (write tftp/udp)'],

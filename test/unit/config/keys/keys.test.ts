@@ -92,6 +92,18 @@ test.each([
   ['BindToDevice: eth0', 'put the interface in "socket.device"'],
   ['FileDescriptorName: web', 'put fd:NAME in "listen"'],
   ['SocketMode: 0660', 'put the mode in quotes in "socket.mode"'],
+  [
+    'websocket: true',
+    '(there is no WebSocket here: put a program that speaks it, such as websockify, before the service)',
+  ],
+  [
+    'cgroup: {}',
+    '(there is no key for it yet: MemoryMax=, CPUQuota= and TasksMax= in the unit of stdiod hold for all services)',
+  ],
+  ['host: 10.0.0.1', 'did you mean "listen"?'],
+  ['name: x', '(leave it out: the name before the colon is the name)'],
+  ['log_file: /x', '(events go to standard error: 2>>FILE puts them in a file, systemd in its journal)'],
+  ['capabilities: []', '(leave it out: a program that is not root has no capabilities)'],
   ['FreeBind: true', 'did you mean "socket.freebind"?'],
   ['mark: 1', 'did you mean "socket.mark"?'],
   ['include: x', '"include" belongs at the top of the file'],
