@@ -1,6 +1,7 @@
 /**
  * Why nothing was started: as text for people, with the lines of the file; as events where the log would be JSON.
  */
+import { resolve } from 'node:path';
 import type { LoadResult } from '../config/load';
 import type { Diagnostic } from '../config/report/diagnostic';
 import { renderDiagnostics } from '../config/report/diagnostic';
@@ -14,6 +15,7 @@ import { formatAddress } from '../service/address';
 import { tellNoConfiguration } from './configuration-file';
 import { EXIT } from './exit';
 import { isColored, writeError } from './terminal';
+import { COMMAND_LINE } from './wrong-usage';
 
 const NOTHING = 'nothing was started';
 
@@ -45,7 +47,13 @@ function tellText(diagnostics: readonly Diagnostic[], failures: readonly ListenF
     );
   for (const failure of failures) writeError(`stdiod: ${describeFailure(failure)}\n`);
   const count = failures.length;
-  if (count > 0) writeError(`stdiod: ${count} of the addresses cannot be used, ${NOTHING}\n`);
+  if (count > 0) writeError(`stdiod: ${count} of the addresses cannot be used, ${NOTHING}\n${remedyFor(failures)}`);
+}
+
+/** Without root, ss tells of no process but the caller's own. */
+function remedyFor(failures: readonly ListenFailure[]): string {
+  const isTaken = failures.some(({ error }) => error.code === 'EADDRINUSE');
+  return isTaken ? 'remedy: stop who has the address ("ss -lnp", as root, shows who), or choose another\n' : '';
 }
 
 function tellEvents(diagnostics: readonly Diagnostic[], failures: readonly ListenFailure[]): void {
@@ -60,7 +68,8 @@ function tellRefusal(error: string, isJson: boolean): void {
 }
 
 function problemOf({ file, line, column, path, message, remedy }: Diagnostic): LogEvent {
-  return { event: 'problem', file, line, column, path, message, remedy };
+  const isFile = file !== '' && file !== COMMAND_LINE;
+  return { event: 'problem', file: isFile ? resolve(file) : file, line, column, path, message, remedy };
 }
 
 function failedOf(failure: ListenFailure): LogEvent {

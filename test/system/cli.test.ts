@@ -95,8 +95,10 @@ describe('check', () => {
 
 describe('run', () => {
   test('starts nothing with a bad file, and exits with 78', () => {
-    const { status, stdout, stderr } = run(['run', '-c', 'it.yaml'], folderWith({ 'it.yaml': BAD }));
+    const folder = folderWith({ 'it.yaml': BAD });
+    const { status, stdout, stderr } = run(['run', '-c', 'it.yaml'], folder);
     expect([status, stdout]).toEqual([78, '']);
+    expect(stderr).toContain(`"file":"${folder}/it.yaml"`);
     expect(stderr).toMatch(/^\{"event":"problem",[^]*\n\{"event":"rejected",[^\n]*"problems":2\}\n$/);
   });
 
