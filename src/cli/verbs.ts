@@ -5,6 +5,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { jsonSchema } from '../config/keys/json-schema';
 import { printConfiguration } from '../config/print';
+import { formatChooser } from '../log/choose';
+import { formatJson } from '../log/format';
+import { screenOfStderr } from '../log/screen';
 import { UNCHECKED } from '../machine/without-addon';
 import { AddonError, packageRoot } from '../native/load-addon';
 import type { Signals } from '../server/signals';
@@ -19,12 +22,16 @@ import { usage } from './usage';
 
 export async function runVerb(request: RequestOf<'run'>, signals: Signals): Promise<number> {
   const serving = await compiledOrWhyNot(() => import('./serving.js'));
-  return serving instanceof AddonError ? tellNotServed(serving) : serving.runVerb(request, packageVersion(), signals);
+  return serving instanceof AddonError
+    ? tellNotServed(serving, request.json)
+    : serving.runVerb(request, packageVersion(), signals);
 }
 
 export async function tryVerb(request: RequestOf<'try'>, signals: Signals): Promise<number> {
   const serving = await compiledOrWhyNot(() => import('./serving.js'));
-  return serving instanceof AddonError ? tellNotServed(serving) : serving.tryVerb(request, packageVersion(), signals);
+  return serving instanceof AddonError
+    ? tellNotServed(serving, request.json)
+    : serving.tryVerb(request, packageVersion(), signals);
 }
 
 export async function checkVerb({ file, json }: FileRequest): Promise<number> {
@@ -92,8 +99,12 @@ async function compiledOrWhyNot<T>(importIt: () => Promise<T>): Promise<T | Addo
   }
 }
 
-function tellNotServed({ message, remedy }: AddonError): number {
-  writeError(`stdiod: ${message}\nremedy: ${remedy}\n`);
+function tellNotServed({ message, remedy }: AddonError, json: boolean): number {
+  const isJson = formatChooser(screenOfStderr(), json)('auto') === formatJson;
+  const problem = { event: 'problem', file: '', line: 0, column: 0, path: '', message, remedy } as const;
+  const events = [problem, { event: 'rejected', problems: 1 } as const];
+  if (isJson) for (const event of events) writeError(formatJson(event, new Date()));
+  else writeError(`stdiod: ${message}\nremedy: ${remedy}\n`);
   return EXIT.failed;
 }
 

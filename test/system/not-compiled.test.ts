@@ -8,7 +8,8 @@ import { endAll } from './endings';
 import { main, makeFolder, project } from './fixtures';
 
 const GOOD = 'services: {echo: {listen: "127.0.0.1:7007", exec: /bin/cat}}\n';
-const REMEDY = `remedy: npm --prefix ${join(project)} run install\n`;
+const COMMAND = `npm --prefix ${join(project)} run install`;
+const REMEDY = `remedy: ${COMMAND}\n`;
 
 interface Outcome {
   readonly status: number | null;
@@ -34,6 +35,19 @@ function run(...words: readonly string[]): Outcome {
   return { status, stdout, stderr };
 }
 
+/** script(1) gives it a terminal, on which both of its outputs are. */
+function runOnTerminal(...words: readonly string[]): Outcome {
+  const env = { ...process.env, STDIOD_ADDON: addon, NO_COLOR: '1' };
+  const line = [process.execPath, main, ...words].join(' ');
+  const options = { cwd: folder, encoding: 'utf8', env } as const;
+  const { status, stdout, stderr } = spawnSync('script', ['-qec', line, '/dev/null'], options);
+  return { status, stdout: stdout.replaceAll('\r', ''), stderr };
+}
+
+function eventOf(line: string): unknown {
+  return JSON.parse(line);
+}
+
 /** An ELF file for another processor than any that stdiod runs on. */
 function elfFor(processor: number): Buffer {
   const file = Buffer.alloc(64);
@@ -53,16 +67,24 @@ describe('nothing was compiled', () => {
     },
   );
 
-  test.each([['run'], ['try', '127.0.0.1:0', '--', 'cat']])(
-    '%s says why it cannot serve, and what to do',
+  test.each([['run'], ['try', '127.0.0.1:0', '--', 'cat'], ['run', '--json']])(
+    '%s %s says why it cannot serve, and what to do, as JSON where the log would be',
     (...words) => {
-      expect(run(...words)).toEqual({
-        status: 1,
-        stdout: '',
-        stderr: `stdiod: nothing was compiled when it was installed: there is no ${addon}\n${REMEDY}`,
-      });
+      const { status, stdout, stderr } = run(...words);
+      expect([status, stdout]).toEqual([1, '']);
+      const events = stderr.trim().split('\n').map(eventOf);
+      expect(events).toMatchObject([
+        { event: 'problem', file: '', message: `nothing was compiled when it was installed: there is no ${addon}` },
+        { event: 'rejected', problems: 1 },
+      ]);
+      expect(events[0]).toHaveProperty('remedy', COMMAND);
     },
   );
+
+  test('on a terminal, it says so in words', () => {
+    const { stdout } = runOnTerminal('run');
+    expect(stdout).toBe(`stdiod: nothing was compiled when it was installed: there is no ${addon}\n${REMEDY}`);
+  });
 
   test('check checks what it can, and says what it cannot', () => {
     const { status, stdout, stderr } = run('check');
@@ -94,14 +116,16 @@ describe('compiled elsewhere', () => {
     writeFileSync(addon, content);
     const { status, stderr } = run('run');
     expect(status).toBe(1);
-    expect(stderr).toContain(REMEDY);
-    return stderr.replace(REMEDY, '').trimEnd();
+    const [problem] = stderr.split('\n').map((each) => eventOf(each === '' ? '{}' : each)) as {
+      message: string;
+      remedy: string;
+    }[];
+    expect(problem?.remedy).toBe(COMMAND);
+    return problem?.message ?? '';
   };
 
   test('for another processor', () => {
-    expect(whatIs(elfFor(243))).toBe(
-      `stdiod: ${addon} was compiled for riscv64, and this Node.js is for ${process.arch}`,
-    );
+    expect(whatIs(elfFor(243))).toBe(`${addon} was compiled for riscv64, and this Node.js is for ${process.arch}`);
   });
 
   test('for a processor that nobody knows', () => {

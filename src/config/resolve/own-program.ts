@@ -7,6 +7,8 @@ import { whyNotRunnable } from '../machine/program';
 import type { Runner } from '../machine/search-path';
 import type { Problem } from '../report/problems';
 
+const COMPILE = 'compile it: "npm run install" in the folder of stdiod';
+
 /** @param key what the service says in place of a program */
 export function locateOwn(name: OwnProgram, key: string, runner: Runner, machine: Machine, layers: Layers): string {
   const path = machine.ownProgram(name);
@@ -18,6 +20,6 @@ export function locateOwn(name: OwnProgram, key: string, runner: Runner, machine
 function explain({ message, remedy }: Problem): Problem {
   return {
     message: `stdiod's own program: ${message}`,
-    remedy: remedy === 'correct the path' ? 'install stdiod again, with all of its files' : remedy,
+    remedy: remedy === 'correct the path' ? COMPILE : remedy,
   };
 }

@@ -86,7 +86,7 @@ describe('a built-in', () => {
   test('says so when its program is not there', () => {
     expect(problemsOf(withKeys('builtin: echo'), { ownProgram: (name) => `/no/${name}` })).toEqual([
       "3:14 services.a.builtin: stdiod's own program: /no/builtin does not exist" +
-        ' (install stdiod again, with all of its files)',
+        ' (compile it: "npm run install" in the folder of stdiod)',
     ]);
   });
 
@@ -180,7 +180,7 @@ describe('redirect', () => {
   test('says so when its program is not there', () => {
     expect(problemsOf(withKeys('redirect: host:80'), { ownProgram: (name) => `/no/${name}` })).toEqual([
       "3:15 services.a.redirect: stdiod's own program: /no/redirect does not exist" +
-        ' (install stdiod again, with all of its files)',
+        ' (compile it: "npm run install" in the folder of stdiod)',
     ]);
   });
 
