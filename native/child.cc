@@ -83,6 +83,7 @@ constexpr unsigned long kCoreSignals = set_of(SIGQUIT) | set_of(SIGILL) | set_of
 constexpr int kSignalled = 128;
 constexpr int kFailed = 127;
 constexpr unsigned kGroupBatch = 64;
+constexpr int kWordBits = 32;
 // IOPRIO_WHO_PROCESS; libc has no header for it.
 constexpr long kOneProcess = 1;
 constexpr long kDiscard = 1 << 30;
@@ -256,6 +257,59 @@ long open_stderr(const ChildTask *task) {
   return fd < 0 ? fd : call(SYS_fcntl, fd, F_SETFL, O_APPEND);
 }
 
+// --- Capabilities, as two words of 32 bits: 0, or a negative errno. ---
+
+bool is_capability_in(const long *words, int number) {
+  return (words[number / kWordBits] >> (number % kWordBits) & 1) != 0;
+}
+
+// What no exec may bring back. The kernel knows fewer than there is room for: EINVAL ends them.
+long bound_capabilities(const long *words) {
+  for (int number = 0; number < 2 * kWordBits; ++number) {
+    if (is_capability_in(words, number)) continue;
+    const long result = call(SYS_prctl, PR_CAPBSET_DROP, number);
+    if (result == -EINVAL) return 0;
+    if (result < 0) return result;
+  }
+  return 0;
+}
+
+// Those that are raised as ambient ones outlive the exec of a program that has none of its own.
+long raise_ambient(const long *words) {
+  for (int number = 0; number < 2 * kWordBits; ++number) {
+    if (!is_capability_in(words, number)) continue;
+    const long result = call(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number);
+    if (result < 0) return result;
+    if (call(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, number) != 1) return -EPERM;
+  }
+  return 0;
+}
+
+// Exactly these and no others, in every set; then the kernel is asked.
+long set_capabilities(const long *words) {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2];
+  for (int i = 0; i < 2; ++i) {
+    const auto word = static_cast<__u32>(words[i]);
+    sets[i].effective = sets[i].permitted = sets[i].inheritable = word;
+  }
+  long result = call(SYS_capset, address(&header), address(sets));
+  if (result == 0) result = raise_ambient(words);
+  if (result == 0) result = call(SYS_capget, address(&header), address(sets));
+  if (result < 0) return result;
+  for (int i = 0; i < 2; ++i) {
+    if (sets[i].permitted != static_cast<__u32>(words[i])) return -EPERM;
+  }
+  return 0;
+}
+
+// From here on no exec gives rights: neither a set-user-ID file nor one with capabilities.
+long refuse_new_rights() {
+  const long result = call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1);
+  if (result < 0) return result;
+  return call(SYS_prctl, PR_GET_NO_NEW_PRIVS) == 1 ? 0 : -EPERM;
+}
+
 long run(const ChildTask *task, const ChildStep *step) {
   const long first = step->arguments[0], second = step->arguments[1];
   switch (step->op) {
@@ -276,6 +330,8 @@ long run(const ChildTask *task, const ChildStep *step) {
       return call(SYS_ioprio_set, kOneProcess, 0, first);
     case kOpPrctl:
       return call(SYS_prctl, first, second);
+    case kOpBound:
+      return bound_capabilities(step->arguments);
     case kOpGroups:
       return call(SYS_setgroups, static_cast<long>(step->count), address(step->list));
     case kOpGid:
@@ -284,6 +340,10 @@ long run(const ChildTask *task, const ChildStep *step) {
       return call(SYS_setresuid, first, first, first);
     case kOpVerify:
       return is_identity(step) ? 0 : -EPERM;
+    case kOpCapabilities:
+      return set_capabilities(step->arguments);
+    case kOpNoNewRights:
+      return refuse_new_rights();
     case kOpStderr:
       return open_stderr(task);
     case kOpDirectory:

@@ -20,10 +20,13 @@
   X(kOpScheduler, "sched_setscheduler", 2) \
   X(kOpIoPriority, "ioprio_set", 1)        \
   X(kOpPrctl, "prctl", 2)                  \
+  X(kOpBound, "capbset_drop", 2)           \
   X(kOpGroups, "setgroups", 0)             \
   X(kOpGid, "setresgid", 1)                \
   X(kOpUid, "setresuid", 1)                \
   X(kOpVerify, "verify-ids", 2)            \
+  X(kOpCapabilities, "capset", 2)          \
+  X(kOpNoNewRights, "no_new_privs", 0)     \
   X(kOpStderr, "stderr", 0)                \
   X(kOpDirectory, "chdir", 0)              \
   X(kOpUnblock, "rt_sigprocmask", 0)       \

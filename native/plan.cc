@@ -57,7 +57,7 @@ bool read_numbers(const Napi::Value &value, std::vector<int64_t> *numbers) {
 // The child runs in our memory: an option that belongs to the memory and not to the process would be set for
 // us.
 bool is_own_option(int64_t option) {
-  return option == PR_CAP_AMBIENT || option == PR_SET_NO_NEW_PRIVS;
+  return option == PR_CAP_AMBIENT || option == PR_SET_KEEPCAPS;
 }
 
 // What is wrong with it, or null. {op, args?: number[], list?: number[]}

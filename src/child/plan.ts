@@ -2,9 +2,17 @@
  * What every child of a service will do, prepared once when the configuration is loaded: like a prepared statement. What has
  * placeholders is filled in for each child.
  */
-import { addon, type NativePlan, type PipeOwner, type PlanOptions, type Start, type Step } from '../native/addon';
+import {
+  addon,
+  type CapabilityWords,
+  type NativePlan,
+  type PipeOwner,
+  type PlanOptions,
+  type Start,
+  type Step,
+} from '../native/addon';
 import { FACT_NAMES } from '../service/fact-names';
-import type { Exec, Identity, Process, Resources } from '../service/service';
+import type { CapabilitySet, Exec, Identity, Process, Resources } from '../service/service';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
 import type { Channel } from './report-channel';
 
@@ -37,7 +45,7 @@ interface Varying {
 export type Filled = Omit<Start, 'fd'>;
 
 /** linux/prctl.h. */
-const [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [47, 4];
+const [PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [8, 47, 4];
 
 const STDERR_IS_CONNECTION = -1;
 
@@ -63,17 +71,21 @@ export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks
   };
 }
 
-type Settings = Pick<Process, 'umask' | 'resources' | 'identity' | 'stderr'>;
+type Settings = Pick<Process, 'umask' | 'resources' | 'identity' | 'rights' | 'stderr'>;
 
 /** What a child does to itself before it is the program, in this order. */
-export function stepsOf({ umask, resources, identity, stderr }: Settings): Step[] {
+export function stepsOf({ umask, resources, identity, rights, stderr }: Settings): Step[] {
+  const { noNewPrivileges, capabilities } = rights;
   return [
     { op: 'setsid' },
     ...stepsForResources(resources),
     { op: 'umask', args: [umask] },
     // A right that stdiod was given as an ambient capability (to bind low ports, say) is not the program's.
     { op: 'prctl', args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] },
+    ...(capabilities === null ? [] : keep(capabilities)),
     ...(identity === null ? [] : become(identity)),
+    ...(capabilities === null ? [] : [{ op: 'capset', args: wordsOf(capabilities) } as const]),
+    ...(noNewPrivileges ? [{ op: 'no_new_privs' } as const] : []),
     // As the user, so that nobody has a file written, or is placed in a folder, that is closed to them.
     ...(typeof stderr === 'object' ? ([{ op: 'stderr' }] as const) : []),
     { op: 'chdir' },
@@ -104,6 +116,20 @@ function maskOf(cpus: readonly number[]): number[] {
 }
 
 const MASK_BITS = 32;
+
+/** Without KEEPCAPS the change to another user than root loses all of them; the exec forgets it. */
+function keep(capabilities: CapabilitySet): Step[] {
+  const keepAll: Step = { op: 'prctl', args: [PR_SET_KEEPCAPS, 1] };
+  return capabilities.isBound ? [{ op: 'capbset_drop', args: wordsOf(capabilities) }, keepAll] : [keepAll];
+}
+
+function wordsOf({ numbers }: CapabilitySet): CapabilityWords {
+  const word = (first: number): number => {
+    const within = numbers.filter((number) => number >= first && number < first + MASK_BITS);
+    return within.reduce((sum, number) => sum + 2 ** (number - first), 0);
+  };
+  return [word(0), word(MASK_BITS)];
+}
 
 /** Groups, then gid, then uid: each needs the right that the next one gives up. */
 function become({ uid, gid, groups }: Identity): Step[] {

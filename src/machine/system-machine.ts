@@ -4,10 +4,11 @@
 import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { NotNow, type Capability, type Machine } from '../config/machine/machine';
+import { NotNow, type Machine } from '../config/machine/machine';
 import type { Addon } from '../native/addon';
 import { AddonError, loadAddon, packageRoot } from '../native/load-addon';
 import { asSystemError, errnoName, isSystemError } from '../native/system-error';
+import { capabilityNumber, type Capability } from '../service/capabilities';
 import type { PassedSocket } from '../service/listen-text';
 import { absolute, readBinaryFormats, readEntry, readFacts, readHead, readProc, realPath } from './files';
 import { readStartBytes } from './start-bytes';
@@ -15,15 +16,6 @@ import { readPortNames } from './port-names';
 import { highestLimit, lowestNice, ownCpus } from './resources';
 import { type NativeAnswers, withoutAddon } from './without-addon';
 
-/** From linux/capability.h. */
-const CAPABILITIES: Readonly<Record<Capability, bigint>> = {
-  CAP_CHOWN: 0n,
-  CAP_NET_BIND_SERVICE: 10n,
-  CAP_NET_ADMIN: 12n,
-  CAP_NET_RAW: 13n,
-  CAP_SYS_NICE: 23n,
-  CAP_SYS_RESOURCE: 24n,
-};
 const FIRST_UNPRIVILEGED = 1024;
 
 /** @param passed the sockets that stdiod was started with (listener/passed.ts) */
@@ -31,7 +23,7 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
   const firstUnprivileged = readFirstUnprivilegedPort();
   const effective = readEffectiveCapabilities();
   const native = nativeAnswers();
-  const hasCapability = (name: Capability): boolean => ((effective >> CAPABILITIES[name]) & 1n) === 1n;
+  const hasCapability = (name: Capability): boolean => ((effective >> BigInt(capabilityNumber(name))) & 1n) === 1n;
   return {
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,

@@ -94,7 +94,7 @@ export interface NativeIdentity {
  * Of a limit -1 is unlimited, and a hard one of -2 stays as it is and caps the soft one.
  */
 export type Step =
-  | { readonly op: 'setsid' | 'stderr' | 'chdir' }
+  | { readonly op: 'setsid' | 'no_new_privs' | 'stderr' | 'chdir' }
   | { readonly op: 'prlimit'; readonly args: readonly [resource: number, soft: number, hard: number] }
   | { readonly op: 'setpriority'; readonly args: readonly [nice: number] }
   | { readonly op: 'sched_setaffinity'; readonly list: readonly number[] }
@@ -102,6 +102,7 @@ export type Step =
   | { readonly op: 'ioprio_set'; readonly args: readonly [priority: number] }
   | { readonly op: 'umask'; readonly args: readonly [mode: number] }
   | { readonly op: 'prctl'; readonly args: readonly [option: number, argument: number] }
+  | { readonly op: 'capbset_drop' | 'capset'; readonly args: CapabilityWords }
   | { readonly op: 'setgroups'; readonly list: readonly number[] }
   | { readonly op: 'setresgid' | 'setresuid'; readonly args: readonly [id: number] }
   | {
@@ -109,6 +110,9 @@ export type Step =
       readonly args: readonly [uid: number, gid: number];
       readonly list: readonly number[];
     };
+
+/** Bits by the numbers of capabilities(7): 0 to 31, and from 32 on. */
+export type CapabilityWords = readonly [low: number, high: number];
 
 export interface PlanOptions {
   readonly path: string;

@@ -54,6 +54,7 @@ export interface Process {
   /** 0 to 0o777. */
   readonly umask: number;
   readonly resources: Resources;
+  readonly rights: Rights;
   /** All of it but for the facts of the connection; values are templates. */
   readonly environment: Readonly<Record<string, string>>;
   /**
@@ -74,6 +75,21 @@ export interface Resources {
   readonly scheduling: Scheduling | null;
   /** As ioprio_set(2) takes it. */
   readonly ioPriority: number | null;
+}
+
+/** What a child may do beyond its user's rights. */
+export interface Rights {
+  /** No exec gives it more: neither a set-user-ID program nor one with file capabilities (PR_SET_NO_NEW_PRIVS). */
+  readonly noNewPrivileges: boolean;
+  /** Exactly these, through every exec; null: none for an ordinary user, all for root. */
+  readonly capabilities: CapabilitySet | null;
+}
+
+export interface CapabilitySet {
+  /** By number, as capabilities(7) has them, ascending. */
+  readonly numbers: readonly number[];
+  /** Whether all others leave the bounding set, which takes CAP_SETPCAP. */
+  readonly isBound: boolean;
 }
 
 export interface Identity {

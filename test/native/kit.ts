@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { stepsOf } from '../../src/child/plan';
-import type { Resources } from '../../src/service/service';
+import type { Resources, Rights } from '../../src/service/service';
 import {
   addon,
   REAP_FIELDS,
@@ -126,11 +126,12 @@ async function readAll(client: net.Socket): Promise<string> {
   return received;
 }
 
-/** `identity`, `umask` and `resources` become the steps that stdiod makes of them. */
+/** `identity`, `umask`, `resources` and `rights` become the steps that stdiod makes of them. */
 type PlanWishes = Partial<PlanOptions> & {
   readonly identity?: NativeIdentity | null;
   readonly umask?: number;
   readonly resources?: Partial<Resources>;
+  readonly rights?: Partial<Rights>;
 };
 
 const NO_WISHES: Resources = {
@@ -142,7 +143,7 @@ const NO_WISHES: Resources = {
 };
 
 function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {
-  const { identity = null, umask = 0o22, resources = {}, ...options } = wishes;
+  const { identity = null, umask = 0o22, resources = {}, rights = {}, ...options } = wishes;
   return addon.preparePlan({
     path: argv[0] ?? '',
     argv,
@@ -153,6 +154,7 @@ function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {
       resources: { ...NO_WISHES, ...resources },
       identity: identity === null ? null : { user: '', ...identity },
       stderr: options.stderrFile === undefined ? 'socket' : { file: options.stderrFile },
+      rights: { noNewPrivileges: false, capabilities: null, ...rights },
     }),
     stderrFd: -1,
     isWait: false,

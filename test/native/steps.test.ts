@@ -3,7 +3,7 @@
  * end. Most steps never fail by themselves; strace(1) makes them.
  */
 import { inFreshProcess } from './fresh-process';
-import type { Resources } from '../../src/service/service';
+import type { Resources, Rights } from '../../src/service/service';
 import { ROOT, testWith, tool } from './needs';
 
 interface Fault {
@@ -11,6 +11,7 @@ interface Fault {
   readonly directory?: string;
   readonly stderrFile?: string;
   readonly resources?: Partial<Resources>;
+  readonly rights?: Partial<Rights>;
   readonly identity?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
   /** An expression for `strace -e inject=`. */
   readonly injection?: string;
@@ -143,7 +144,11 @@ const EVERYTHING: Partial<Resources> = {
   ioPriority: (2 << 13) | 7,
 };
 
-const REFUSALS: [step: string, call: string, error: number, path?: string][] = [
+const NET_RAW = { numbers: [13], isBound: true };
+/** Its first prctl is the one that clears the ambient set. */
+const NO_RIGHTS: Partial<Rights> = { capabilities: null, noNewPrivileges: true };
+
+const REFUSALS: [step: string, call: string, error: number, more?: Partial<Fault>][] = [
   ['close_range', 'close_range:error=EMFILE', EMFILE],
   ['dup3', 'dup3:error=EMFILE', EMFILE],
   ['close-rest', 'close_range:error=EMFILE:when=2', EMFILE],
@@ -156,20 +161,37 @@ const REFUSALS: [step: string, call: string, error: number, path?: string][] = [
   ['sched_setscheduler', 'sched_setscheduler:error=EMFILE', EMFILE],
   ['ioprio_set', 'ioprio_set:error=EMFILE', EMFILE],
   ['prctl', 'prctl:error=EMFILE', EMFILE],
+  ['capbset_drop', 'prctl:error=EMFILE:when=2', EMFILE],
   ['setgroups', 'setgroups:error=EMFILE', EMFILE],
   ['setresgid', 'setresgid:error=EMFILE', EMFILE],
   ['setresuid', 'setresuid:error=EMFILE', EMFILE],
   ['verify-ids', 'setresuid:retval=0', EPERM],
-  ['stderr', 'openat:error=EMFILE', EMFILE, '/dev/zero'],
+  ['capset', 'capset:error=EMFILE', EMFILE],
+  ['no_new_privs', 'prctl:error=EMFILE:when=2', EMFILE, { rights: NO_RIGHTS }],
+  ['stderr', 'openat:error=EMFILE', EMFILE, { injectionPath: '/dev/zero' }],
   ['chdir', 'chdir:error=EMFILE', EMFILE],
   ['rt_sigprocmask', 'rt_sigprocmask:error=EMFILE', EMFILE],
   ['execve', 'execve:error=EMFILE', EMFILE],
 ];
 
-for (const [step, injection, error, injectionPath] of REFUSALS) {
+for (const [step, injection, error, more] of REFUSALS) {
   testWith(ROOT, tool('strace'))(`${step} fails: ${injection}`, async () => {
-    const wishes = { identity: NOBODY, resources: EVERYTHING, stderrFile: '/dev/zero' };
-    expect(await fail({ injection, injectionPath, ...wishes })).toEqual({ ...END, step, error });
+    const rights = { capabilities: NET_RAW, noNewPrivileges: true };
+    const wishes = { identity: NOBODY, resources: EVERYTHING, rights, stderrFile: '/dev/zero', ...more };
+    expect(await fail({ injection, ...wishes })).toEqual({ ...END, step, error });
+  });
+}
+
+/** The kernel says yes and does nothing: the child asks it afterwards. */
+const IDLE: [step: string, call: string, rights: Partial<Rights>][] = [
+  ['capset', 'capset:retval=0', { capabilities: { numbers: [], isBound: false } }],
+  ['capset', 'prctl:retval=0:when=3+', { capabilities: { numbers: [13], isBound: false } }],
+  ['no_new_privs', 'prctl:retval=0:when=2', NO_RIGHTS],
+];
+
+for (const [step, injection, rights] of IDLE) {
+  testWith(ROOT, tool('strace'))(`${step} fails where nothing came of it: ${injection}`, async () => {
+    expect(await fail({ injection, identity: NOBODY, rights })).toEqual({ ...END, step, error: EPERM });
   });
 }
 

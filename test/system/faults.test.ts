@@ -130,16 +130,19 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
     'sched_setscheduler',
     'ioprio_set',
     'prctl',
+    'capbset_drop',
     'setgroups',
     'setresgid',
     'setresuid',
     'verify-ids',
+    'capset',
+    'no_new_privs',
     'chdir',
     'rt_sigprocmask',
     'execve',
   ];
-  const ALL_STEPS = 'nice: 19, cpu_affinity: 0-8191, scheduling: batch, io_priority: idle';
-  const OF_ROOT = ['setgroups', 'setresgid', 'setresuid', 'verify-ids'];
+  const ALL_STEPS = 'nice: 19, cpu_affinity: 0-8191, scheduling: batch, io_priority: idle, capabilities: []';
+  const OF_ROOT = ['capbset_drop', 'setgroups', 'setresgid', 'setresuid', 'verify-ids'];
 
   const testSteps = isRoot ? test : test.skip;
   testSteps.each(STEPS.filter((step) => OF_ROOT.includes(step)))('is told: %s (needs root)', checkStep);

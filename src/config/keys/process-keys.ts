@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { parseIoPriority, parseScheduling } from '../../service/scheduling';
 import { remedies } from './remedies';
 import { rlimitKeys } from './rlimit-keys';
-import { account, accounts, cpus, fileMode, filePath, nonEmpty, variableName, variables } from './values';
+import { account, accounts, capability, cpus, fileMode, filePath, nonEmpty, variableName, variables } from './values';
 
 export const identityKeys = {
   user: account
@@ -49,6 +49,18 @@ export const processKeys = {
     .register(remedies, { remedy: () => 'write idle, best-effort:0 (first, to 7) or realtime:0 (to 7)' })
     .optional()
     .describe('`idle`, `best-effort:N` or `realtime:N`; N is 0 (first) to 7. Without it: by its `nice`.'),
+  no_new_privileges: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether no program that it starts has more rights than itself, set-user-ID or not. Without it: `true`, or as root `false`.',
+    ),
+  capabilities: z
+    .array(capability)
+    .optional()
+    .describe(
+      'The capabilities that it has, through every program that it starts: `[net_raw]`. Without it: none, or as root all.',
+    ),
   env: variables.default({}).describe('Variables to set, over those that every service gets.'),
   pass_env: z.array(variableName).default([]).describe("Names of variables to pass on from stdiod's own environment."),
   stderr: z

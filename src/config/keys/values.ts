@@ -2,8 +2,10 @@
  * The kinds of values that keys have: what is right, and for those that people write in other ways what to write.
  */
 import { z } from 'zod';
+import { CAPABILITY_NAMES, parseCapability } from '../../service/capabilities';
 import { DURATION_PATTERN, LONGEST_DURATION_MS, parseDuration } from '../../service/duration';
 import { parseCpus } from '../../service/scheduling';
+import { nearestWord } from '../../service/nearest';
 import { SIZE_PATTERN, parseSize } from '../../service/size';
 import { remedies } from './remedies';
 
@@ -88,6 +90,16 @@ export const filePath = text
   })
   .refine((value) => !value.includes('%{'), {
     error: 'there are no placeholders here: all children of a service write to one file',
+  });
+
+export const capability = z
+  .string()
+  .refine((value) => parseCapability(value) !== undefined, { error: 'not a capability' })
+  .register(remedies, {
+    remedy: (value) => {
+      const near = nearestWord(String(value).toLowerCase().replace(/^cap_/, ''), CAPABILITY_NAMES);
+      return near === undefined ? 'capabilities(7) has their names' : `did you mean "${near}"?`;
+    },
   });
 
 /** YAML reads digits without quotes as a number. @param example what to write in place of what is no mode at all */

@@ -2,6 +2,7 @@
  * What the loader asks of the machine, as an interface, so that `config` needs neither the addon nor root to be tested.
  * `src/machine` gives the real answers; unit tests give their own.
  */
+import type { Capability } from '../../service/capabilities';
 import type { PassedSocket } from '../../service/listen-text';
 import type { PortNames, Protocol } from '../../service/port-text';
 import type { Identity } from '../../service/service';
@@ -81,9 +82,6 @@ export interface Machine {
 
 /** `builtin` serves the built-ins but tcpmux. */
 export type OwnProgram = 'builtin' | 'redirect';
-
-export type Capability =
-  'CAP_CHOWN' | 'CAP_NET_ADMIN' | 'CAP_NET_BIND_SERVICE' | 'CAP_NET_RAW' | 'CAP_SYS_NICE' | 'CAP_SYS_RESOURCE';
 
 export interface Account {
   readonly name: string;

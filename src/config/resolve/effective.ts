@@ -90,11 +90,14 @@ function describeBuiltin({ builtin, amplify, quotes }: ServiceSettings, shape: S
 }
 
 /** Keys are as they were written, with defaults filled in, unless they were resolved to something else. */
-function describeProcess({ identity, directory, umask, stderr }: Process, settings: ServiceSettings): EffectiveProcess {
+function describeProcess(
+  { identity, directory, umask, rights, stderr }: Process,
+  settings: ServiceSettings,
+): EffectiveProcess {
   const others = SETUP_KEYS.filter((key) => key !== 'stderr');
   return {
     ...(identity === null ? written(IDENTITY_KEYS, settings) : describeIdentity(identity)),
-    ...written(others, { ...settings, directory }),
+    ...written(others, { ...settings, directory, no_new_privileges: rights.noNewPrivileges }),
     umask: `0${umask.toString(8).padStart(3, '0')}`,
     ...(stderr === 'report' ? {} : { stderr: typeof stderr === 'object' ? stderr.file : stderr }),
   };

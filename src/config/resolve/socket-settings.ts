@@ -3,6 +3,7 @@
  * sockets can have is refused, or, when it comes from `defaults`, left out.
  */
 import type { SocketAddress } from '../../service/address';
+import type { Capability } from '../../service/capabilities';
 import { parseDuration } from '../../service/duration';
 import { formatListen } from '../../service/listen-text';
 import type { SocketOptions } from '../../service/service';
@@ -11,7 +12,7 @@ import { SOCKET_KEYS, SOCKET_OPTIONS, isInScope } from '../../service/socket-opt
 import type { OptionScope, OptionUnit, OptionValues } from '../../service/socket-options';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings, SocketSettings } from '../keys/schema';
-import type { Capability, Machine } from '../machine/machine';
+import type { Machine } from '../machine/machine';
 import { valueAt } from '../report/path';
 import type { Problem } from '../report/problems';
 import { whyNoInterface } from './interface';

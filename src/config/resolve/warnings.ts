@@ -23,6 +23,7 @@ export function warn(
   const others = run.process.identity?.uid === 0 ? whoElseForRoot(run.command.path, machine) : null;
   const key = ['exec', 'builtin', 'redirect'].find((each) => layers.isOwn([each])) ?? 'exec';
   if (others !== null) layers.asWarning.report([key], others);
+  if (settings.no_new_privileges === undefined) warnOfSetId(run, machine, layers);
   if (settings.exec !== undefined) warnOfSize(run, machine.startBytes, layers);
 }
 
@@ -47,6 +48,15 @@ function warnOfProcesses({ maxConnections }: Service, { process }: Exec, machine
   const message = `a user of ${limit.soft} processes has no more children than these, and "max_connections" is ${maxConnections}`;
   const remedy = `set "max_connections" to ${limit.soft} or less: clients beyond it wait, and are not dropped`;
   layers.asWarning.report(['rlimits', 'processes'], { message, remedy });
+}
+
+const SET_ID_BITS = 0o6000;
+
+function warnOfSetId({ command, process }: Exec, machine: Machine, layers: Layers): void {
+  const facts = machine.file(command.path);
+  if (!process.rights.noNewPrivileges || typeof facts === 'string' || (facts.mode & SET_ID_BITS) === 0) return;
+  const message = `${command.path} is set-user-ID or set-group-ID, and gets no rights by that here`;
+  layers.asWarning.report(['exec'], { message, remedy: 'set "no_new_privileges: false" if it needs them' });
 }
 
 /** Of what execve(2) takes; above that a placeholder may make the rest. */

@@ -26,6 +26,7 @@ export function sampleExec(fields: Partial<Process> = {}, command = CAT): Exec {
     directory: '/',
     umask: 0o22,
     resources: { limits: [], nice: null, cpus: null, scheduling: null, ioPriority: null },
+    rights: { noNewPrivileges: false, capabilities: null },
     environment: { PATH: '/bin' },
     stderr: 'socket',
     ...fields,

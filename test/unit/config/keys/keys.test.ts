@@ -103,7 +103,6 @@ test.each([
   ['host: 10.0.0.1', 'did you mean "listen"?'],
   ['name: x', '(leave it out: the name before the colon is the name)'],
   ['log_file: /x', '(events go to standard error: 2>>FILE puts them in a file, systemd in its journal)'],
-  ['capabilities: []', '(leave it out: a program that is not root has no capabilities)'],
   ['FreeBind: true', 'did you mean "socket.freebind"?'],
   ['mark: 1', 'did you mean "socket.mark"?'],
   ['include: x', '"include" belongs at the top of the file'],

@@ -110,3 +110,22 @@ describe('a program of root', () => {
     expect(toldOf(shared('it', { mode: 0o775, gid: 0 }))).toEqual([]);
   });
 });
+
+test('a set-user-ID program gets no rights by that, unless the file lets it', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'stdiod-'));
+  try {
+    const program = join(folder, 'it');
+    writeFileSync(program, '#!/bin/sh\n');
+    chmodSync(program, 0o4755);
+    const keys = (more: string): string => `services: {a: {listen: 7007, exec: ${program}, ${more}}}`;
+    expect(warningsOf(keys('user: nobody'))).toEqual([
+      `1:36 services.a.exec: ${program} is set-user-ID or set-group-ID, and gets no rights by that here` +
+        ' (set "no_new_privileges: false" if it needs them)',
+    ]);
+    for (const more of ['no_new_privileges: false', 'no_new_privileges: true', 'user: root']) {
+      expect(warningsOf(keys(more)).filter((warning) => warning.includes('set-user-ID'))).toEqual([]);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,45 @@
+/**
+ * What a service's program may do beyond its user's rights, and whether stdiod can give that.
+ */
+import { capabilityNumber, parseCapability, type Capability } from '../../service/capabilities';
+import type { CapabilitySet, Identity, Rights } from '../../service/service';
+import type { Layers } from '../keys/layers';
+import type { ServiceSettings } from '../keys/schema';
+import type { Machine } from '../machine/machine';
+
+export function resolveRights(
+  { no_new_privileges, capabilities }: ServiceSettings,
+  identity: Identity | null,
+  machine: Machine,
+  layers: Layers,
+): Rights {
+  const isRoot = (identity?.uid ?? machine.uid) === 0;
+  const noNewPrivileges = no_new_privileges ?? !isRoot;
+  if (capabilities === undefined) return { noNewPrivileges, capabilities: null };
+  const set = resolveCapabilities(capabilities, machine, layers);
+  if (!set.isBound && (isRoot || !noNewPrivileges)) reportUnbound(isRoot, layers);
+  return { noNewPrivileges, capabilities: set };
+}
+
+function resolveCapabilities(written: readonly string[], machine: Machine, layers: Layers): CapabilitySet {
+  const wanted = new Set(written.map(parseCapability).filter((capability) => capability !== undefined));
+  const lacking = [...wanted].filter((capability) => !machine.hasCapability(capability));
+  if (lacking.length > 0) reportLacking(lacking, layers);
+  const numbers = [...wanted].map(capabilityNumber).sort((a, b) => a - b);
+  return { numbers, isBound: machine.hasCapability('CAP_SETPCAP') };
+}
+
+function reportLacking(lacking: readonly Capability[], layers: Layers): void {
+  layers.onMachine.report(['capabilities'], {
+    message: `stdiod itself lacks ${lacking.join(', ')}`,
+    remedy: 'start stdiod with it (AmbientCapabilities= in its unit), or as root',
+  });
+}
+
+/** An exec as root, and one of a set-user-ID program, gives all that the bounding set has. */
+function reportUnbound(isRoot: boolean, layers: Layers): void {
+  layers.onMachine.report(['capabilities'], {
+    message: 'without CAP_SETPCAP stdiod cannot keep the program from having others',
+    remedy: isRoot ? 'start stdiod with it' : 'start stdiod with it, or remove no_new_privileges',
+  });
+}
