@@ -47,12 +47,12 @@ export interface Exit {
 export class Children<Owner> {
   readonly #byPid = new PidTable<Child<Owner>>();
   readonly #reports: Pick<Reports<Child<Owner>>, 'add'>;
-  readonly #oomScores: OomScores<Child<Owner>>;
+  readonly #oomScores: OomScores;
   readonly #words: Pick<Words<Child<Owner>>, 'open' | 'add'>;
 
   constructor(reports: Pick<Reports<Child<Owner>>, 'add'>, words: Pick<Words<Child<Owner>>, 'open' | 'add'>) {
     this.#reports = reports;
-    this.#oomScores = new OomScores((child) => this.has(child));
+    this.#oomScores = new OomScores((pid) => this.#byPid.get(pid));
     this.#words = words;
   }
 
@@ -70,7 +70,7 @@ export class Children<Owner> {
     const pid = spawnWith(plan, start, pipe);
     const child = { pid, owner, startedMs: Math.round(performance.now()), errand };
     this.#byPid.add(pid, child);
-    this.#oomScores.add(child);
+    this.#oomScores.add(pid);
     if (plan.channel !== null) this.#reports.add(pid, child, plan.channel);
     if (pipe !== null) this.#words.add(pid, child, pipe.reader);
     return child;

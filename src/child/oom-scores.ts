@@ -1,6 +1,6 @@
 /**
  * Whom the kernel ends first when memory runs out: a child, and not stdiod, which is larger than any one of thousands that do
- * nothing. It is told of those who have lived for a second: who comes and goes costs nothing.
+ * nothing. It is told of those who have lived for one to two seconds: who comes and goes costs nothing.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { addon, type Pid } from '../native/addon';
@@ -10,7 +10,7 @@ const EXTRA = 300;
 const HIGHEST = 1000;
 
 const AGE_MS = 1000;
-/** In one turn of the event loop. */
+/** Looked at in one turn of the event loop. */
 const BATCH = 64;
 
 interface Process {
@@ -19,22 +19,26 @@ interface Process {
   readonly startedMs: number;
 }
 
-export class OomScores<Child extends Process> {
-  readonly #isRunning: (child: Child) => boolean;
+export class OomScores {
+  readonly #childOf: (pid: Pid) => Process | undefined;
   /** null: /proc is not that of our processes. */
   readonly #score = childScore();
-  /** In the order of their start. */
-  #young: Child[] = [];
+  /** Numbers and not children: what is kept for a second outlives the collections that those who come and go do not. */
+  #young: Pid[] = [];
+  /** Started before those, in the last round. */
+  #old: Pid[] = [];
+  /** Of the old ones, the next to look at. */
+  #at = 0;
   #isWaiting = false;
 
-  /** @param isRunning not reaped yet */
-  constructor(isRunning: (child: Child) => boolean) {
-    this.#isRunning = isRunning;
+  /** @param childOf that is not reaped yet */
+  constructor(childOf: (pid: Pid) => Process | undefined) {
+    this.#childOf = childOf;
   }
 
-  add(child: Child): void {
+  add(pid: Pid): void {
     if (this.#score === null) return;
-    this.#young.push(child);
+    this.#young.push(pid);
     if (!this.#isWaiting) this.#wait(AGE_MS);
   }
 
@@ -42,18 +46,29 @@ export class OomScores<Child extends Process> {
     this.#isWaiting = true;
     setTimeout(() => {
       this.#isWaiting = false;
-      this.#tell();
+      this.#tellBatch();
     }, delayMs).unref();
   }
 
-  /** A batch of those who are old enough; the others later. */
-  #tell(): void {
-    const now = performance.now();
-    const old = this.#young.slice(0, BATCH).filter(({ startedMs }) => startedMs + AGE_MS <= now);
-    this.#young = this.#young.slice(old.length);
-    for (const child of old) if (this.#isRunning(child)) addon.setOomScore(child.pid, this.#score ?? 0);
-    const [next] = this.#young;
-    if (next !== undefined) this.#wait(Math.max(0, next.startedMs + AGE_MS - now));
+  #tellBatch(): void {
+    const before = performance.now() - AGE_MS;
+    const end = Math.min(this.#at + BATCH, this.#old.length);
+    for (; this.#at < end; this.#at += 1) this.#tell(this.#old[this.#at], before);
+    if (end < this.#old.length) this.#wait(0);
+    else this.#beginRound();
+  }
+
+  #beginRound(): void {
+    this.#old = this.#young;
+    this.#young = [];
+    this.#at = 0;
+    if (this.#old.length > 0) this.#wait(AGE_MS);
+  }
+
+  /** A younger one has the pid of one that has ended. */
+  #tell(pid: Pid | undefined, beforeMs: number): void {
+    const child = pid === undefined ? undefined : this.#childOf(pid);
+    if (child !== undefined && child.startedMs <= beforeMs) addon.setOomScore(child.pid, this.#score ?? 0);
   }
 }
 
