@@ -14,6 +14,12 @@ inline int move_descriptor(int fd, int lowest) {
   return moved;
 }
 
+// A copy at `lowest` or beyond, or below where the limit does not reach that far. -1: there is none.
+inline int copy_descriptor(int fd, int lowest) {
+  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+  return copy < 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : copy;
+}
+
 // AF_INET and its like; AF_UNSPEC: it is no socket.
 inline int family_of(int fd) {
   int family = AF_UNSPEC;

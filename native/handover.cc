@@ -5,6 +5,7 @@
 #include "address.h"
 #include "aside.h"
 #include "control.h"
+#include "descriptor.h"
 #include "error.h"
 
 #include <errno.h>
@@ -254,8 +255,7 @@ Napi::Value TakePassed(const Napi::CallbackInfo &info) {
     throw_system_error(env, errno, "getsockname");
     return env.Undefined();
   }
-  int fd = fcntl(number, F_DUPFD_CLOEXEC, kListenerBase);
-  if (fd < 0) fd = fcntl(number, F_DUPFD_CLOEXEC, 3);
+  const int fd = copy_descriptor(number, kListenerBase);
   if (fd < 0) {
     throw_system_error(env, errno, "fcntl");
     return env.Undefined();

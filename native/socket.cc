@@ -118,7 +118,7 @@ Napi::Value OpenListener(const Napi::CallbackInfo &info) {
 // of them; by the time it is free again the number may be that of another one, so this has a number of its
 // own.
 struct Change {
-  explicit Change(int listener) : fd(fcntl(listener, F_DUPFD_CLOEXEC, kListenerBase)) {}
+  explicit Change(int listener) : fd(copy_descriptor(listener, kListenerBase)) {}
   Change(const Change &) = delete;
   Change &operator=(const Change &) = delete;
   ~Change() {

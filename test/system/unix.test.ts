@@ -380,3 +380,12 @@ test('a socket is given back with its descriptor', async () => {
   }
   await untilTrue('the descriptors are given back', () => openFds(daemon.pid).size <= before);
 });
+
+test('where a thousand files may be open and no more, a path is served and its options change', async () => {
+  const path = newPath();
+  const limited = { wrapper: ['prlimit', '--nofile=1024:1024'] };
+  const daemon = await startDaemon(serve(`unix:${path}`), limited);
+  expect(await exchangeUnix(path)).toBe('hello\n');
+  await daemon.reload(serve(`unix:${path}`, 'echo hello', 'socket: {backlog: 7}'));
+  expect([...daemon.all('unavailable'), ...daemon.all('failed')]).toEqual([]);
+});
