@@ -8,12 +8,15 @@
 #include "aside.h"
 
 #include "addon.h"
+#include "address.h"
+#include "descriptor.h"
 #include "error.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,7 +34,7 @@ namespace {
 // Far more than any of this takes when nobody is in the way, on a busy machine too.
 constexpr std::chrono::milliseconds kLimit{500};
 // Beyond it nothing is tried until one of them comes back.
-constexpr size_t kMostStuck = 8;
+constexpr size_t kMostStuck = 32;
 constexpr size_t kStack = 256 * 1024;
 // What lingers is woken this often; a signal ends the wait, and the socket is closed all the same.
 constexpr long kWakeNs = 2'000'000;
@@ -55,8 +58,8 @@ struct Worker {
   // Its last job did not end in time: it takes no other one.
   bool is_given_up = false;
   std::atomic<bool> is_stuck{false};
-  // What the job that did not end in time is about.
-  int stuck_fd = -1;
+  // What the job that did not end in time is about; 0: it is closed.
+  ino_t stuck_on = 0;
 };
 
 void on_wake(int) {}
@@ -165,10 +168,18 @@ void forget_those_that_came_back() {
   }
 }
 
+// A number may be that of another socket the next time. Asks for no lock.
+ino_t socket_of(int fd) {
+  struct stat file;
+  return fstat(fd, &file) < 0 ? 0 : file.st_ino;
+}
+
 bool is_stuck(int fd) {
   forget_those_that_came_back();
+  if (aside().stuck.empty()) return false;
+  const ino_t socket = socket_of(fd);
   for (const auto &worker : aside().stuck) {
-    if (worker->stuck_fd == fd) return true;
+    if (worker->stuck_on == socket) return true;
   }
   return aside().stuck.size() >= kMostStuck;
 }
@@ -184,7 +195,7 @@ bool wait_for(Worker *worker, const Job &job, int fd) {
   if (worker->has_done.wait_for(lock, kLimit, [&job] { return job.is_done; })) return true;
   worker->is_given_up = true;
   worker->is_stuck = true;
-  worker->stuck_fd = fd;
+  worker->stuck_on = socket_of(fd);
   return false;
 }
 
@@ -192,6 +203,18 @@ bool wait_for(Worker *worker, const Job &job, int fd) {
 void StartAside(const Napi::CallbackInfo &info) {
   if (!has(&aside().closer) || !has(&aside().looker)) throw_system_error(info.Env(), EAGAIN, "clone");
 }
+
+// Closed when the last one who works with it is done. Where no descriptor is left it is the number itself.
+struct Own {
+  explicit Own(int number) : copy(copy_descriptor(number, kListenerBase)), fd(copy < 0 ? number : copy) {}
+  Own(const Own &) = delete;
+  Own &operator=(const Own &) = delete;
+  ~Own() {
+    if (copy >= 0) close(copy);
+  }
+  const int copy;
+  const int fd;
+};
 
 }  // namespace
 
@@ -204,6 +227,11 @@ Outcome run_aside(int fd, std::function<void()> work) {
   aside().stuck.push_back(worker);
   aside().looker = nullptr;
   return Outcome::kLate;
+}
+
+Outcome look_aside(int fd, std::function<void(int own)> work) {
+  const auto own = std::make_shared<Own>(fd);
+  return run_aside(fd, [own, work = std::move(work)] { work(own->fd); });
 }
 
 void run_later(std::function<void()> work) {

@@ -8,12 +8,16 @@ enum class Outcome {
   kDone,
   // It goes on, and may do so for ever. It owns all that it touches, and nothing of that must be looked at.
   kLate,
-  // Nothing was done: something else that was to be done with this descriptor is late still.
+  // Nothing was done: something else that was to be done with this socket is late still.
   kNotTried
 };
 
 // Runs `work` on another thread and waits for it, though not for long.
 Outcome run_aside(int fd, std::function<void()> work);
+
+// The same with a descriptor of its own: what comes late goes on when `fd` has been closed and its number may
+// be that of another socket.
+Outcome look_aside(int fd, std::function<void(int own)> work);
 
 // Runs `work` on another thread, after all that was given to it before, and does not wait.
 void run_later(std::function<void()> work);

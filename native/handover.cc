@@ -24,9 +24,10 @@ namespace {
 
 // What is asked of a socket that others may hold is asked aside. Throws ETIMEDOUT where there is no answer.
 template <typename Answer>
-std::shared_ptr<Answer> ask(Napi::Env env, int fd, std::function<void(Answer *)> question) {
+std::shared_ptr<Answer> ask(Napi::Env env, int fd, std::function<void(int, Answer *)> question) {
   auto answer = std::make_shared<Answer>();
-  if (run_aside(fd, [answer, question] { question(answer.get()); }) == Outcome::kDone) return answer;
+  if (look_aside(fd, [answer, question](int own) { question(own, answer.get()); }) == Outcome::kDone)
+    return answer;
   throw_system_error(env, ETIMEDOUT, "lock_sock");
   return nullptr;
 }
@@ -129,7 +130,7 @@ void TakeBack(const Napi::CallbackInfo &info) {
     throw_system_error(info.Env(), errno, "fcntl");
     return;
   }
-  ask<bool>(info.Env(), fd, [fd, is_datagram](bool *) { put_right(fd, is_datagram); });
+  ask<bool>(info.Env(), fd, [is_datagram](int own, bool *) { put_right(own, is_datagram); });
 }
 
 // isUsable(fd, isDatagram): false when a child has shut it down (only TCP then says that it listens no more),
@@ -146,8 +147,8 @@ bool is_usable(int fd, bool is_datagram) {
 Napi::Value IsUsable(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const bool is_datagram = info[1].ToBoolean();
-  const auto is_so =
-      ask<bool>(info.Env(), fd, [fd, is_datagram](bool *answer) { *answer = is_usable(fd, is_datagram); });
+  const auto is_so = ask<bool>(
+      info.Env(), fd, [is_datagram](int own, bool *answer) { *answer = is_usable(own, is_datagram); });
   return is_so == nullptr ? info.Env().Undefined() : Napi::Boolean::New(info.Env(), *is_so);
 }
 
@@ -164,7 +165,7 @@ Napi::Value IsOnInterface(const Napi::CallbackInfo &info) {
 // stopListening(fd): for everybody who has the socket.
 void StopListening(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
-  run_aside(fd, [fd] { shutdown(fd, SHUT_RDWR); });
+  look_aside(fd, [](int own) { shutdown(own, SHUT_RDWR); });
 }
 
 uint32_t queue_length(int fd) {
@@ -178,7 +179,8 @@ uint32_t queue_length(int fd) {
 // queueLength(listener) → how many clients wait. Only TCP tells the number; for others 1 means some.
 Napi::Value QueueLength(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
-  const auto length = ask<uint32_t>(info.Env(), fd, [fd](uint32_t *answer) { *answer = queue_length(fd); });
+  const auto length =
+      ask<uint32_t>(info.Env(), fd, [](int own, uint32_t *answer) { *answer = queue_length(own); });
   return length == nullptr ? info.Env().Undefined() : Napi::Number::New(info.Env(), *length);
 }
 
@@ -226,7 +228,7 @@ void read_head(int fd, Head *head) {
 Napi::Value HeadOf(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const int fd = info[0].ToNumber().Int32Value();
-  const auto head = ask<Head>(env, fd, [fd](Head *answer) { read_head(fd, answer); });
+  const auto head = ask<Head>(env, fd, [](int own, Head *answer) { read_head(own, answer); });
   if (head == nullptr) return env.Undefined();
   if (!head->is_there) return env.Null();
   char text[kAddressText];
@@ -241,7 +243,7 @@ Napi::Value HeadOf(const Napi::CallbackInfo &info) {
 // dropHead(socket): throws one datagram away.
 void DropHead(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
-  run_aside(fd, [fd] { recv(fd, nullptr, 0, MSG_DONTWAIT | MSG_TRUNC); });
+  look_aside(fd, [](int own) { recv(own, nullptr, 0, MSG_DONTWAIT | MSG_TRUNC); });
 }
 
 // takePassed(number) → {fd, family, type, isListening, address, port}: a socket that was open when we

@@ -17,8 +17,8 @@ void SharePort(const Napi::CallbackInfo &info) {
   const int value = info[1].ToBoolean() ? 1 : 0;
   const int fd = info[0].ToNumber().Int32Value();
   const auto error = std::make_shared<int>(0);
-  const Outcome outcome = run_aside(fd, [fd, value, error] {
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value) < 0) *error = errno;
+  const Outcome outcome = look_aside(fd, [value, error](int own) {
+    if (setsockopt(own, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value) < 0) *error = errno;
   });
   const int failed = outcome == Outcome::kDone ? *error : ETIMEDOUT;
   if (failed != 0) throw_system_error(info.Env(), failed, "setsockopt");
@@ -37,7 +37,7 @@ bool drop_filter(int fd) {
 Napi::Value DropFilter(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const auto has_none = std::make_shared<bool>(false);
-  const Outcome outcome = run_aside(fd, [fd, has_none] { *has_none = drop_filter(fd); });
+  const Outcome outcome = look_aside(fd, [has_none](int own) { *has_none = drop_filter(own); });
   return Napi::Boolean::New(info.Env(), outcome == Outcome::kDone && *has_none);
 }
 

@@ -115,24 +115,16 @@ Napi::Value OpenListener(const Napi::CallbackInfo &info) {
 }
 
 // Options that are being set. Somebody else may hold the kernel's lock of the socket, or take it between two
-// of them; by the time it is free again the number may be that of another one, so this has a number of its
-// own.
+// of them.
 struct Change {
-  explicit Change(int listener) : fd(copy_descriptor(listener, kListenerBase)) {}
-  Change(const Change &) = delete;
-  Change &operator=(const Change &) = delete;
-  ~Change() {
-    if (fd >= 0) close(fd);
-  }
-  const int fd;
   ListenerSettings settings;
   const char *failed = nullptr;
   int error = 0;
 };
 
-void make(Change *change) {
-  change->failed = set_options(change->fd, change->settings.options);
-  if (change->failed == nullptr) change->failed = start_listening(change->fd, change->settings);
+void make(int fd, Change *change) {
+  change->failed = set_options(fd, change->settings.options);
+  if (change->failed == nullptr) change->failed = start_listening(fd, change->settings);
   change->error = errno;
 }
 
@@ -143,14 +135,14 @@ void SetListenerOptions(const Napi::CallbackInfo &info) {
   socklen_t length = sizeof family;
   const bool is_known = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) == 0 &&
                         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
-  const auto change = std::make_shared<Change>(fd);
-  const char *failed = is_known && change->fd >= 0 ? nullptr : "getsockopt";
+  const auto change = std::make_shared<Change>();
+  const char *failed = is_known ? nullptr : "getsockopt";
   if (failed == nullptr) failed = read_settings(family, type, info[1].As<Napi::Object>(), &change->settings);
   if (failed != nullptr) {
     throw_system_error(info.Env(), errno, failed);
     return;
   }
-  if (run_aside(fd, [change] { make(change.get()); }) != Outcome::kDone)
+  if (look_aside(fd, [change](int own) { make(own, change.get()); }) != Outcome::kDone)
     throw_system_error(info.Env(), ETIMEDOUT, "setsockopt");
   else if (change->failed != nullptr)
     throw_system_error(info.Env(), change->error, change->failed);
@@ -256,7 +248,7 @@ void HoldOff(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const bool is_on = info[1].ToBoolean();
   auto error = std::make_shared<int>(0);
-  const Outcome outcome = run_aside(fd, [fd, is_on, error] { *error = hold_off(fd, is_on); });
+  const Outcome outcome = look_aside(fd, [is_on, error](int own) { *error = hold_off(own, is_on); });
   const int failed = outcome == Outcome::kDone ? *error : ETIMEDOUT;
   if (failed != 0) throw_system_error(info.Env(), failed, "setsockopt");
 }

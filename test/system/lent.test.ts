@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
-import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { connectTo, exchange, type Client } from './client';
 import { startDaemon, type Daemon } from './daemon';
@@ -22,6 +22,7 @@ import { untilTrue } from './until';
 afterEach(endAll);
 
 const HEIR = fixture('leaves-heir.py');
+const TAKES_ONE = fixture('takes-one.c');
 const OTHER = '{listen: "127.0.0.1:0", exec: cat, stop_grace: 100ms}';
 
 function entry(exec: string, listen = '127.0.0.1:0', more = 'wait: true'): string {
@@ -112,6 +113,22 @@ describe('who locks a socket that was lent', () => {
     expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
     rmSync(file);
     expect(await daemon.stop()).toBe(0);
+  });
+
+  test('and goes on with it keeps nobody from the next socket of that number', async () => {
+    const file = join(makeFolder(), 'locked');
+    const env = { LD_PRELOAD: libraryFixture('slow-options.c'), SLOW_OPTIONS: file };
+    const daemon = await startDaemon(services({ it: entry(HEIR), other: OTHER }), { env });
+    await meetHeir(daemon);
+    writeFileSync(file, `${daemon.port('it')}`);
+    await daemon.reload(services({ it: entry(HEIR, '127.0.0.1:0', 'wait: true, socket: {backlog: 7}'), other: OTHER }));
+    expect(daemon.all('failed')).toHaveLength(1);
+    await daemon.reload(services({ other: OTHER }));
+    await daemon.reload(services({ other: OTHER, next: entry(TAKES_ONE, '127.0.0.1:0/udp') }));
+    await (await datagramClient()).send('x', udpPort(daemon, 'next'));
+    await daemon.waitFor('reaped', { service: 'next', exit: 0 });
+    expect(daemon.all('failed')).toHaveLength(1);
+    rmSync(file);
   });
 });
 
