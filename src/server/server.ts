@@ -34,6 +34,7 @@ import { Endings, type Served } from './hosted/endings';
 import type { Hosted, HostedListener } from './hosted/hosted';
 import { logFailed } from './hosted/listening';
 import { Replacer } from './hosted/replace';
+import { Looks } from './lend/looks';
 import { ListenKeys, type ListenFailure } from './roster/open-listeners';
 import { RetiredListeners } from './roster/retired';
 import { RoleMaker } from './roles';
@@ -139,7 +140,19 @@ export class Server {
       serve: (connection) => acceptor.serve(connection),
     });
     const waits = new WeakMap<HostedListener, number>();
-    const lending = { emit, slots, children, endings, listeners, pauses, replacer, retired, nextId, waits };
+    const lending = {
+      emit,
+      slots,
+      children,
+      endings,
+      listeners,
+      pauses,
+      replacer,
+      retired,
+      nextId,
+      waits,
+      looks: new Looks(),
+    };
     const roles = new RoleMaker({ acceptor, tcpmux, lending, children, endings, emit, sinks });
     const keys = new ListenKeys((name) => passed.numberOf(name));
     this.#emit = emit;

@@ -23,6 +23,8 @@ afterEach(endAll);
 
 const HEIR = fixture('leaves-heir.py');
 const TAKES_ONE = fixture('takes-one.c');
+/** More than there are threads for those that are locked. */
+const MANY_SOCKETS = 40;
 const OTHER = '{listen: "127.0.0.1:0", exec: cat, stop_grace: 100ms}';
 
 function entry(exec: string, listen = '127.0.0.1:0', more = 'wait: true'): string {
@@ -130,6 +132,27 @@ describe('who locks a socket that was lent', () => {
     expect(daemon.all('failed')).toHaveLength(1);
     rmSync(file);
   });
+
+  test('however many the service has, keeps no other service from its sockets, and is told once', async () => {
+    const file = join(makeFolder(), 'locked');
+    const env = { LD_PRELOAD: libraryFixture('slow-options.c'), SLOW_OPTIONS: file };
+    const first = await findFreePorts(MANY_SOCKETS);
+    const ports = Array.from({ length: MANY_SOCKETS }, (_, at) => first + at);
+    const it = entry(TAKES_ONE, `127.0.0.1:${first}-${first + MANY_SOCKETS - 1}/udp`);
+    const other = entry(TAKES_ONE, '127.0.0.1:0/udp');
+    const daemon = await startDaemon(services({ it, other }), { env });
+    writeFileSync(file, ports.join(' '));
+    const client = await datagramClient();
+    for (const port of ports) await client.send('x', port);
+    await daemon.waitForCount('reaped', MANY_SOCKETS, { service: 'it', exit: 0 });
+    await client.send('x', udpPort(daemon, 'other'));
+    await daemon.waitFor('reaped', { service: 'other', exit: 0 });
+    expect(daemon.all('failed')).toMatchObject([{ verb: 'lend', service: 'it' }]);
+    rmSync(file);
+    for (const port of ports) await client.send('x', port);
+    await daemon.waitForCount('reaped', 2 * MANY_SOCKETS, { service: 'it', exit: 0 });
+    expect(daemon.all('failed')).toHaveLength(1);
+  }, 60_000);
 });
 
 describe('who is left behind with a datagram socket', () => {

@@ -13,19 +13,27 @@ import { describeSpawnFailure, type SpawnFailure } from '../../child/spawn-error
 import { isUsable, type Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
 import { addon } from '../../native/addon';
-import { asSystemError } from '../../native/system-error';
+import { asSystemError, type SystemError } from '../../native/system-error';
 import { formatAddress } from '../../service/address';
 import type { Pauses } from '../accept/pauses';
 import { borrowerOf, hasChangedHands } from '../hosted/borrower';
 import type { Endings, Served } from '../hosted/endings';
 import type { Hosted, HostedListener, Intake, Outcome } from '../hosted/hosted';
+import { logFailed } from '../hosted/listening';
 import type { Replacer } from '../hosted/replace';
+import { isLocked, type Looks } from './looks';
 import { hasMoved, isExcused, queueOf, senderOf, type Queue } from './progress';
 
 const FIRST_WAIT_MS = 10;
 const LAST_WAIT_MS = 10_000;
 /** A handful of starts a second. */
 const LAST_EXCUSED_MS = 200;
+
+const LOCKED = {
+  verb: 'lend',
+  error: 'a process that a child has left behind has locked the socket',
+  action: 'tried again until it is free',
+};
 
 export interface LenderParts {
   readonly emit: Emit;
@@ -40,6 +48,7 @@ export interface LenderParts {
   readonly nextId: () => string;
   /** How long the next start waits after one without progress; absent: not at all. Outlives a reload of the service. */
   readonly waits: WeakMap<HostedListener, number>;
+  readonly looks: Pick<Looks, keyof Looks>;
 }
 
 /** One for each service, made anew when that changes. */
@@ -54,7 +63,7 @@ export class Lender implements Intake {
 
   /** Something has come: the child may have it. What is on its way out is lent to nobody. */
   onReadable(listener: HostedListener): Outcome {
-    if (listener.phase !== 'open') return 'empty';
+    if (listener.phase !== 'open' || this.#mustWait(listener)) return 'empty';
     const queue = this.#look(listener);
     if (queue === null) return 'empty';
     const slot = this.#parts.slots.takeBeyond(listener.owner.gate);
@@ -63,16 +72,35 @@ export class Lender implements Intake {
     return 'paused';
   }
 
+  /** Its service has had its share of looks for now. */
+  #mustWait(listener: HostedListener): boolean {
+    const waitMs = this.#parts.looks.waitMs(listener);
+    if (waitMs > 0) this.#parts.listeners.holdFor(listener, 'resting', waitMs);
+    return waitMs > 0;
+  }
+
   /** null: there is nothing to lend it for, and what was to be done about that is done. */
   #look(listener: HostedListener): Queue | null {
+    const { looks } = this.#parts;
     try {
-      const queue = queueOf(listener);
+      if (looks.isUnseen(listener) && !this.#isRestored(listener)) {
+        this.#replace(listener);
+        return null;
+      }
+      const queue = looks.ask(listener, () => queueOf(listener));
       if (queue === null) this.#onNothing(listener);
       return queue;
     } catch (error) {
-      this.#onLocked(listener, error);
+      this.#onLocked(listener, asSystemError(error));
       return null;
     }
+  }
+
+  /** @throws SystemError: somebody keeps us from it */
+  #isRestored(listener: HostedListener): boolean {
+    const isInOrder = this.#parts.looks.ask(listener, () => isRestored(listener));
+    this.#parts.looks.onSeen(listener);
+    return isInOrder;
   }
 
   /**
@@ -80,7 +108,7 @@ export class Lender implements Intake {
    * does to the socket, would wake us for ever. What can be put right needs no new socket, which he might keep us from binding.
    */
   #onNothing(listener: HostedListener): void {
-    if (isRestored(listener)) this.#rest(listener, LAST_EXCUSED_MS);
+    if (this.#isRestored(listener)) this.#rest(listener, LAST_EXCUSED_MS);
     else this.#replace(listener);
   }
 
@@ -134,15 +162,22 @@ export class Lender implements Intake {
     try {
       this.#takeBack(listener, before, exit);
     } catch (error) {
-      this.#onLocked(listener, error);
+      this.#onLocked(listener, asSystemError(error));
     }
     this.#parts.listeners.letGo(listener, 'lent');
   }
 
-  /** Whom the child has left behind keeps us from looking at the socket: it is his. */
-  #onLocked(listener: HostedListener, error: unknown): void {
-    asSystemError(error);
-    this.#replace(listener);
+  /**
+   * Whom the child has left behind keeps us from looking at the socket. It stays until he lets go: in the place of a new one there would
+   * soon be the next one that is locked, and a thread of ours waits for each.
+   */
+  #onLocked(listener: HostedListener, error: SystemError): void {
+    if (!isLocked(error) || !isStillItsOwn(listener)) {
+      this.#replace(listener);
+      return;
+    }
+    if (this.#parts.looks.postpone(listener)) logFailed(this.#parts.emit, listener, LOCKED);
+    this.#rest(listener, LAST_WAIT_MS);
   }
 
   /** Decides about it while it is still held. */
@@ -152,13 +187,16 @@ export class Lender implements Intake {
       this.#parts.retired.close(listener);
       return;
     }
-    const isInOrder = isRestored(listener);
+    if (isStillItsOwn(listener) && this.#mustWait(listener)) {
+      this.#parts.looks.postpone(listener);
+      return;
+    }
     // Its service may accept by itself now, and somebody could make our accept wait.
-    if (!listener.owner.service.wait || hasChangedHands(listener) || !isInOrder) {
+    if (!this.#isRestored(listener) || !isStillItsOwn(listener)) {
       this.#replace(listener);
       return;
     }
-    if (hasMoved(listener, before) && exit.failure === null) {
+    if (this.#parts.looks.ask(listener, () => hasMoved(listener, before)) && exit.failure === null) {
       waits.delete(listener);
       return;
     }
@@ -188,14 +226,14 @@ export class Lender implements Intake {
   }
 }
 
-/** Puts right what can be put right. @returns whether it can be used as it is now */
+/** What a child has had may be lent to the next one of the same service. */
+function isStillItsOwn(listener: HostedListener): boolean {
+  return listener.owner.service.wait && !hasChangedHands(listener);
+}
+
+/** Puts right what can be put right. @returns whether it can be used as it is now. @throws SystemError: somebody has locked it */
 function isRestored(listener: HostedListener): boolean {
-  try {
-    addon.takeBack(listener.fd, listener.address.type === 'datagram');
-    // A filter would keep everybody away without a word.
-    return addon.dropFilter(listener.fd) && isUsable(listener);
-  } catch (error) {
-    asSystemError(error);
-    return false;
-  }
+  addon.takeBack(listener.fd, listener.address.type === 'datagram');
+  // A filter would keep everybody away without a word.
+  return addon.dropFilter(listener.fd) && isUsable(listener);
 }

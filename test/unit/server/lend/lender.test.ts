@@ -10,6 +10,7 @@ import { Endings } from '../../../../src/server/hosted/endings';
 import type { HostedListener } from '../../../../src/server/hosted/hosted';
 import { Replacer } from '../../../../src/server/hosted/replace';
 import { Lender, type LenderParts } from '../../../../src/server/lend/lender';
+import { Looks } from '../../../../src/server/lend/looks';
 import type { SocketAddress } from '../../../../src/service/address';
 import { hostedService, PretendChildren, PretendServer, runAs, SAMPLE_PLAN, systemError, tcp, udp } from '../pretended';
 
@@ -54,7 +55,15 @@ beforeEach(() => {
   kernel.dropHead.mockImplementation(() => void queue.shift());
   const { slots, emit, listeners } = server;
   parts = {
-    ...{ emit, slots, children, listeners, nextId: () => `c${children.started.length}`, waits: new WeakMap() },
+    ...{
+      emit,
+      slots,
+      children,
+      listeners,
+      nextId: () => `c${children.started.length}`,
+      waits: new WeakMap(),
+      looks: new Looks(),
+    },
     endings: new Endings(slots, emit, () => undefined),
     pauses: { pause },
     replacer: new Replacer(listeners, emit, () => undefined),
@@ -315,6 +324,50 @@ test('a listener that the child has shut down is bound anew on the same port, an
   const [fresh] = listener.owner.listeners;
   expect([listener.phase, fresh === listener]).toEqual(['closed', false]);
   expect(fresh).toMatchObject({ address: tcp(40_000), phase: 'open', socket: { past: { borrower: null } }, holds: 0 });
+});
+
+describe('a socket that somebody has locked', () => {
+  function unlock(): void {
+    kernel.takeBack.mockReset();
+  }
+
+  beforeEach(() => {
+    kernel.takeBack.mockImplementation(() => {
+      throw systemError('ETIMEDOUT', 'lock_sock');
+    });
+  });
+
+  afterEach(unlock);
+
+  test('stays, rests ever longer, and is told once', () => {
+    const listener = lend(UDP);
+    end(1);
+    queue = ['b'];
+    const waits = Array.from({ length: 4 }, () => {
+      const waitMs = waitOf(listener);
+      poll(listener);
+      return waitMs;
+    });
+    expect([waits, children.started.length, listener.phase]).toEqual([[10, 20, 40, 80], 1, 'open']);
+    expect(server.events.filter((event) => event.startsWith('failed'))).toEqual(['failed tftp']);
+  });
+
+  test('is put right before it is lent again', () => {
+    const listener = lend(UDP);
+    end(1);
+    unlock();
+    queue = ['b'];
+    waitOf(listener);
+    poll(listener);
+    expect([kernel.takeBack.mock.calls.length, children.started.length]).toEqual([1, 2]);
+  });
+
+  test('is bound anew where it goes to another service', () => {
+    const listener = lend(UDP);
+    listener.owner.service = { ...listener.owner.service, wait: false };
+    end(1);
+    expect([listener.phase, listener.owner.listeners.length]).toEqual(['closed', 1]);
+  });
 });
 
 test('a socket with a filter that the child has locked is bound anew', () => {
