@@ -3,8 +3,12 @@
 // queue that carries such a socket. And a process that holds a socket as well can hold the kernel's lock of
 // it for as long as it likes (a send whose page never comes), where even SIGKILL does not help.
 //
+// The same goes for a pipe: whoever writes into it holds its lock while their page comes, and to read from it
+// or to close one of its ends waits for that, where no signal reaches.
+//
 // Two threads: one closes, and nobody waits for it; the other looks, and the main thread waits for it with a
-// limit. One that does not come back is left to itself, and another one takes its place.
+// limit. One that does not come back is left to itself, and another one takes its place. Pipes have two
+// threads of their own, so that whoever holds up those does not hold up these.
 #include "aside.h"
 
 #include "addon.h"
@@ -34,7 +38,7 @@ namespace {
 // Far more than any of this takes when nobody is in the way, on a busy machine too.
 constexpr std::chrono::milliseconds kLimit{500};
 // Beyond it nothing is tried until one of them comes back.
-constexpr size_t kMostStuck = 32;
+constexpr size_t kMostStuck[] = {32, 64};
 constexpr size_t kStack = 256 * 1024;
 // What lingers is woken this often; a signal ends the wait, and the socket is closed all the same.
 constexpr long kWakeNs = 2'000'000;
@@ -42,6 +46,8 @@ constexpr long kWakeNs = 2'000'000;
 int wake_signal() {
   return SIGRTMAX - 3;
 }
+
+using Clock = std::chrono::steady_clock;
 
 struct Job {
   explicit Job(std::function<void()> what) : work(std::move(what)) {}
@@ -55,10 +61,12 @@ struct Worker {
   std::condition_variable has_work;
   std::condition_variable has_done;
   std::deque<std::shared_ptr<Job>> queue;
+  // When the job that it does was begun; the first moment of all: it has none.
+  Clock::time_point begun;
   // Its last job did not end in time: it takes no other one.
   bool is_given_up = false;
   std::atomic<bool> is_stuck{false};
-  // What the job that did not end in time is about; 0: it is closed.
+  // What the job that did not end in time is about; 0: to close something, or it is closed.
   ino_t stuck_on = 0;
 };
 
@@ -100,9 +108,11 @@ void do_jobs(Worker *worker, const timer_t *timer) {
     }
     const std::shared_ptr<Job> job = worker->queue.front();
     worker->queue.pop_front();
+    worker->begun = Clock::now();
     lock.unlock();
     job->work();
     lock.lock();
+    worker->begun = {};
     job->is_done = true;
     worker->has_done.notify_one();
   }
@@ -148,9 +158,9 @@ struct Aside {
 };
 
 // Never destroyed: the threads outlive main's end.
-Aside &aside() {
-  static auto *only = new Aside;
-  return *only;
+Aside &aside(Kind kind) {
+  static auto *all = new Aside[2];
+  return all[static_cast<size_t>(kind)];
 }
 
 // Whether there is one, after an attempt to start it.
@@ -161,27 +171,29 @@ bool has(std::shared_ptr<Worker> *worker) {
   return *worker != nullptr;
 }
 
-void forget_those_that_came_back() {
-  auto &stuck = aside().stuck;
+bool has_too_many_stuck(Kind kind) {
+  auto &stuck = aside(kind).stuck;
   for (size_t i = stuck.size(); i-- > 0;) {
     if (!stuck[i]->is_stuck) stuck.erase(stuck.begin() + static_cast<long>(i));
   }
+  return stuck.size() >= kMostStuck[static_cast<size_t>(kind)];
 }
 
-// A number may be that of another socket the next time. Asks for no lock.
-ino_t socket_of(int fd) {
+// A number may be that of another file the next time. Asks for no lock.
+ino_t file_of(int fd) {
   struct stat file;
-  return fstat(fd, &file) < 0 ? 0 : file.st_ino;
+  return fd < 0 || fstat(fd, &file) < 0 ? 0 : file.st_ino;
 }
 
-bool is_stuck(int fd) {
-  forget_those_that_came_back();
-  if (aside().stuck.empty()) return false;
-  const ino_t socket = socket_of(fd);
-  for (const auto &worker : aside().stuck) {
-    if (worker->stuck_on == socket) return true;
+bool is_stuck(Kind kind, int fd) {
+  if (has_too_many_stuck(kind)) return true;
+  const auto &stuck = aside(kind).stuck;
+  const ino_t file = stuck.empty() ? 0 : file_of(fd);
+  if (file == 0) return false;
+  for (const auto &worker : stuck) {
+    if (worker->stuck_on == file) return true;
   }
-  return aside().stuck.size() >= kMostStuck;
+  return false;
 }
 
 void give(Worker *worker, std::shared_ptr<Job> job) {
@@ -190,18 +202,42 @@ void give(Worker *worker, std::shared_ptr<Job> job) {
   worker->has_work.notify_one();
 }
 
+// The lock of the worker is held.
+void give_up(Worker *worker, int fd) {
+  worker->is_given_up = true;
+  worker->is_stuck = true;
+  worker->stuck_on = file_of(fd);
+}
+
 bool wait_for(Worker *worker, const Job &job, int fd) {
   std::unique_lock<std::mutex> lock(worker->mutex);
   if (worker->has_done.wait_for(lock, kLimit, [&job] { return job.is_done; })) return true;
-  worker->is_given_up = true;
-  worker->is_stuck = true;
-  worker->stuck_on = socket_of(fd);
+  give_up(worker, fd);
   return false;
+}
+
+// What waits behind a close that does not come back is for another one to do.
+void replace_late_closer(Kind kind) {
+  Aside &own = aside(kind);
+  const std::shared_ptr<Worker> late = own.closer;
+  const std::lock_guard<std::mutex> lock(late->mutex);
+  const bool is_late = late->begun != Clock::time_point{} && Clock::now() - late->begun > kLimit;
+  if (!is_late || has_too_many_stuck(kind)) return;
+  const std::shared_ptr<Worker> next = start_worker();
+  if (next == nullptr) return;
+  give_up(late.get(), -1);
+  own.stuck.push_back(late);
+  own.closer = next;
+  for (; !late->queue.empty(); late->queue.pop_front()) give(next.get(), late->queue.front());
 }
 
 // startAside(): the threads are there from now on, and need no other when processes run out.
 void StartAside(const Napi::CallbackInfo &info) {
-  if (!has(&aside().closer) || !has(&aside().looker)) throw_system_error(info.Env(), EAGAIN, "clone");
+  for (const Kind kind : {Kind::kSocket, Kind::kPipe}) {
+    if (has(&aside(kind).closer) && has(&aside(kind).looker)) continue;
+    throw_system_error(info.Env(), EAGAIN, "clone");
+    return;
+  }
 }
 
 // Closed when the last one who works with it is done. Where no descriptor is left it is the number itself.
@@ -218,14 +254,15 @@ struct Own {
 
 }  // namespace
 
-Outcome run_aside(int fd, std::function<void()> work) {
-  if (is_stuck(fd) || !has(&aside().looker)) return Outcome::kNotTried;
-  const std::shared_ptr<Worker> worker = aside().looker;
+Outcome run_aside(int fd, std::function<void()> work, Kind kind) {
+  Aside &own = aside(kind);
+  if (is_stuck(kind, fd) || !has(&own.looker)) return Outcome::kNotTried;
+  const std::shared_ptr<Worker> worker = own.looker;
   auto job = std::make_shared<Job>(std::move(work));
   give(worker.get(), job);
   if (wait_for(worker.get(), *job, fd)) return Outcome::kDone;
-  aside().stuck.push_back(worker);
-  aside().looker = nullptr;
+  own.stuck.push_back(worker);
+  own.looker = nullptr;
   return Outcome::kLate;
 }
 
@@ -234,16 +271,17 @@ Outcome look_aside(int fd, std::function<void(int own)> work) {
   return run_aside(fd, [own, work = std::move(work)] { work(own->fd); });
 }
 
-void run_later(std::function<void()> work) {
-  if (!has(&aside().closer)) {
+void run_later(std::function<void()> work, Kind kind) {
+  if (!has(&aside(kind).closer)) {
     work();
     return;
   }
-  give(aside().closer.get(), std::make_shared<Job>(std::move(work)));
+  replace_late_closer(kind);
+  give(aside(kind).closer.get(), std::make_shared<Job>(std::move(work)));
 }
 
-void close_later(int fd) {
-  run_later([fd] { close(fd); });
+void close_later(int fd, Kind kind) {
+  run_later([fd] { close(fd); }, kind);
 }
 
 void init_aside(Napi::Env env, Napi::Object exports) {

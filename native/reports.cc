@@ -3,6 +3,7 @@
 // holders may shut it down, and send descriptors. Called by src/child on the main thread.
 #include "addon.h"
 #include "address.h"
+#include "aside.h"
 #include "descriptor.h"
 #include "error.h"
 
@@ -13,6 +14,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <vector>
 
 namespace {
 
@@ -104,13 +109,57 @@ Napi::Value OpenPipe(const Napi::CallbackInfo &info) {
   return result;
 }
 
-// readPipe(reader, Uint8Array) → bytes; 0: it has come to its end; -1: nothing is there. What a holder has
-// spliced into it may fail to be read, now and ever after: that is an end as well.
+struct Piece {
+  explicit Piece(size_t size) : bytes(size) {}
+  std::vector<char> bytes;
+  // The number that readPipe returns.
+  ssize_t length = 0;
+  std::atomic<bool> is_there{false};
+};
+
+// What was read when nobody waited for it any more, by descriptor.
+std::map<int, std::shared_ptr<Piece>> late_pieces;
+
+// What a holder has spliced into it may fail to be read, now and ever after: that is an end as well.
+void read_piece(int fd, Piece *piece) {
+  piece->length = read(fd, piece->bytes.data(), piece->bytes.size());
+  if (piece->length < 0) piece->length = errno == EAGAIN || errno == EINTR ? -1 : 0;
+  piece->is_there = true;
+}
+
+// Null: somebody holds the kernel's lock of the pipe.
+std::shared_ptr<Piece> next_piece(int fd, size_t size) {
+  const auto late = late_pieces.find(fd);
+  auto piece = late == late_pieces.end() ? std::make_shared<Piece>(size) : late->second;
+  if (late != late_pieces.end() && !piece->is_there) return nullptr;
+  late_pieces.erase(fd);
+  if (piece->is_there) return piece;
+  const Outcome outcome = run_aside(
+      fd, [fd, piece] { read_piece(fd, piece.get()); }, Kind::kPipe);
+  if (outcome == Outcome::kDone) return piece;
+  if (outcome == Outcome::kLate) late_pieces[fd] = piece;
+  return nullptr;
+}
+
+// readPipe(reader, Uint8Array) → bytes; 0: it has come to its end; -1: nothing is there; -2: somebody holds
+// the kernel's lock of it. The array must be of the same length each time.
 Napi::Value ReadPipe(const Napi::CallbackInfo &info) {
   auto into = info[1].As<Napi::Uint8Array>();
-  const ssize_t length = read(info[0].ToNumber().Int32Value(), into.Data(), into.ElementLength());
-  if (length >= 0) return Napi::Number::New(info.Env(), static_cast<double>(length));
-  return Napi::Number::New(info.Env(), errno == EAGAIN || errno == EINTR ? -1 : 0);
+  const auto piece = next_piece(info[0].ToNumber().Int32Value(), into.ElementLength());
+  if (piece == nullptr) return Napi::Number::New(info.Env(), -2);
+  const size_t length = piece->length > 0 ? static_cast<size_t>(piece->length) : 0;
+  memcpy(into.Data(), piece->bytes.data(), std::min(length, into.ElementLength()));
+  return Napi::Number::New(info.Env(), static_cast<double>(piece->length));
+}
+
+// closePipe(reader) → false: somebody holds the kernel's lock of it, and it is closed when they let go.
+Napi::Value ClosePipe(const Napi::CallbackInfo &info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  late_pieces.erase(fd);
+  const Outcome outcome = run_aside(
+      -1, [fd] { close(fd); }, Kind::kPipe);
+  if (outcome == Outcome::kNotTried) close_later(fd, Kind::kPipe);
+  return Napi::Boolean::New(info.Env(), outcome != Outcome::kLate);
 }
 
 // countLines(Uint8Array, from, to) → line ends between the two
@@ -157,6 +206,7 @@ void init_reports(Napi::Env env, Napi::Object exports) {
   exports.Set("openReports", Napi::Function::New(env, OpenReports));
   exports.Set("openPipe", Napi::Function::New(env, OpenPipe));
   exports.Set("readPipe", Napi::Function::New(env, ReadPipe));
+  exports.Set("closePipe", Napi::Function::New(env, ClosePipe));
   exports.Set("countLines", Napi::Function::New(env, CountLines));
   exports.Set("readReport", Napi::Function::New(env, ReadReport));
 }

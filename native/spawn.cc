@@ -95,12 +95,21 @@ bool has_queue(int fd) {
   return family == AF_UNIX || family == AF_UNSPEC;
 }
 
+// As long as the child has not reached its program it has this end too, and ours is not the last.
+void close_error_pipe(Slot *slot, bool is_child_ours) {
+  if (slot->error_pipe < 0) return;
+  if (is_child_ours)
+    close(slot->error_pipe);
+  else
+    close_later(slot->error_pipe, Kind::kPipe);
+  slot->error_pipe = -1;
+}
+
 // Where the child has the connection still, as nobody but us has known it before, our close is one of two and
 // cannot wait. Else it may be the last one, of a socket that the program has told to linger; or of one with a
 // queue into which its client has put such a socket. What is lent has been in other hands.
 void close_connection(Slot *slot, bool is_child_ours) {
-  if (slot->error_pipe >= 0) close(slot->error_pipe);
-  slot->error_pipe = -1;
+  close_error_pipe(slot, is_child_ours);
   if (slot->connection < 0) return;
   if (is_child_ours && !slot->plan->view.is_lent && !has_queue(slot->connection))
     close(slot->connection);

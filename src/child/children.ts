@@ -48,9 +48,12 @@ export class Children<Owner> {
   readonly #byPid = new PidTable<Child<Owner>>();
   readonly #reports: Pick<Reports<Child<Owner>>, 'add'>;
   readonly #oomScores: OomScores;
-  readonly #words: Pick<Words<Child<Owner>>, 'open' | 'add'>;
+  readonly #words: Pick<Words<{ readonly owner: Owner }, Child<Owner>>, 'open' | 'add'>;
 
-  constructor(reports: Pick<Reports<Child<Owner>>, 'add'>, words: Pick<Words<Child<Owner>>, 'open' | 'add'>) {
+  constructor(
+    reports: Pick<Reports<Child<Owner>>, 'add'>,
+    words: Pick<Words<{ readonly owner: Owner }, Child<Owner>>, 'open' | 'add'>,
+  ) {
     this.#reports = reports;
     this.#oomScores = new OomScores((pid) => this.#byPid.get(pid));
     this.#words = words;
@@ -66,7 +69,7 @@ export class Children<Owner> {
 
   /** Takes the descriptor unless it throws or the plan is for `wait`: once there is a child, nothing throws. @throws SystemError of clone */
   spawn(plan: Plan, start: Start, owner: Owner, errand: Errand<Owner>): Child<Owner> {
-    const pipe = plan.pipe === null ? null : this.#words.open(plan.pipe.owner);
+    const pipe = plan.pipe === null ? null : this.#words.open({ owner }, plan.pipe.owner);
     const pid = spawnWith(plan, start, pipe);
     const child = { pid, owner, startedMs: Math.round(performance.now()), errand };
     this.#byPid.add(pid, child);

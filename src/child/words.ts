@@ -5,10 +5,14 @@
  *
  * A child may end before its pipe does, when it has left somebody behind who holds that. Those are heard for as long as there are
  * not too many of them: then the pipe of the oldest is closed.
+ *
+ * And whoever writes may hold the kernel's lock of a pipe for as long as they like. The addon does not wait for that, and we leave the
+ * pipes of that service alone for a while (deafness.ts).
  */
 import { addon, type Fd, type PipeOwner } from '../native/addon';
 import type { PollSet } from '../native/poll-set';
 import { Allowance, type Outlet } from './allowance';
+import { Deafness } from './deafness';
 import { PidTable } from './pid-table';
 import { Rounds } from './rounds';
 import { LONGEST_LINE, Voice } from './voice';
@@ -26,9 +30,13 @@ const MOST_LEFT = { service: 16, all: 64 };
 
 const NOTHING = Buffer.alloc(0);
 
+/** Of `readPipe`: nothing was read, and who knows when there will be. */
+const HELD = -2;
+
 interface Entry {
   readonly reader: Fd;
   readonly voice: Voice;
+  readonly source: Source;
   /** The beginning of a line whose end has not come. */
   unfinished: Buffer;
   isOpen: boolean;
@@ -37,23 +45,33 @@ interface Entry {
   sinceMs: number;
 }
 
-export interface WordsParts<Speaker> {
+/** What the children of a service share. */
+interface Source {
+  readonly allowance: Allowance;
+  readonly deafness: Deafness<Entry>;
+  readonly onDeaf: (pauseMs: number) => void;
+}
+
+export interface WordsParts<Starter, Speaker> {
   readonly pollSet: Pick<PollSet, 'watch' | 'unwatch'>;
   /** What all those have in common who share an allowance. */
-  readonly serviceOf: (speaker: Speaker) => object;
+  readonly serviceOf: (starter: Starter) => object;
   readonly onLine: (speaker: Speaker, line: string) => void;
   /** So many lines of the speaker's service were left out. */
   readonly onLeftOut: (speaker: Speaker, count: number) => void;
+  /** Nobody of the speaker's service is heard for so long. */
+  readonly onDeaf: (speaker: Speaker, pauseMs: number) => void;
   readonly hasRoom: Outlet['hasRoom'];
 }
 
-export class Words<Speaker> {
-  readonly #parts: WordsParts<Speaker>;
+/** @template Starter what is known of a child before there is one */
+export class Words<Starter, Speaker extends Starter = Starter> {
+  readonly #parts: WordsParts<Starter, Speaker>;
   readonly #byPid = new PidTable<Entry>();
   /** Pipes whose children have ended, the oldest first. */
   readonly #left = new Set<Entry>();
   readonly #rounds = new Rounds<Entry>((entry) => this.#visit(entry));
-  readonly #allowances = new WeakMap<object, Allowance>();
+  readonly #sources = new WeakMap<object, Source>();
   /** Those that are not quiet. */
   readonly #restless = new Set<Allowance>();
   #timer: NodeJS.Timeout | null = null;
@@ -61,12 +79,16 @@ export class Words<Speaker> {
   readonly #buffer = Buffer.alloc(LONGEST_LINE + PIECE);
   readonly #piece = this.#buffer.subarray(LONGEST_LINE);
 
-  constructor(parts: WordsParts<Speaker>) {
+  constructor(parts: WordsParts<Starter, Speaker>) {
     this.#parts = parts;
   }
 
-  /** A pipe for a child to come. Where no descriptor is left, those who were left behind have to give theirs. @throws SystemError of pipe2 */
-  open(owner: PipeOwner | null): { reader: Fd; writer: Fd } {
+  /**
+   * A pipe for a child to come; null: it would not be heard. Where no descriptor is left, those who were left behind have to give theirs.
+   * @throws SystemError of pipe2
+   */
+  open(starter: Starter, owner: PipeOwner | null): { reader: Fd; writer: Fd } | null {
+    if (this.#sources.get(this.#parts.serviceOf(starter))?.deafness.isOn === true) return null;
     try {
       return addon.openPipe(owner);
     } catch (error) {
@@ -78,10 +100,11 @@ export class Words<Speaker> {
 
   /** From now on the child is heard; the reader is ours. */
   add(pid: number, speaker: Speaker, reader: Fd): void {
-    const voice = new Voice(this.#allowanceOf(speaker), (line) => {
+    const source = this.#sourceOf(speaker);
+    const voice = new Voice(source.allowance, (line) => {
       this.#parts.onLine(speaker, line);
     });
-    const entry = { reader, voice, unfinished: NOTHING, isOpen: true, reads: 0, sinceMs: 0 };
+    const entry = { reader, voice, source, unfinished: NOTHING, isOpen: true, reads: 0, sinceMs: 0 };
     this.#byPid.add(pid, entry);
     this.#watch(entry);
   }
@@ -103,19 +126,27 @@ export class Words<Speaker> {
     for (const allowance of this.#restless) allowance.tell();
   }
 
-  #allowanceOf(speaker: Speaker): Allowance {
+  #sourceOf(speaker: Speaker): Source {
     const service = this.#parts.serviceOf(speaker);
-    const known = this.#allowances.get(service);
+    const known = this.#sources.get(service);
     if (known !== undefined) return known;
-    const { hasRoom, onLeftOut } = this.#parts;
-    const allowance = new Allowance({
-      hasRoom,
-      onLeftOut: (count) => {
-        onLeftOut(speaker, count);
+    const { hasRoom, onLeftOut, onDeaf } = this.#parts;
+    const source: Source = {
+      allowance: new Allowance({
+        hasRoom,
+        onLeftOut: (count) => {
+          onLeftOut(speaker, count);
+        },
+      }),
+      deafness: new Deafness<Entry>(() => {
+        this.#listenAgain(source);
+      }),
+      onDeaf: (pauseMs) => {
+        onDeaf(speaker, pauseMs);
       },
-    });
-    this.#allowances.set(service, allowance);
-    return allowance;
+    };
+    this.#sources.set(service, source);
+    return source;
   }
 
   /** Out of epoll watches it is visited. */
@@ -132,7 +163,7 @@ export class Words<Speaker> {
 
   #onReadable(entry: Entry): void {
     const length = this.#read(entry);
-    if (!entry.isOpen || (length < PIECE && !isBusy(entry))) return;
+    if (!entry.isOpen || length === HELD || (length < PIECE && !isBusy(entry))) return;
     this.#parts.pollSet.unwatch(entry.reader);
     this.#rounds.add(entry);
   }
@@ -140,17 +171,47 @@ export class Words<Speaker> {
   /** @returns whether it is to be visited again */
   #visit(entry: Entry): boolean {
     if (!entry.isOpen) return false;
-    if (this.#read(entry) >= 0) return entry.isOpen;
-    this.#watch(entry);
+    const length = this.#read(entry);
+    if (length >= 0) return entry.isOpen;
+    if (length !== HELD) this.#watch(entry);
     return false;
   }
 
-  /** @returns bytes; 0: it has come to its end; -1: nothing is there */
+  /** @returns bytes; 0: it has come to its end; -1: nothing is there; HELD: it waits until there is another time */
   #read(entry: Entry): number {
+    if (entry.source.deafness.isOn) return this.#leaveWaiting(entry);
     const length = addon.readPipe(entry.reader, this.#piece);
+    if (length === HELD) this.#goDeaf(entry.source, entry);
+    if (length === HELD) return this.#leaveWaiting(entry);
     if (length > 0) this.#hear(entry, length);
     if (length === 0) this.#close(entry);
     return length;
+  }
+
+  #leaveWaiting(entry: Entry): typeof HELD {
+    entry.source.deafness.waiting.add(entry);
+    this.#rounds.remove(entry);
+    this.#parts.pollSet.unwatch(entry.reader);
+    return HELD;
+  }
+
+  #goDeaf({ deafness, onDeaf }: Source, culprit: Entry | null): void {
+    onDeaf(deafness.begin(culprit));
+  }
+
+  /** Whoever was held up is asked first, and is held up still or is not. */
+  #listenAgain({ deafness }: Source): void {
+    for (const entry of deafness.waiting) {
+      if (deafness.isOn) return;
+      deafness.waiting.delete(entry);
+      if (entry.isOpen) this.#tryAgain(entry);
+      else this.#closePipe(entry);
+    }
+  }
+
+  #tryAgain(entry: Entry): void {
+    const length = this.#read(entry);
+    if (length !== HELD && length !== 0) this.#watch(entry);
   }
 
   #hear(entry: Entry, length: number): void {
@@ -184,8 +245,13 @@ export class Words<Speaker> {
     entry.isOpen = false;
     this.#rounds.remove(entry);
     this.#parts.pollSet.unwatch(entry.reader);
-    addon.close(entry.reader);
+    this.#closePipe(entry);
     if (this.#left.delete(entry)) this.#endVoice(entry);
+  }
+
+  #closePipe(entry: Entry): void {
+    if (entry.source.deafness.isOn) entry.source.deafness.waiting.add(entry);
+    else if (!addon.closePipe(entry.reader)) this.#goDeaf(entry.source, null);
   }
 
   #limitLeft(allowance: Allowance): void {

@@ -45,6 +45,8 @@ export type LogEvent =
   | { event: 'said'; service: string; connection?: string; pid?: number; line?: string; count?: number }
   /** What programs of ours say as this user (a number; null: stdiod's own) is lost, for so many seconds from now on. */
   | { event: 'unheard'; user: number | null; duration: number }
+  /** The same of what programs of this service write to their standard error. */
+  | { event: 'unheard'; service: string; duration: number }
   | { event: 'paused'; service: string; reason: PauseReason; children: number; limit: number }
   | { event: 'resumed'; service: string; children: number; limit: number }
   | {

@@ -200,8 +200,10 @@ export interface Addon {
   readReport(reader: Fd): Report | null;
   /** pipe2(2), fchown(2); the reader does not block. @param owner null: our own user */
   openPipe(owner: PipeOwner | null): { reader: Fd; writer: Fd };
-  /** read(2): so many bytes; 0: its end; -1: nothing is there. */
+  /** read(2): so many bytes; 0: its end; -1: nothing is there; -2: somebody holds the kernel's lock of it. */
   readPipe(reader: Fd, into: Uint8Array): number;
+  /** false: somebody holds the kernel's lock of it; it is closed when they let go. */
+  closePipe(reader: Fd): boolean;
   /** Line ends in this part of the bytes. */
   countLines(bytes: Uint8Array, from: number, to: number): number;
   /** write(2) or send(2); 0: it would have to wait. */

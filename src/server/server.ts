@@ -88,7 +88,7 @@ export class Server {
         emit({ event: 'unheard', user, duration: pauseMs / 1000 });
       },
     });
-    const words = new Words<Child<Served>>({
+    const words = new Words<Pick<Child<Served>, 'owner'>, Child<Served>>({
       pollSet,
       hasRoom,
       serviceOf: ({ owner }) => owner.hosted,
@@ -97,6 +97,9 @@ export class Server {
       },
       onLeftOut: ({ owner: { hosted } }, count) => {
         emit({ event: 'said', service: hosted.service.name, count });
+      },
+      onDeaf: ({ owner: { hosted } }, pauseMs) => {
+        emit({ event: 'unheard', service: hosted.service.name, duration: pauseMs / 1000 });
       },
     });
     const sinks = { nullFd, channelOf: (uid: number | null) => reports.channelOf(uid) };

@@ -2,12 +2,13 @@
  * What programs write to their standard error under `stderr: log`: it is in the log, and however much it is, and whatever they do to
  * the pipe, nobody else is the worse for it.
  */
+import { spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { connectTo, exchange, inParallel } from './client';
+import { connectTo, exchange, inParallel, type Client } from './client';
 import { startDaemon, type Daemon, type EventOf } from './daemon';
 import { atEnd, endAll } from './endings';
 import { fixture } from './fixtures';
-import { findProgram, testAsRoot } from './machine';
+import { findProgram, isRoot, testAsRoot } from './machine';
 import { isRunning, openFds } from './proc';
 import { untilTrue } from './until';
 
@@ -153,6 +154,55 @@ describe('a program that abuses its standard error', () => {
 
     expect(daemon.stderr).not.toMatch(/[\0\u001b\u0080-\u009f\u007f\u202e]/);
   });
+});
+
+/** Only with the right to keep the kernel waiting for a page (userfaultfd(2)); a user has it with a FUSE server of their own. */
+const mayHold = isRoot && spawnSync(fixture('holds-pipe.c'), ['try']).status === 0;
+const testHolding = mayHold ? test : test.skip;
+
+describe('a program that holds the kernel’s lock of its pipe', () => {
+  async function serveHolder(): Promise<Daemon> {
+    const holder = { listen: '127.0.0.1:0', exec: [fixture('holds-pipe.c')], user: 'root' };
+    const calm = { listen: '127.0.0.1:0', exec: script('echo said >&2; echo fine') };
+    return startDaemon(JSON.stringify({ defaults: { stderr: 'log' }, services: { holder, calm } }));
+  }
+
+  /** @returns the client of one that holds it, with something to read in the pipe */
+  async function hold(daemon: Daemon): Promise<Client> {
+    const client = await connectTo(daemon.port('holder'));
+    await daemon.waitFor('accepted', { service: 'holder' });
+    await daemon.whileStopped(async () => {
+      expect(await client.ask('hold')).toBe('held');
+    });
+    return client;
+  }
+
+  testHolding('holds up nobody else, and its service is served and not heard', async () => {
+    const daemon = await serveHolder();
+    await hold(daemon);
+    expect(await daemon.waitFor('unheard')).toMatchObject({ service: 'holder', duration: 1 });
+    expect(await exchange(daemon.port('calm'), '')).toBe('fine\n');
+    expect(await exchange(daemon.port('holder'), '')).toBe('free\n');
+    await daemon.waitForCount('reaped', 2);
+    expect([linesOf(daemon, 'calm'), linesOf(daemon, 'holder')]).toEqual([['said'], []]);
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  testHolding(
+    'is heard when it lets go, and so are those who start then, and nothing of the pipe is left',
+    async () => {
+      const daemon = await serveHolder();
+      const before = pipesOf(daemon);
+      const client = await hold(daemon);
+      await daemon.waitFor('unheard');
+      client.end();
+      await daemon.waitFor('reaped', { service: 'holder', exit: 0 });
+      await daemon.waitFor('said', { service: 'holder', line: 'before' });
+      await untilTrue('the pipe is closed', () => pipesOf(daemon) === before);
+      expect(await exchange(daemon.port('holder'), '')).toBe('free\n');
+      await daemon.waitFor('said', { service: 'holder', line: 'free' });
+    },
+  );
 });
 
 test('a program that came by tcpmux is heard', async () => {

@@ -10,7 +10,7 @@ jest.mock('../../../src/native/addon', () => ({
   addon: {
     openPipe: jest.fn(),
     readPipe: jest.fn(),
-    close: jest.fn(),
+    closePipe: jest.fn(() => true),
     countLines: (bytes: Uint8Array, from: number, to: number) =>
       bytes.subarray(from, to).filter((byte) => byte === 0x0a).length,
   },
@@ -24,6 +24,8 @@ const ROUND_MS = 8;
 interface Pipe {
   text: string;
   isHeld: boolean;
+  /** Somebody has the kernel's lock of it. */
+  isLocked: boolean;
 }
 
 interface Speaker {
@@ -32,25 +34,29 @@ interface Speaker {
 }
 
 const SERVICE = { name: 'web' };
+const SPEAKER = { name: 'child', service: SERVICE };
+const HELD = -2;
 
 const pipes = new Map<Fd, Pipe>();
 const watchers = new Map<Fd, Watcher>();
 let lines: [speaker: string, line: string][];
 let leftOut: number[];
+let deafMs: number[];
 let mayWatch: boolean;
-let words: Words<Speaker>;
+let words: Words<Speaker, Speaker>;
 
 beforeEach(() => {
   jest.useFakeTimers();
   jest.clearAllMocks();
   for (const map of [pipes, watchers]) map.clear();
-  [lines, leftOut, mayWatch] = [[], [], true];
+  [lines, leftOut, deafMs, mayWatch] = [[], [], [], true];
   kernel.readPipe.mockImplementation(readPretended);
-  words = new Words<Speaker>({
+  words = new Words<Speaker, Speaker>({
     pollSet: { watch, unwatch: (fd) => void watchers.delete(fd) },
     serviceOf: ({ service }) => service,
     onLine: ({ name }, line) => lines.push([name, line]),
     onLeftOut: (_speaker, count) => leftOut.push(count),
+    onDeaf: (_speaker, pauseMs) => deafMs.push(pauseMs),
     hasRoom: () => true,
   });
 });
@@ -65,6 +71,7 @@ function watch(fd: Fd, watcher: Watcher): void {
 function readPretended(fd: Fd, into: Uint8Array): number {
   const pipe = pipes.get(fd);
   if (pipe === undefined) throw new Error(`${fd} is not open`);
+  if (pipe.isLocked) return HELD;
   if (pipe.text === '') return pipe.isHeld ? -1 : 0;
   const length = Buffer.from(into.buffer, into.byteOffset, into.byteLength).write(pipe.text, 'latin1');
   pipe.text = pipe.text.slice(length);
@@ -73,7 +80,7 @@ function readPretended(fd: Fd, into: Uint8Array): number {
 
 /** A child; the number of its pipe follows from its pid. */
 function start(pid: number, service: object = SERVICE): Pipe {
-  const [fd, pipe] = [fdOf(pid), { text: '', isHeld: true }];
+  const [fd, pipe] = [fdOf(pid), { text: '', isHeld: true, isLocked: false }];
   pipes.set(fd, pipe);
   words.add(pid, { name: `child ${pid}`, service }, fd);
   return pipe;
@@ -91,7 +98,7 @@ function write(pid: number, text: string): void {
 }
 
 function closedPids(): number[] {
-  return kernel.close.mock.calls.map(([fd]) => fd - 1000);
+  return kernel.closePipe.mock.calls.map(([fd]) => fd - 1000);
 }
 
 test('a line is told with the child that wrote it, however it comes in pieces', () => {
@@ -227,7 +234,7 @@ describe('whoever a child leaves behind', () => {
       if (closedPids().length === 0) throw systemError('EMFILE', 'pipe2');
       return ends;
     });
-    expect(words.open(null)).toEqual(ends);
+    expect(words.open(SPEAKER, null)).toEqual(ends);
     expect(closedPids()).toEqual([1]);
   });
 
@@ -245,5 +252,81 @@ test('without descriptors, and nobody who has one to give, a child is not starte
   kernel.openPipe.mockImplementation(() => {
     throw systemError('EMFILE', 'pipe2');
   });
-  expect(() => words.open(null)).toThrow('EMFILE');
+  expect(() => words.open(SPEAKER, null)).toThrow('EMFILE');
+});
+
+describe('a pipe whose lock somebody holds', () => {
+  const OTHER = { name: 'mail' };
+  const SECOND_MS = 1000;
+
+  function lock(pid: number, text = 'x\n'): Pipe {
+    const pipe = start(pid);
+    pipe.isLocked = true;
+    write(pid, text);
+    return pipe;
+  }
+
+  function readPids(): number[] {
+    return kernel.readPipe.mock.calls.map(([fd]) => fd - 1000);
+  }
+
+  test('has nobody of its service heard, and others are', () => {
+    start(2);
+    start(3, OTHER);
+    lock(1);
+    for (const pid of [2, 3]) write(pid, `of ${pid}\n`);
+    expect(deafMs).toEqual([SECOND_MS]);
+    expect(lines).toEqual([['child 3', 'of 3']]);
+    expect(readPids()).toEqual([1, 3]);
+    expect([...watchers.keys()]).toEqual([fdOf(3)]);
+  });
+
+  test('is asked first after a pause, which grows until it lets go; then all are heard', () => {
+    start(2);
+    const pipe = lock(1, 'one\n');
+    write(2, 'two\n');
+    jest.advanceTimersByTime(SECOND_MS);
+    expect([readPids(), deafMs]).toEqual([
+      [1, 1],
+      [SECOND_MS, 2 * SECOND_MS],
+    ]);
+    pipe.isLocked = false;
+    jest.advanceTimersByTime(2 * SECOND_MS);
+    expect(lines.map(([, line]) => line)).toEqual(['one', 'two']);
+    expect([...watchers.keys()]).toEqual([fdOf(1), fdOf(2)]);
+  });
+
+  test('gives no pipe to children to come, until it lets go', () => {
+    const ends = { reader: 7 as Fd, writer: 8 as Fd };
+    kernel.openPipe.mockReturnValue(ends);
+    const pipe = lock(1);
+    expect(words.open(SPEAKER, null)).toBeNull();
+    expect(words.open({ ...SPEAKER, service: OTHER }, null)).toEqual(ends);
+    pipe.isLocked = false;
+    jest.advanceTimersByTime(SECOND_MS);
+    expect(words.open(SPEAKER, null)).toEqual(ends);
+  });
+
+  test('is not touched when its child ends, and closed when it is read to its end', () => {
+    const pipe = lock(1, 'one\n');
+    words.settle(1);
+    expect([readPids(), closedPids()]).toEqual([[1], []]);
+    Object.assign(pipe, { isLocked: false, isHeld: false });
+    jest.advanceTimersByTime(SECOND_MS);
+    expect(lines.map(([, line]) => line)).toEqual(['one']);
+    watchers.get(fdOf(1))?.onReadable();
+    expect(closedPids()).toEqual([1]);
+  });
+
+  test('which is to be closed is closed after the pause, and a close that is held up makes another', () => {
+    for (let pid = 2; pid <= 18; pid += 1) start(pid);
+    lock(1);
+    for (let pid = 1; pid <= 18; pid += 1) words.settle(pid);
+    expect(closedPids()).toEqual([]);
+    kernel.closePipe.mockReturnValueOnce(false);
+    jest.advanceTimersByTime(SECOND_MS);
+    expect([closedPids(), deafMs]).toEqual([[1], [SECOND_MS, 2 * SECOND_MS]]);
+    jest.advanceTimersByTime(2 * SECOND_MS);
+    expect(closedPids()).toEqual([1, 2]);
+  });
 });
