@@ -105,6 +105,16 @@ describe('git', () => {
     expect(await repository.git('-C', repository.served, 'rev-parse', 'main')).toBe(before);
   });
 
+  testGit('tells the log why a client was denied a repository', async () => {
+    const { url, daemon, folder } = await serveRepository();
+    const missing = url.replace('project.git', 'missing.git');
+    const { status, stderr } = await runProgram(['git', 'ls-remote', missing], { env });
+    expect(status).toBe(128);
+    expect(stderr).toContain('access denied');
+    const { line } = await daemon.waitFor('said');
+    expect(line).toContain(`'${join(folder, 'srv/missing.git')}' does not appear to be a git repository`);
+  });
+
   testGit('is told of no repository outside the served folder', async () => {
     const { url } = await serveRepository();
     const outside = url.replace('project.git', '../work');
