@@ -5,7 +5,18 @@ import { z } from 'zod';
 import { parseIoPriority, parseScheduling } from '../../service/scheduling';
 import { remedies } from './remedies';
 import { rlimitKeys } from './rlimit-keys';
-import { account, accounts, capability, cpus, fileMode, filePath, nonEmpty, variableName, variables } from './values';
+import {
+  account,
+  accounts,
+  capability,
+  cpus,
+  fileMode,
+  nonEmpty,
+  path,
+  stderr,
+  variableName,
+  variables,
+} from './values';
 
 export const identityKeys = {
   user: account
@@ -20,7 +31,7 @@ export const identityKeys = {
 };
 
 export const processKeys = {
-  directory: nonEmpty
+  directory: path
     .optional()
     .describe('Its working directory. Without it: the folder of the file, or `/` where the user may not enter that.'),
   umask: fileMode('0022')
@@ -63,11 +74,7 @@ export const processKeys = {
     ),
   env: variables.default({}).describe('Variables to set, over those that every service gets.'),
   pass_env: z.array(variableName).default([]).describe("Names of variables to pass on from stdiod's own environment."),
-  stderr: z
-    .union([z.enum(['socket', 'log', 'null']), z.null(), filePath])
-    .register(remedies, {
-      remedy: (value) => (typeof value === 'string' ? `a file beside this one: ./${value.slice(0, 60)}` : 'write log'),
-    })
+  stderr: stderr
     .optional()
     .describe(
       "Standard error: to the client (`socket`), told as events (`log`), nowhere (`null`), or a file's path. " +

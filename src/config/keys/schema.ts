@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { commandKeys, identityKeys, processKeys } from './process-keys';
 import { remedies } from './remedies';
 import { socketSchema } from './socket-keys';
-import { address, duration, nonEmpty, port, text } from './values';
+import { address, duration, nonEmpty, path, port, text } from './values';
 
 /** The kernel has no more process ids (PID_MAX_LIMIT). */
 const MOST_PROCESSES = 4_194_304;
@@ -50,7 +50,7 @@ const builtinKeys = {
     .boolean()
     .optional()
     .describe('A datagram `builtin` may answer with more bytes than it got. Without it: `false`.'),
-  quotes: nonEmpty.optional().describe('The file of `builtin: qotd`; quotes are divided by lines with a single `%`.'),
+  quotes: path.optional().describe('The file of `builtin: qotd`; quotes are divided by lines with a single `%`.'),
 };
 
 /** What runs where belongs to each service. */

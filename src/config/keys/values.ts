@@ -80,17 +80,49 @@ export const cpus = z
   ])
   .register(remedies, { remedy: () => 'write numbers and ranges: "0-3,8"' });
 
+/** What only a shell makes a path of. */
+const SHELL_PATH = /^(~|\$)/;
+
+const whole = text
+  .refine((value) => !value.startsWith('~'), { error: 'no shell reads this: "~" would be the name of a folder' })
+  .refine((value) => !value.startsWith('$'), { error: 'no shell reads this: "$" would be part of the name' });
+
+export const path = whole
+  .refine((value) => value !== '', { error: 'must not be empty' })
+  .register(remedies, { remedy: (value) => (SHELL_PATH.test(String(value)) ? 'write the full path' : null) });
+
 /** In a list of what would do. */
 export const FILE_KIND = 'the path of a file, with a slash';
 
-export const filePath = text
+/** Names that a process has for what it has open: each child would drop its client, as a socket cannot be opened by them. */
+const OWN_DESCRIPTOR = /^\/(dev\/(std(in|out|err)|fd\/.*|tty)|proc\/self\/fd\/.*)$/;
+
+const stderrFile = whole
   .regex(/\//, { error: FILE_KIND, abort: true })
   .refine((value) => !/^(append|file|truncate):/.test(value), {
     error: 'the path stands alone here: what is written is always appended',
   })
   .refine((value) => !value.includes('%{'), {
     error: 'there are no placeholders here: all children of a service write to one file',
+  })
+  .refine((value) => !OWN_DESCRIPTOR.test(value), {
+    error: 'that names what the program itself has open, and no file',
   });
+
+export const stderr = z
+  .union([z.enum(['socket', 'log', 'null']), z.null(), stderrFile])
+  .register(remedies, { remedy: (value) => (typeof value === 'string' ? stderrRemedy(value) : 'write log') });
+
+function stderrRemedy(value: string): string {
+  if (SHELL_PATH.test(value)) return 'write the full path';
+  if (value === 'stdout') return 'write socket: standard output is the connection';
+  if (OWN_DESCRIPTOR.test(value) || /^(stderr|inherit|syslog|journal|kmsg|console|tty)/.test(value)) {
+    return "write log: each line is an event, and events go to stdiod's own standard error";
+  }
+  if (value.includes('%{')) return 'write log: each line has its connection there';
+  const file = value.replace(/^((append|file|truncate):|\d?>+ *)/, '').slice(0, 60);
+  return file.includes('/') ? `write ${file}` : `a file beside this one: ./${file}`;
+}
 
 export const capability = z
   .string()

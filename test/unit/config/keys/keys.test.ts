@@ -146,6 +146,21 @@ test.each([
   expect(problemsOf(`${withKeys('')}${line}\n`).join()).toContain(expected);
 });
 
+test.each(['syslog', 'journal', 'inherit', 'stderr'])('stderr: %s means the log', (word) => {
+  expect(problemsOf(withKeys(`stderr: ${word}`)).join()).toContain(
+    `got "${word}" (write log: each line is an event, and events go to stdiod's own standard error)`,
+  );
+});
+
+test.each(['/dev/stderr', '/dev/stdout', '/dev/fd/2', '/dev/tty', '/proc/self/fd/2'])(
+  'stderr cannot be %s, which no child could open',
+  (file) => {
+    expect(problemsOf(withKeys(`stderr: ${file}`)).join()).toContain(
+      'that names what the program itself has open, and no file (write log: each line is an event',
+    );
+  },
+);
+
 test.each([
   ['listen: {}', 'expected a whole number, a string or a list, got a map'],
   ['listen: []', 'the list is empty'],
@@ -183,8 +198,18 @@ test.each([
   ['pass_env: TZ', 'expected a list, got "TZ" (write [TZ])'],
   ['pass_env: ["A B"]', 'not a name for a variable'],
   ['stderr: x.txt', 'null or the path of a file, with a slash, got "x.txt" (a file beside this one: ./x.txt)'],
-  ['stderr: "append:/tmp/x"', 'the path stands alone here: what is written is always appended'],
-  ['stderr: "/tmp/%{service}"', 'there are no placeholders here: all children of a service write to one file'],
+  ['stderr: "append:/tmp/x"', 'the path stands alone here: what is written is always appended (write /tmp/x)'],
+  ['stderr: "2>>x.log"', 'got "2>>x.log" (a file beside this one: ./x.log)'],
+  [
+    'stderr: "/tmp/%{service}"',
+    'there are no placeholders here: all children of a service write to one file (write log: each line has its connection there)',
+  ],
+  ['stderr: ~/x.log', 'no shell reads this: "~" would be the name of a folder (write the full path)'],
+  ['stderr: $HOME/x.log', 'no shell reads this: "$" would be part of the name (write the full path)'],
+  ['stderr: stdout', 'got "stdout" (write socket: standard output is the connection)'],
+  ['directory: ~/x', 'no shell reads this: "~" would be the name of a folder (write the full path)'],
+  ['directory: $HOME', 'no shell reads this: "$" would be part of the name (write the full path)'],
+  ['directory: ""', 'services.a.directory: must not be empty'],
   ['stderr: true', 'got true (write log)'],
   ['stderr: "/tmp/\\0"', 'a NUL character cannot be passed to a program'],
   ['stderr: sokcet', 'did you mean "socket"?'],
