@@ -30,7 +30,9 @@ afterEach(() => jest.useRealTimers());
 
 /** A look that takes so long. */
 function look(tookMs: number, at = listener): void {
-  looks.ask(at, () => { jest.advanceTimersByTime(tookMs); });
+  looks.ask(at, () => {
+    jest.advanceTimersByTime(tookMs);
+  });
 }
 
 /** One that finds the socket locked. */
