@@ -91,18 +91,20 @@ function reportWait(
     const message = `a datagram (${layers.where(waitPath)}) has no connection to hand over`;
     layers.report(['wait'], { message, remedy: 'leave out "wait", or set it to true' });
   }
-  if (hasDatagrams && wait === undefined) reportMixture(entries, layers);
+  if (hasDatagrams && wait === undefined) reportMixture(entries, run, layers);
   if (isWaiting && run !== 'redirect') {
     exclude(layers, PER_CONNECTION_KEYS, waitPath, 'one child has the socket, and takes from it what it wants');
   }
 }
 
-function reportMixture(entries: readonly WrittenEntry[], layers: Layers): void {
+/** Only a program of the operator's can accept by itself. */
+function reportMixture(entries: readonly WrittenEntry[], run: Shape['run'], layers: Layers): void {
   const datagram = findEntry(entries, isDatagram);
   const other = findEntry(entries, (socket) => !isDatagram(socket));
   if (datagram === undefined || other === undefined) return;
   const message = `a service cannot take both datagrams and connections (${layers.where(other.path)})`;
-  const remedy = 'make two services, or add "wait: true" if the program accepts connections itself';
+  const orWait = run === 'exec' ? ', or add "wait: true" if the program accepts connections itself' : '';
+  const remedy = `make two services${orWait}`;
   layers.report(datagram.path, { message, remedy });
 }
 

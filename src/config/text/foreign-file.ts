@@ -14,7 +14,7 @@ const KINDS: readonly { readonly what: string; readonly line: RegExp }[] = [
     what: 'an inetd.conf',
     line: /^[^\s#]\S*[ \t]+(?:stream|dgram|raw|rdm|seqpacket|sunrpc_\w+)[ \t]+\S+[ \t]+(?:no)?wait\S*[ \t]+\S+[ \t]+\S/m,
   },
-  { what: 'a configuration of xinetd', line: /^[ \t]*(?:service[ \t]+\S+|defaults)\s*\{/m },
+  { what: 'a configuration of xinetd', line: /^[ \t]*(?:(?:service[ \t]+\S+|defaults)\s*\{|includedir[ \t]+\/)/m },
   { what: 'a unit of systemd', line: /^\[(?:Unit|Socket|Service|Install)\][ \t]*$/m },
 ];
 

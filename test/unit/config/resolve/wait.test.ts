@@ -21,6 +21,10 @@ test('has to be written for datagrams and connections together', () => {
   expect(problemsOf(withKeys('wait: true\nlisten: [7, 7/udp]'))).toEqual([]);
 });
 
+test('is no way out where a built-in is to take datagrams and connections', () => {
+  expect(problemsOf('services:\n  a: {listen: [7, 7/udp], builtin: echo}\n').join()).toMatch(/\(make two services\)$/);
+});
+
 test.each(['max_connections: 5', 'when_full: refuse'])('leaves nothing to limit: %s', (line) => {
   const key = line.replace(/:.*/, '');
   expect(problemsOf(withKeys(`wait: true\n${line}`))).toEqual([

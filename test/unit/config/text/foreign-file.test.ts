@@ -5,6 +5,7 @@ test.each([
   ['an inetd.conf', 'tftp\tdgram\tudp\twait.100\troot\t/usr/sbin/in.tftpd in.tftpd /srv\n', 0],
   ['a configuration of xinetd', 'service time {\n}\n', 0],
   ['a configuration of xinetd', '# x\ndefaults\n{\n}\n', 4],
+  ['a configuration of xinetd', '# x\nincludedir /etc/xinetd.d\n', 4],
   ['a unit of systemd', '# x\n[Service]\nExecStart=/bin/cat\n', 4],
 ])('recognises %s in %j', (what, text, offset) => {
   const found = foreignFile(text);
