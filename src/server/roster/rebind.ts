@@ -23,7 +23,7 @@ export interface Wanted {
 export class Rebinder {
   readonly #listeners: Rebinds;
   readonly #goers: () => readonly HostedListener[];
-  /** Those of the goers that share what makes them stand in somebody's way. */
+  /** Those of the goers that share what makes them stand in somebody's way; made anew where one was closed meanwhile. */
   #byCause: ReadonlyMap<string, readonly HostedListener[]> | null = null;
   /** Another one of ours has their path. */
   readonly #displaced = new Set<HostedListener>();
@@ -61,8 +61,10 @@ export class Rebinder {
   #blockersOf(address: SocketAddress): readonly HostedListener[] {
     const cause = causeOf(address);
     if (cause === null) return [];
-    this.#byCause ??= groupByCause(this.#goers());
-    return this.#byCause.get(cause) ?? [];
+    const known = this.#byCause?.get(cause) ?? [];
+    const isKnown = this.#byCause !== null && known.every(({ phase }) => phase !== 'closed');
+    if (!isKnown) this.#byCause = groupByCause(this.#goers());
+    return this.#byCause?.get(cause) ?? [];
   }
 
   /** One that cannot is left as it is, and the others need not stay aside for it. */
@@ -108,7 +110,7 @@ function groupByCause(listeners: readonly HostedListener[]): ReadonlyMap<string,
   for (const listener of listeners) {
     const cause = causeOf(listener.address);
     const isOurs = !('path' in listener.address) || listener.socket.origin.kind === 'path';
-    if (cause === null || !isOurs) continue;
+    if (cause === null || !isOurs || listener.phase === 'closed') continue;
     const group = groups.get(cause);
     if (group === undefined) groups.set(cause, [listener]);
     else group.push(listener);

@@ -51,6 +51,19 @@ test('one that gives way to several has given way to each of them', () => {
   expect([opened.map(addressOf), server.sockets.sharing]).toEqual([addresses, []]);
 });
 
+test('one that was destroyed meanwhile is left alone, and whoever was bound in its place gives way', () => {
+  const old = server.listen(owner, WILDCARD);
+  let goers = [server.listen(owner, tcp(79, '0.0.0.0')), old];
+  const rebinder = new Rebinder(server.listeners, () => goers);
+  const open = (address: SocketAddress): Opened => rebinder.open({ address, options: sampleSocketOptions(), owner });
+  expect(addressOf(open(tcp(79)))).toEqual(tcp(79));
+  server.listeners.close(old);
+  goers = [server.listen(owner, WILDCARD)];
+  const giveWay = jest.spyOn(server.sockets, 'giveWay');
+  expect(addressOf(open(tcp(80)))).toEqual(tcp(80));
+  expect(giveWay.mock.calls.filter(([socket]) => socket === old.socket)).toEqual([]);
+});
+
 describe('at one path', () => {
   let old: HostedListener;
 
