@@ -51,7 +51,12 @@ function readDefaults(tree: Tree, problems: Problems): MeasuredLayer | undefined
   if (data === undefined || !requireMap(data, base, tree, problems)) return undefined;
   const { badKeys } = check(defaultsSchema, data, 'defaults', reporterFor(tree, base, problems));
   const sound = withoutKeys(data, badKeys);
-  return { tree, base, data: sound, length: JSON.stringify(sound).length };
+  return { tree, base, data: sound, length: JSON.stringify(sound).length, values: countValues(sound) };
+}
+
+function countValues(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 1;
+  return Object.values(value).reduce<number>((count, part) => count + countValues(part), 0);
 }
 
 function requireMap(value: unknown, path: Path, tree: Tree, problems: Problems): value is Data {

@@ -62,9 +62,14 @@ describe('a text that stands for more than it says', () => {
   test('by defaults under very many services, is refused', () => {
     const text = `defaults: {env: {X: ${'b'.repeat(100_000)}}}\nservices:\n${lines(2_000, (at) => `  s${at}: {listen: 0, exec: cat}`)}`;
     expect(problemsOf(text)).toEqual([
-      '1:11 defaults: with 100016 characters the defaults are too long for so many services' +
+      '1:11 defaults: with 100016 characters in 1 value the defaults are too long for so many services' +
         ' (move what is long to the services that need it, or into a file that their programs read)',
     ]);
+  });
+
+  test('so do defaults of very many values, however short those are', () => {
+    const text = `defaults:\n  env:\n${lines(20_000, (at) => `    A${at}: b`)}services:\n${lines(25, (at) => `  s${at}: {listen: 0, exec: cat}`)}`;
+    expect(problemsOf(text).join('\n')).toContain('characters in 20000 values the defaults are too long');
   });
 
   test.each([
