@@ -14,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +25,8 @@
 
 namespace {
 
+// Below the limit on descriptors, for connections.
+constexpr rlim_t kReserve = 8;
 constexpr int kFirstConnection = 3;
 constexpr size_t kDiscard = size_t{1} << 30;
 // A Unix socket holds 416 KiB at the most unless root has allowed more.
@@ -78,6 +81,13 @@ const char *bind_and_listen(int fd, const Address &address, int type, const Napi
   return options.Get("bindOnly").ToBoolean() ? nullptr : start_listening(fd, settings);
 }
 
+// Of those that connections need: with none left, no listener could be served. The kernel gives the lowest
+// number that is free.
+bool takes_the_last(int fd) {
+  rlimit limit;
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 && static_cast<rlim_t>(fd) + kReserve >= limit.rlim_cur;
+}
+
 Napi::Object opened(Napi::Env env, int fd, const Address &address) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("fd", fd);
@@ -102,6 +112,11 @@ Napi::Value OpenListener(const Napi::CallbackInfo &info) {
     return env.Undefined();
   }
   const int fd = move_descriptor(raw, kListenerBase);
+  if (fd == raw && takes_the_last(fd)) {
+    close(fd);
+    throw_system_error(env, EMFILE, "socket");
+    return env.Undefined();
+  }
   const char *failed = bind_and_listen(fd, address, type, info[1].As<Napi::Object>());
   address.length = sizeof address.storage;
   if (failed == nullptr && getsockname(fd, &address.generic, &address.length) < 0) failed = "getsockname";

@@ -290,6 +290,14 @@ testAsOther('a reload with hardly any descriptor left is rejected with its reaso
   expect(await daemon.reload(ECHO)).toMatchObject({ kept: 1 });
 });
 
+test('a reload that asks for more sockets than there are descriptors leaves some for clients', async () => {
+  const daemon = await startDaemon(ECHO, { wrapper: ['prlimit', '--nofile=200:200'] });
+  const more = Array.from({ length: 300 }, (_, index) => `, s${index}: {listen: "127.0.0.1:0", exec: cat}`);
+  await daemon.reload(`${ECHO.trimEnd().slice(0, -1)}${more.join('')}}\n`);
+  await daemon.waitFor('unavailable');
+  for (let time = 0; time < 3; time += 1) expect(await exchange(daemon.port(), 'hello')).toBe('hello');
+});
+
 describe('an address that is taken', () => {
   async function takePort(): Promise<number> {
     const server = createServer();
