@@ -14,7 +14,6 @@ afterEach(endAll);
 const RECIPES: readonly (readonly [recipe: string, program: readonly string[], answer: RegExp])[] = [
   ['timeout 10m', ['sh', '-c', 'cat /proc/$PPID/comm'], /^timeout\n$/],
   ['choom -n 500 --', ['cat', '/proc/self/oom_score_adj'], /^500\n$/],
-  ['setpriv --no-new-privs', ['grep', 'NoNewPrivs', '/proc/self/status'], /\t1\n$/],
 ];
 
 async function serve(services: Readonly<Record<string, readonly string[]>>): Promise<Daemon> {
