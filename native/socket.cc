@@ -32,6 +32,7 @@ constexpr size_t kDiscard = size_t{1} << 30;
 // A Unix socket holds 416 KiB at the most unless root has allowed more.
 constexpr size_t kScratch = 65536;
 constexpr int kMostReads = 16;
+constexpr int kMostTries = 10;
 
 int set_flag(int fd, int level, int option, bool on) {
   const int value = on ? 1 : 0;
@@ -58,9 +59,20 @@ const char *read_settings(int family, int type, const Napi::Object &options, Lis
   return extra.IsObject() ? read_options(family, extra.As<Napi::Object>(), &settings->options) : nullptr;
 }
 
+// The kernel never says EINTR here, but where it asks a supervisor first (seccomp), a signal may end the
+// wait.
+int listen_patiently(int fd, int backlog) {
+  int result = -1;
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    result = listen(fd, backlog);
+    if (result == 0 || errno != EINTR) break;
+  }
+  return result;
+}
+
 const char *start_listening(int fd, const ListenerSettings &settings) {
   if (settings.type == SOCK_DGRAM) return nullptr;
-  return listen(fd, settings.backlog) < 0 ? "listen" : nullptr;
+  return listen_patiently(fd, settings.backlog) < 0 ? "listen" : nullptr;
 }
 
 const char *bind_and_listen(int fd, const Address &address, int type, const Napi::Object &options) {

@@ -2,6 +2,7 @@
  * Each system call that a reload makes is made to fail, one after the other: it costs nobody else, leaves nothing open, and the
  * next reload is in force.
  */
+import { readFileSync } from 'node:fs';
 import { exchange } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { Denial } from './denial';
@@ -9,7 +10,7 @@ import { endAll } from './endings';
 import { makeFolder } from './fixtures';
 import { findFreePorts } from './machine';
 import { openFds } from './proc';
-import { untilTrue } from './until';
+import { until } from './until';
 
 // Each of these is dozens of reloads.
 jest.setTimeout(600_000);
@@ -29,8 +30,20 @@ async function twoConfigurations(): Promise<readonly [string, string]> {
   return [`services: {${keep}, ${before}, ${gone}}\n`, `services: {${keep}, ${after}}\n`];
 }
 
-function socketsOf(daemon: Daemon): number {
-  return [...openFds(daemon.pid).values()].filter((target) => target.startsWith('socket:')).length;
+function socketsOf(daemon: Daemon): readonly string[] {
+  return [...openFds(daemon.pid).values()].filter((target) => target.startsWith('socket:'));
+}
+
+/** What /proc says of them, a `+` before those that were not there before. */
+function describeSockets(daemon: Daemon, before: readonly string[]): string {
+  const tables = ['tcp', 'tcp6', 'unix'].map((name) => readFileSync(`/proc/${daemon.pid}/net/${name}`, 'utf8'));
+  const lines = tables.join('').split('\n');
+  const described = socketsOf(daemon).map((target) => {
+    const inode = target.replace(/\D/gu, '');
+    const line = lines.find((line) => line.split(/\s+/u).includes(inode));
+    return `${before.includes(target) ? ' ' : '+'} ${target} ${line ?? ''}`;
+  });
+  return [...described, ...daemon.events.map((event) => JSON.stringify(event))].join('\n');
 }
 
 /** More than any reload makes of one kind. */
@@ -65,11 +78,23 @@ describe('a reload with one failing call', () => {
         expect(await exchange(daemon.port('keep'), 'still there')).toBe('still there');
         await daemon.reload(before);
         expect(await exchange(daemon.port('moves'), 'still there')).toBe('still there');
-        await untilTrue('no socket is left', () => socketsOf(daemon) <= sockets);
+        await until(
+          () => `no socket is left, skip ${skip}, of ${sockets.length}\n${describeSockets(daemon, sockets)}`,
+          () => (socketsOf(daemon).length <= sockets.length ? true : undefined),
+        );
       }
       expect(await daemon.stop()).toBe(0);
     },
   );
+
+  test('(a listen that a signal interrupts, where a supervisor is asked) is tried again at once', async () => {
+    const denial = new Denial('listen');
+    const [before, after] = await twoConfigurations();
+    const daemon = await startDaemon(before, { wrapper: denial.wrapper });
+    denial.deny('EINTR', { times: 3 });
+    await daemon.reload(after);
+    expect([denial.count, daemon.all('unavailable')]).toEqual([3, []]);
+  });
 
   test.each(['openat', 'statx', 'faccessat2', 'setgroups', 'setresgid', 'setresuid'])(
     'on a thread that reads the file or asks about it (%s) is told, and the next one is in force',
