@@ -53,6 +53,8 @@ struct Slot {
   std::string listen_pid;
   std::vector<const char *> envp;
   pid_t pid;
+  // CLOCK_MONOTONIC.
+  uint64_t cloned_ns;
   // Our copy of what the child was given, -1 once it is closed. Of what is lent a copy is made for the child:
   // whoever lends it may close theirs at any time, even before the child has a table of its own.
   int connection;
@@ -315,6 +317,7 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
   lay_out_words(slot, env, start.Get("words"), start.Get("directory"));
   lay_out_descriptors(slot);
   lay_out_task(slot);
+  slot->cloned_ns = uv_hrtime();
   slot->pid = clone_child(slot);
   if (slot->pid < 0) {
     give_up(env, slot, "clone");
@@ -324,6 +327,25 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
   remember(slot->pid);
   start_sweeping(env);
   return Napi::Number::New(env, slot->pid);
+}
+
+// A plain fork shares no memory with us whose end the kernel would tell; the last it tells is that it is on
+// its way to exec.
+bool is_under_way(const Slot *slot) {
+  return !has_left(slot) && !(spawner.plain_fork && is_unshared(slot));
+}
+
+// countInSetup(plan, withinMs) → those of its children that were spawned within that time, and have not
+// reached their program. Those who came last stand last.
+Napi::Value CountInSetup(const Napi::CallbackInfo &info) {
+  const std::shared_ptr<Plan> plan = plan_of(info[0]);
+  const uint64_t oldest = uv_hrtime() - static_cast<uint64_t>(info[1].ToNumber().Int64Value()) * 1000000;
+  uint32_t count = 0;
+  for (auto slot = spawner.busy.rbegin(); slot != spawner.busy.rend() && (*slot)->cloned_ns >= oldest;
+       ++slot) {
+    if ((*slot)->plan == plan && is_under_way(*slot)) ++count;
+  }
+  return Napi::Number::New(info.Env(), count);
 }
 
 bool is_in_setup(pid_t pid) {
@@ -369,6 +391,7 @@ SpawnFailure settle_child(pid_t pid) {
 
 void init_spawn(Napi::Env env, Napi::Object exports) {
   exports.Set("spawn", Napi::Function::New(env, Spawn));
+  exports.Set("countInSetup", Napi::Function::New(env, CountInSetup));
   exports.Set("setOomScore", Napi::Function::New(env, SetOomScore));
   exports.Set("setPlainFork", Napi::Function::New(env, SetPlainFork));
 }

@@ -16,8 +16,9 @@ import type { ListeningSocket } from './socket';
 /**
  * Why a listener is not watched. new: its service is not installed yet. paused: its next client must wait. lent: a child of a
  * `wait` service has it. resting: a child came back without having taken anything. unwatchable: epoll refused it.
+ * pacing: its service has enough children on their way.
  */
-const HOLDS = { new: 1, paused: 2, lent: 4, resting: 8, unwatchable: 16 } as const;
+const HOLDS = { new: 1, paused: 2, lent: 4, resting: 8, unwatchable: 16, pacing: 32 } as const;
 
 export type Hold = keyof typeof HOLDS;
 

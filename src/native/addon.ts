@@ -170,6 +170,8 @@ export interface Addon {
   preparePlan(options: PlanOptions): NativePlan;
   /** clone(2). Takes the descriptor unless it throws or the plan is for `wait`: then the child gets one of its own. */
   spawn(plan: NativePlan, start: Start): Pid;
+  /** How many children of the plan were spawned within that time and have not reached their program yet. */
+  countInSetup(plan: NativePlan, withinMs: number): number;
   /** /proc/PID/oom_score_adj (proc(5)) of a child that has not been reaped; one that is still in its set-up is left alone. */
   setOomScore(pid: Pid, score: number): void;
   setPlainFork(isPlain: boolean): void;

@@ -125,7 +125,7 @@ export class Server {
     const replacer = new Replacer(listeners, emit, (listener) => {
       pauses.release(listener);
     });
-    const acceptor = new Acceptor({ slots, endings, pauses, kept, replacer, nextId });
+    const acceptor = new Acceptor({ slots, endings, listeners, pauses, kept, replacer, nextId });
     const terminator = new Terminator<Served>(children, (signal, count) => {
       emit({ event: 'terminating', signal, children: count });
     });

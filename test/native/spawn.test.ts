@@ -53,6 +53,28 @@ describe.each(WAYS)('a child made by $way', ({ isFork }) => {
     expect(seen.isNonBlocking).toBe(false);
   });
 
+  testWith(tool('strace'))(
+    'counts as on its way, for as long as the caller asks about, until its program runs',
+    async () => {
+      const seen = await inFreshProcess(
+        async ({ addon, connection, plan, openReaper, inject, until, exits }, isFork) => {
+          addon.setPlainFork(isFork);
+          openReaper();
+          const [cat, other] = [plan(['/bin/cat']), plan(['/bin/cat'])];
+          const { socket } = await connection();
+          await inject('close_range:delay_enter=1000000');
+          const pid = addon.spawn(cat, { fd: socket.fd, facts: '' });
+          const counted = addon.countInSetup(cat, 60_000);
+          const [ofOthers, older] = [addon.countInSetup(other, 60_000), addon.countInSetup(cat, 0)];
+          await until(() => addon.countInSetup(cat, 60_000) === 0);
+          return { counted, ofOthers, older, isAlive: !exits.has(pid) };
+        },
+        isFork,
+      );
+      expect(seen).toEqual({ counted: 1, ofOthers: 0, older: 0, isAlive: true });
+    },
+  );
+
   test('has its fd 2 where the plan says', async () => {
     const [output, errors] = await inFreshProcess(async (kit, isFork) => {
       const { addon, fs, outputOf, shell, openReaper, temporaryFolder } = kit;

@@ -3,11 +3,11 @@
  * the client stays in the kernel's queue and the listener is paused, or the client is refused, as the service says.
  */
 import { isFull, type Gate, type Slots } from '../../admission/slots';
-import { acceptFrom, isUsable, type AcceptResult } from '../../listener/listener';
+import { acceptFrom, isUsable, type AcceptResult, type Listeners } from '../../listener/listener';
 import type { PauseReason } from '../../log/events';
 import { addon } from '../../native/addon';
 import type { Endings } from '../hosted/endings';
-import type { Connection, HostedListener, Intake, Outcome } from '../hosted/hosted';
+import type { Connection, Hosted, HostedListener, Intake, Outcome } from '../hosted/hosted';
 import type { Replacer } from '../hosted/replace';
 import type { Kept } from './kept';
 import type { Pauses } from './pauses';
@@ -16,7 +16,9 @@ import type { Pauses } from './pauses';
  * Clients taken from one listener before the others get their turn. With sixteen a greedy port makes its neighbours wait twice as
  * long for nothing; with one each client is a round through epoll, and costs a sixth more of our time.
  */
-const BATCH = 4;
+const BATCH = 3;
+/** How soon a listener is looked at again whose service has enough children on their way. */
+const PACE_MS = 1;
 /** Clients who were gone already, in a row: by then it is not they who are at fault. */
 const MOST_GONE = 16;
 
@@ -27,6 +29,7 @@ export interface AcceptorParts {
   readonly endings: Pick<Endings, 'turnAway'>;
   readonly pauses: Pick<Pauses, 'pause'>;
   readonly kept: Pick<Kept, 'add'>;
+  readonly listeners: Pick<Listeners<Hosted>, 'holdFor'>;
   readonly replacer: Pick<Replacer, 'replaceDestroyed'>;
   readonly nextId: () => string;
 }
@@ -42,6 +45,7 @@ export class Acceptor implements Intake {
 
   onReadable(listener: HostedListener): Outcome {
     for (let taken = 0; taken < BATCH; taken += 1) {
+      if (this.#isPaced(listener)) return 'more';
       const outcome = this.#acceptOne(listener);
       if (outcome === 'empty' && taken === 0) this.#onNobody(listener);
       if (outcome !== 'more') return outcome;
@@ -56,6 +60,13 @@ export class Acceptor implements Intake {
     this.#parts.kept.add(connection);
     this.#parts.pauses.pause(connection.listener, shortage);
     return 'paused';
+  }
+
+  /** One that is on its way out is emptied as fast as it goes. */
+  #isPaced(listener: HostedListener): boolean {
+    if (listener.phase !== 'open' || !listener.owner.handler.isBusy) return false;
+    this.#parts.listeners.holdFor(listener, 'pacing', PACE_MS);
+    return true;
   }
 
   #acceptOne(listener: HostedListener): Outcome {

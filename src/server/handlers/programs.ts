@@ -2,15 +2,24 @@
  * A program for each connection: the addon clones, the child takes over the socket, and the descriptor is no longer ours. What
  * every child of the service does is prepared once, in the plan.
  */
+import { availableParallelism } from 'node:os';
 import type { Child, Children } from '../../child/children';
 import { connectionFacts, connectionValues } from '../../child/facts';
 import { fillPlan, type Plan } from '../../child/plan';
 import { describeSpawnFailure } from '../../child/spawn-errors';
 import type { Emit } from '../../log/events';
-import type { Pid } from '../../native/addon';
+import { addon, type Pid } from '../../native/addon';
 import { formatLocal, formatPeer } from '../../service/peer';
 import type { Endings, Served } from '../hosted/endings';
 import type { Connection, Handler, Hosted, Shortage } from '../hosted/hosted';
+
+/**
+ * So many children of a service may be on their way to their program at a time. They are enough to keep the processors busy: more of them
+ * would be served no sooner, but the other services' children would wait behind them, and so would we.
+ */
+const MOST_UNDER_WAY = 4 * availableParallelism();
+/** One that takes longer waits for something else (it was stopped, its disk is slow), and no client waits for it. */
+const UNDER_WAY_MS = 20;
 
 export class Programs implements Handler {
   readonly #plan: Plan;
@@ -28,6 +37,10 @@ export class Programs implements Handler {
     this.#children = children;
     this.#endings = endings;
     this.#emit = emit;
+  }
+
+  get isBusy(): boolean {
+    return addon.countInSetup(this.#plan.native, UNDER_WAY_MS) >= MOST_UNDER_WAY;
   }
 
   take(connection: Connection): 'taken' | Shortage {

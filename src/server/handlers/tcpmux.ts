@@ -40,6 +40,7 @@ interface Talk {
 }
 
 export class Tcpmux implements Handler, Holder {
+  readonly isBusy = false;
   readonly #parts: TcpmuxParts;
   readonly #talks = new Map<Fd, Talk>();
   /** Whose clients are not listened to any more. */

@@ -54,6 +54,8 @@ export type Shortage = 'processes' | 'memory' | 'open-files';
 
 /** What becomes of a connection. */
 export interface Handler {
+  /** Enough of its children are on their way to their program: the next client is served as soon if it waits for them. */
+  readonly isBusy: boolean;
   /** taken: the handler sees to its end. */
   take(connection: Connection): 'taken' | Shortage;
 }

@@ -213,7 +213,7 @@ export function hostedService(
   roles: Partial<Pick<Hosted, 'intake' | 'handler'>> = {},
 ): Hosted {
   const service = sampleService(fields);
-  const [intake, handler] = [{ onReadable: () => 'empty' as const }, { take: () => 'taken' as const }];
+  const [intake, handler] = [{ onReadable: () => 'empty' as const }, { isBusy: false, take: () => 'taken' as const }];
   return { service, intake, handler, ...roles, gate: serviceGate(service.maxConnections), listeners: [], keys: [] };
 }
 

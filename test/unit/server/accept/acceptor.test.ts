@@ -25,9 +25,16 @@ let turnedAway: string[];
 /** Which were bound anew. */
 let replaced: Fd[];
 let shortage: Shortage | null;
+/** After so many the service's children are still on their way. */
+let mostUnderWay: number;
+/** Descriptor, and why and for how long it is held. */
+let held: string[];
 let acceptor: Acceptor;
 
 const handler: Handler = {
+  get isBusy(): boolean {
+    return taken.length >= mostUnderWay;
+  },
   take: (connection) => {
     if (shortage !== null) return shortage;
     taken.push(connection);
@@ -38,6 +45,7 @@ const handler: Handler = {
 beforeEach(() => {
   server = new PretendServer();
   [queue, taken, kept, paused, turnedAway, replaced, shortage] = [[], [], [], [], [], [], null];
+  [mostUnderWay, held] = [Infinity, []];
   kernel.isUsable.mockReturnValue(true);
   kernel.hasWaiting.mockImplementation(() => queue.length > 0);
   kernel.accept.mockReset().mockImplementation((_, numbers) => {
@@ -51,6 +59,7 @@ beforeEach(() => {
   acceptor = new Acceptor({
     slots: server.slots,
     endings: { turnAway: ({ fd }, _, { whenFull }): void => void turnedAway.push(`${fd} ${whenFull}`) },
+    listeners: { holdFor: ({ fd }, why, ms): void => void held.push(`${fd} ${why} ${ms}`) },
     pauses: { pause: (_, reason): void => void paused.push(reason) },
     kept: { add: (connection): void => void kept.push(connection) },
     replacer: { replaceDestroyed: ({ fd }): void => void replaced.push(fd) },
@@ -81,7 +90,24 @@ test('nobody takes more than a fair share before the others get their turn', () 
   const listener = serve();
   fill(20);
   expect(acceptor.onReadable(listener)).toBe('more');
-  expect([taken.length, queue.length]).toEqual([4, 16]);
+  expect([taken.length, queue.length]).toEqual([3, 17]);
+});
+
+test('while enough children are on their way the next client waits in the kernel’s queue, and no slot is taken for it', () => {
+  const listener = serve();
+  fill(5);
+  mostUnderWay = 2;
+  expect([acceptor.onReadable(listener), acceptor.onReadable(listener)]).toEqual(['more', 'more']);
+  expect([taken.length, queue.length, listener.owner.gate.inUse]).toEqual([2, 3, 2]);
+  expect([held, paused]).toEqual([[`${listener.fd} pacing 1`, `${listener.fd} pacing 1`], []]);
+});
+
+test('a listener on its way out is emptied, however many children are on their way', () => {
+  const listener = serve();
+  fill(2);
+  mostUnderWay = 0;
+  listener.phase = 'retired';
+  expect([acceptor.onReadable(listener), taken.length, held]).toEqual(['empty', 2, []]);
 });
 
 test.each([
@@ -109,7 +135,7 @@ test('a service that does not let its clients wait turns them away, a fair share
   const listener = serve({ maxConnections: 1, whenFull: 'refuse' });
   fill(20);
   expect(acceptor.onReadable(listener)).toBe('more');
-  expect([taken.length, turnedAway.length, turnedAway[0], paused]).toEqual([1, 3, '2 full', []]);
+  expect([taken.length, turnedAway.length, turnedAway[0], paused]).toEqual([1, 2, '2 full', []]);
   expect(listener.owner.gate.inUse).toBe(1);
 });
 
@@ -136,8 +162,8 @@ test('a client that is gone costs nothing, and the one behind it is served', () 
 test('a listener from which every accept fails gives the others their turn, and pauses in the end', () => {
   const listener = serve();
   queue = Array.from({ length: 20 }, () => systemError('EPERM', 'accept4'));
-  for (let turn = 1; turn <= 3; turn += 1) expect(acceptor.onReadable(listener)).toBe('more');
-  expect([queue.length, listener.owner.gate.inUse]).toEqual([8, 0]);
+  for (let turn = 1; turn <= 5; turn += 1) expect(acceptor.onReadable(listener)).toBe('more');
+  expect([queue.length, listener.owner.gate.inUse]).toEqual([5, 0]);
   expect(acceptor.onReadable(listener)).toBe('paused');
   expect(paused).toEqual(['accept']);
 });
@@ -189,7 +215,7 @@ test('a connection keeps the handler that its service had when it was accepted',
   fill(1);
   shortage = 'processes';
   acceptor.onReadable(listener);
-  listener.owner.handler = { take: () => 'taken' };
+  listener.owner.handler = { isBusy: false, take: () => 'taken' };
   expect(kept[0]?.handler).toBe(handler);
 });
 

@@ -15,6 +15,7 @@ let dropped: string[];
 let shortages: Map<number, Shortage>;
 
 const handler: Handler = {
+  isBusy: false,
   take: ({ fd }) => {
     tried.push(fd);
     return shortages.get(fd) ?? 'taken';
@@ -68,7 +69,7 @@ test('one that fails for good is its handler’s to drop, and does not block tho
 test('is tried with the handler that it was accepted for, whatever its service is now', () => {
   const [hosted, listener] = serviceOn(80);
   keep(listener, 5);
-  hosted.handler = { take: () => 'processes' };
+  hosted.handler = { isBusy: false, take: () => 'processes' };
   expect([kept.retry(), tried]).toEqual([true, [5]]);
 });
 
