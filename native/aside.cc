@@ -1,28 +1,23 @@
-// Threads for what could wait in the kernel. To close the last reference to a TCP socket with SO_LINGER waits
-// for its peer, whatever O_NONBLOCK says, and so does to close, or to read away, a message in a Unix socket's
-// queue that carries such a socket. And a process that holds a socket as well can hold the kernel's lock of
-// it for as long as it likes (a send whose page never comes), where even SIGKILL does not help.
+// Threads for what could wait in the kernel. A process that holds a socket as well can hold the kernel's lock
+// of it for as long as it likes (a send whose page never comes), where even SIGKILL does not help. And to
+// close a listener waits for what stands in its queue.
 //
 // The same goes for a pipe: whoever writes into it holds its lock while their page comes, and to read from it
 // or to close one of its ends waits for that, where no signal reaches.
 //
-// Two threads: one closes, and nobody waits for it; the other looks, and the main thread waits for it with a
-// limit. One that does not come back is left to itself, and another one takes its place. Pipes have two
-// threads of their own, so that whoever holds up those does not hold up these.
+// One thread looks, and the main thread waits for it with a limit. One that does not come back is left to
+// itself, and another one takes its place. Pipes have a thread of their own, so that whoever holds up those
+// does not hold up sockets. What nobody waits for is done by others (closers.h).
 #include "aside.h"
 
 #include "addon.h"
 #include "address.h"
 #include "descriptor.h"
 #include "error.h"
+#include "own-thread.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -39,15 +34,6 @@ namespace {
 constexpr std::chrono::milliseconds kLimit{500};
 // Beyond it nothing is tried until one of them comes back.
 constexpr size_t kMostStuck[] = {32, 64};
-constexpr size_t kStack = 256 * 1024;
-// What lingers is woken this often; a signal ends the wait, and the socket is closed all the same.
-constexpr long kWakeNs = 2'000'000;
-
-int wake_signal() {
-  return SIGRTMAX - 3;
-}
-
-using Clock = std::chrono::steady_clock;
 
 struct Job {
   explicit Job(std::function<void()> what) : work(std::move(what)) {}
@@ -61,8 +47,6 @@ struct Worker {
   std::condition_variable has_work;
   std::condition_variable has_done;
   std::deque<std::shared_ptr<Job>> queue;
-  // When the job that it does was begun; the first moment of all: it has none.
-  Clock::time_point begun;
   // Its last job did not end in time: it takes no other one.
   bool is_given_up = false;
   std::atomic<bool> is_stuck{false};
@@ -70,49 +54,19 @@ struct Worker {
   ino_t stuck_on = 0;
 };
 
-void on_wake(int) {}
-
-// Without SA_RESTART: the wait is to end.
-void handle_wake_signal() {
-  struct sigaction action;
-  memset(&action, 0, sizeof action);
-  action.sa_handler = on_wake;
-  sigaction(wake_signal(), &action, nullptr);
-}
-
-bool make_timer(timer_t *timer) {
-  sigevent event;
-  memset(&event, 0, sizeof event);
-  event.sigev_notify = SIGEV_THREAD_ID;
-  event.sigev_signo = wake_signal();
-#ifdef sigev_notify_thread_id
-  event.sigev_notify_thread_id = static_cast<pid_t>(syscall(SYS_gettid));
-#else
-  event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
-#endif
-  return timer_create(CLOCK_MONOTONIC, &event, timer) == 0;
-}
-
-void set_timer(timer_t timer, long ns) {
-  const itimerspec every = {{0, ns}, {0, ns}};
-  timer_settime(timer, 0, &every, nullptr);
-}
-
-void do_jobs(Worker *worker, const timer_t *timer) {
+void do_jobs(Worker *worker, Alarm *alarm) {
   std::unique_lock<std::mutex> lock(worker->mutex);
   while (!worker->is_given_up) {
     if (worker->queue.empty()) {
-      if (timer != nullptr) set_timer(*timer, 0);
+      alarm->set(false);
       worker->has_work.wait(lock, [worker] { return !worker->queue.empty(); });
-      if (timer != nullptr) set_timer(*timer, kWakeNs);
+      alarm->set(true);
     }
     const std::shared_ptr<Job> job = worker->queue.front();
     worker->queue.pop_front();
-    worker->begun = Clock::now();
     lock.unlock();
     job->work();
     lock.lock();
-    worker->begun = {};
     job->is_done = true;
     worker->has_done.notify_one();
   }
@@ -121,10 +75,8 @@ void do_jobs(Worker *worker, const timer_t *timer) {
 void *run_worker(void *argument) {
   std::unique_ptr<std::shared_ptr<Worker>> held(static_cast<std::shared_ptr<Worker> *>(argument));
   Worker *worker = held->get();
-  timer_t timer;
-  const bool has_timer = make_timer(&timer);
-  do_jobs(worker, has_timer ? &timer : nullptr);
-  if (has_timer) timer_delete(timer);
+  Alarm alarm;
+  do_jobs(worker, &alarm);
   worker->is_stuck = false;
   return nullptr;
 }
@@ -133,26 +85,12 @@ void *run_worker(void *argument) {
 std::shared_ptr<Worker> start_worker() {
   auto worker = std::make_shared<Worker>();
   auto *held = new std::shared_ptr<Worker>(worker);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kStack);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  // Signals for the process are not for this thread.
-  sigset_t others, before;
-  sigfillset(&others);
-  sigdelset(&others, wake_signal());
-  pthread_sigmask(SIG_SETMASK, &others, &before);
-  pthread_t thread;
-  const int error = pthread_create(&thread, &attributes, run_worker, held);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_attr_destroy(&attributes);
-  if (error == 0) return worker;
+  if (start_thread(run_worker, held)) return worker;
   delete held;
   return nullptr;
 }
 
 struct Aside {
-  std::shared_ptr<Worker> closer;
   std::shared_ptr<Worker> looker;
   std::vector<std::shared_ptr<Worker>> stuck;
 };
@@ -165,9 +103,7 @@ Aside &aside(Kind kind) {
 
 // Whether there is one, after an attempt to start it.
 bool has(std::shared_ptr<Worker> *worker) {
-  if (*worker != nullptr) return true;
-  handle_wake_signal();
-  *worker = start_worker();
+  if (*worker == nullptr) *worker = start_worker();
   return *worker != nullptr;
 }
 
@@ -202,39 +138,19 @@ void give(Worker *worker, std::shared_ptr<Job> job) {
   worker->has_work.notify_one();
 }
 
-// The lock of the worker is held.
-void give_up(Worker *worker, int fd) {
-  worker->is_given_up = true;
-  worker->is_stuck = true;
-  worker->stuck_on = file_of(fd);
-}
-
 bool wait_for(Worker *worker, const Job &job, int fd) {
   std::unique_lock<std::mutex> lock(worker->mutex);
   if (worker->has_done.wait_for(lock, kLimit, [&job] { return job.is_done; })) return true;
-  give_up(worker, fd);
+  worker->is_given_up = true;
+  worker->is_stuck = true;
+  worker->stuck_on = file_of(fd);
   return false;
-}
-
-// What waits behind a close that does not come back is for another one to do.
-void replace_late_closer(Kind kind) {
-  Aside &own = aside(kind);
-  const std::shared_ptr<Worker> late = own.closer;
-  const std::lock_guard<std::mutex> lock(late->mutex);
-  const bool is_late = late->begun != Clock::time_point{} && Clock::now() - late->begun > kLimit;
-  if (!is_late || has_too_many_stuck(kind)) return;
-  const std::shared_ptr<Worker> next = start_worker();
-  if (next == nullptr) return;
-  give_up(late.get(), -1);
-  own.stuck.push_back(late);
-  own.closer = next;
-  for (; !late->queue.empty(); late->queue.pop_front()) give(next.get(), late->queue.front());
 }
 
 // startAside(): the threads are there from now on, and need no other when processes run out.
 void StartAside(const Napi::CallbackInfo &info) {
   for (const Kind kind : {Kind::kSocket, Kind::kPipe}) {
-    if (has(&aside(kind).closer) && has(&aside(kind).looker)) continue;
+    if (start_closers(kind) && has(&aside(kind).looker)) continue;
     throw_system_error(info.Env(), EAGAIN, "clone");
     return;
   }
@@ -269,19 +185,6 @@ Outcome run_aside(int fd, std::function<void()> work, Kind kind) {
 Outcome look_aside(int fd, std::function<void(int own)> work) {
   const auto own = std::make_shared<Own>(fd);
   return run_aside(fd, [own, work = std::move(work)] { work(own->fd); });
-}
-
-void run_later(std::function<void()> work, Kind kind) {
-  if (!has(&aside(kind).closer)) {
-    work();
-    return;
-  }
-  replace_late_closer(kind);
-  give(aside(kind).closer.get(), std::make_shared<Job>(std::move(work)));
-}
-
-void close_later(int fd, Kind kind) {
-  run_later([fd] { close(fd); }, kind);
 }
 
 void init_aside(Napi::Env env, Napi::Object exports) {

@@ -308,9 +308,14 @@ void end(int fd) {
 void Refuse(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   if (family_of(fd) == AF_UNIX)
-    run_later([fd] { end(fd); });
+    end_later(fd, [fd] { end(fd); });
   else
     end(fd);
+}
+
+// ending(listener) → how many connections that have come to this Unix socket are still to be closed.
+Napi::Value Ending(const Napi::CallbackInfo &info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(ending(info[0].ToNumber().Int32Value())));
 }
 
 // close(fd): of a listener, which is closed when this returns, unless somebody else keeps it from that. EINTR
@@ -351,6 +356,7 @@ void init_socket(Napi::Env env, Napi::Object exports) {
   exports.Set("accept", Napi::Function::New(env, Accept));
   exports.Set("holdOff", Napi::Function::New(env, HoldOff));
   exports.Set("refuse", Napi::Function::New(env, Refuse));
+  exports.Set("ending", Napi::Function::New(env, Ending));
   exports.Set("hasWaiting", Napi::Function::New(env, HasWaiting));
   exports.Set("close", Napi::Function::New(env, Close));
 }

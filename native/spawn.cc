@@ -9,8 +9,8 @@
 #include "spawn.h"
 
 #include "addon.h"
-#include "aside.h"
 #include "child.h"
+#include "closers.h"
 #include "descriptor.h"
 #include "error.h"
 #include "plan.h"
@@ -113,11 +113,14 @@ void close_error_pipe(Slot *slot, bool is_child_ours) {
 void close_connection(Slot *slot, bool is_child_ours) {
   close_error_pipe(slot, is_child_ours);
   if (slot->connection < 0) return;
-  if (is_child_ours && !slot->plan->view.is_lent && !has_queue(slot->connection))
-    close(slot->connection);
-  else
-    close_later(slot->connection);
+  const int connection = slot->connection;
   slot->connection = -1;
+  if (!slot->plan->view.is_lent && has_queue(connection))
+    end_later(connection, [connection] { close(connection); });
+  else if (is_child_ours && !slot->plan->view.is_lent)
+    close(connection);
+  else
+    close_later(connection);
 }
 
 void free_slot(Slot *slot) {

@@ -130,9 +130,9 @@ export type RefusalReason =
 
 /**
  * full: the service has all its children. server-full: stdiod has. open-files, memory, processes: the system refused more.
- * accept: accept failed in a way that clients cannot cause.
+ * accept: accept failed in a way that clients cannot cause. closing: too many clients have left what cannot be closed.
  */
-export type PauseReason = 'full' | 'server-full' | 'open-files' | 'memory' | 'processes' | 'accept';
+export type PauseReason = 'full' | 'server-full' | 'open-files' | 'memory' | 'processes' | 'accept' | 'closing';
 
 /** Every word that may stand in `event`: one that is missing here, or too many, does not compile. */
 const EVENTS: Record<LogEvent['event'], true> = {

@@ -2,7 +2,7 @@
  * To close the last reference to a connection with SO_LINGER waits for its peer, whoever closes it: a client that passes such
  * connections along, or a program that makes one of its own, holds up itself at most.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -10,6 +10,8 @@ import { connectTo, exchange } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { atEnd, endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
+import { openFds } from './proc';
+import { connectUnix, exchangeUnix } from './unix-client';
 
 afterEach(endAll);
 
@@ -25,6 +27,16 @@ async function passLingering(kind: 'stream' | 'dgram', path: string): Promise<vo
     client.kill('SIGKILL');
   });
   await once(client.stdout, 'data');
+}
+
+/** Until its stdin ends they cannot be closed. */
+async function passLocked(path: string, count: number): Promise<ChildProcess> {
+  const client = spawn(fixture('passes-locked.py'), [path, String(count)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  atEnd(() => {
+    client.kill('SIGKILL');
+  });
+  await once(client.stdout, 'data');
+  return client;
 }
 
 /** Others are served, and whatever was taken along has been let go. */
@@ -84,6 +96,27 @@ describe('connections that linger, passed along by the client of a Unix socket',
     await passLingering('stream', path);
     await daemon.waitFor('accepted');
     await passLingering('stream', path);
+    await expectEnd(daemon);
+  });
+});
+
+describe('ends of a pipe that cannot be closed, passed along by clients of a Unix socket', () => {
+  test('hold nobody else up, and after many of them their socket waits until they can be', async () => {
+    const folder = makeFolder();
+    const [path, beside] = [join(folder, 's'), join(folder, 'beside')];
+    const daemon = await startBeside(
+      `it: {listen: "unix:${path}", exec: sleep 60, max_connections: 1, when_full: refuse, stop_grace: 100ms}
+  beside: {listen: "unix:${beside}", exec: cat}`,
+    );
+    await connectUnix(path);
+    await daemon.waitFor('accepted', { service: 'it' });
+    const holder = await passLocked(path, 300);
+    await daemon.waitFor('paused', { service: 'it', reason: 'closing' });
+    await expectServing(daemon);
+    for (let time = 0; time < 3; time += 1) expect(await exchangeUnix(beside, 'hello')).toBe('hello');
+    expect(openFds(daemon.pid).size).toBeLessThan(256);
+    holder.stdin?.end();
+    await daemon.waitFor('resumed', { service: 'it' });
     await expectEnd(daemon);
   });
 });

@@ -19,6 +19,8 @@ import type { Pauses } from './pauses';
 const BATCH = 3;
 /** How soon a listener is looked at again whose service has enough children on their way. */
 const PACE_MS = 1;
+/** Clients of a Unix socket whose end is not closed yet: they may have put something into it that cannot be. */
+const MOST_ENDING = 128;
 /** Clients who were gone already, in a row: by then it is not they who are at fault. */
 const MOST_GONE = 16;
 
@@ -72,6 +74,7 @@ export class Acceptor implements Intake {
   #acceptOne(listener: HostedListener): Outcome {
     const { slots, nextId } = this.#parts;
     const hosted = listener.owner;
+    if (isHeldUp(listener)) return this.#waitForEnds(listener);
     const slot = slots.take(hosted.gate);
     if (isFull(slot)) return this.#onFull(listener, slot.full);
     const result = acceptFrom(listener);
@@ -82,6 +85,11 @@ export class Acceptor implements Intake {
     }
     slots.putBack(slot);
     return this.#onNothing(listener, result);
+  }
+
+  #waitForEnds(listener: HostedListener): Outcome {
+    this.#parts.pauses.pause(listener, 'closing');
+    return 'paused';
   }
 
   #onFull(listener: HostedListener, full: Gate): Outcome {
@@ -116,6 +124,11 @@ export class Acceptor implements Intake {
     if (listener.phase === 'open') this.#parts.replacer.replaceDestroyed(listener);
     else this.#parts.pauses.pause(listener, 'accept');
   }
+}
+
+/** Of a passed socket the family need not be known. */
+function isHeldUp({ address: { family }, fd }: HostedListener): boolean {
+  return (family === 'unix' || family === 'passed') && addon.ending(fd) >= MOST_ENDING;
 }
 
 function reasonOf(code: string): PauseReason {

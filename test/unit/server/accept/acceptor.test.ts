@@ -9,7 +9,7 @@ import { hostedService, PretendServer, systemError } from '../pretended';
 
 jest.mock('../../../../src/native/addon', () => ({
   ACCEPT_FIELDS: 6,
-  addon: { accept: jest.fn(), hasWaiting: jest.fn(), isUsable: jest.fn() },
+  addon: { accept: jest.fn(), ending: jest.fn(), hasWaiting: jest.fn(), isUsable: jest.fn() },
 }));
 
 const kernel = jest.mocked(addon);
@@ -144,6 +144,15 @@ test('a service that refuses waits like any other when the system lacks what it 
   queue = [systemError('EMFILE', 'accept4'), 2];
   expect(acceptor.onReadable(listener)).toBe('paused');
   expect([turnedAway, paused]).toEqual([[], ['open-files']]);
+});
+
+test('clients of a Unix socket wait where too many of those before them cannot be closed', () => {
+  const owner = hostedService({}, { intake: acceptor, handler });
+  const listener = server.listen(owner, { family: 'unix', type: 'stream', path: '/run/it' });
+  fill(3);
+  kernel.ending.mockReturnValueOnce(127).mockReturnValue(128);
+  expect(acceptor.onReadable(listener)).toBe('paused');
+  expect([taken.length, paused, owner.gate.inUse]).toEqual([1, ['closing'], 1]);
 });
 
 test('where nobody waits after all the slot is put back, which makes no room for anybody', () => {

@@ -1,0 +1,24 @@
+// To close what others have put something into, or hold too: it may wait in the kernel, so that the main
+// thread has it done, and does not wait.
+#pragma once
+
+#include <stddef.h>
+
+#include <functional>
+
+// What holds up the one does not hold up the other.
+enum class Kind { kSocket, kPipe };
+
+// False: the system has no thread for us.
+bool start_closers(Kind kind);
+
+// Runs `work` on another thread, sooner or later.
+void run_later(std::function<void()> work, Kind kind = Kind::kSocket);
+
+void close_later(int fd, Kind kind = Kind::kSocket);
+
+// The same for what ends a connection to a Unix socket, which is counted until it has.
+void end_later(int connection, std::function<void()> work);
+
+// How many there are that have come to this Unix socket.
+size_t ending(int listener);
