@@ -9,10 +9,10 @@
 #include "error.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,14 +55,17 @@ const char *family_name(int family) {
   return family == AF_UNIX ? "unix" : "other";
 }
 
+// Not by F_SETFL: that sets all flags, and where O_ASYNC is among those that change it waits for the lock of
+// the socket. Who has it too may change that one after we have looked, and hold the lock.
+bool set_blocking(int fd, bool is_on) {
+  int is_off = is_on ? 0 : 1;
+  return ioctl(fd, FIONBIO, &is_off) == 0;
+}
+
 // setBlocking(fd, on): for the description that we and the children of a `wait` service share.
 void SetBlocking(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
-  const int flags = fcntl(fd, F_GETFL);
-  const int wanted = info[1].ToBoolean() ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
-  if (flags < 0 || (wanted != flags && fcntl(fd, F_SETFL, wanted) < 0)) {
-    throw_system_error(info.Env(), errno, "fcntl");
-  }
+  if (!set_blocking(fd, info[1].ToBoolean())) throw_system_error(info.Env(), errno, "ioctl");
 }
 
 bool is_internet(int fd) {
@@ -125,9 +128,8 @@ void put_right(int fd, bool is_datagram) {
 void TakeBack(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   const bool is_datagram = info[1].ToBoolean();
-  const int flags = fcntl(fd, F_GETFL);
-  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-    throw_system_error(info.Env(), errno, "fcntl");
+  if (!set_blocking(fd, false)) {
+    throw_system_error(info.Env(), errno, "ioctl");
     return;
   }
   ask<bool>(info.Env(), fd, [is_datagram](int own, bool *) { put_right(own, is_datagram); });

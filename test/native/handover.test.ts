@@ -338,7 +338,7 @@ test('blocking is for all who hold the socket, and is put back', async () => {
     });
     return { states, code: failure?.['code'], syscall: failure?.['syscall'] };
   });
-  expect(seen).toEqual({ states: [false, false, true, true], code: 'EBADF', syscall: 'fcntl' });
+  expect(seen).toEqual({ states: [false, false, true, true], code: 'EBADF', syscall: 'ioctl' });
 });
 
 describe('a socket that somebody passed to us', () => {

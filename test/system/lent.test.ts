@@ -117,6 +117,19 @@ describe('who locks a socket that was lent', () => {
     expect(await daemon.stop()).toBe(0);
   });
 
+  test('and has its flags changed (O_ASYNC) holds nobody up when it is lent and taken back', async () => {
+    const file = join(makeFolder(), 'locked');
+    const env = { LD_PRELOAD: libraryFixture('slow-flags.c'), SLOW_FLAGS: file };
+    const daemon = await startDaemon(services({ it: entry(HEIR), other: OTHER }), { env });
+    await meetHeir(daemon);
+    closeSync(openSync(file, 'w'));
+    await connectTo(daemon.port('it'));
+    expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+    await daemon.waitForCount('reaped', 2, { service: 'it', exit: 0 });
+    expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+    rmSync(file);
+  });
+
   test('and goes on with it keeps nobody from the next socket of that number', async () => {
     const file = join(makeFolder(), 'locked');
     const env = { LD_PRELOAD: libraryFixture('slow-options.c'), SLOW_OPTIONS: file };

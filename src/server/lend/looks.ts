@@ -32,8 +32,10 @@ export class Looks {
   waitMs(listener: HostedListener): number {
     const account = this.#accounts.get(listener.owner);
     if (account === undefined) return 0;
-    if (this.#isKeptOut(account, listener)) return LOCKED_MS;
-    return Math.max(0, (debtOf(account) - BURST_MS) / SHARE);
+    // First: to ask whether a lock is held still is a look as well.
+    const waitMs = Math.max(0, (debtOf(account) - BURST_MS) / SHARE);
+    if (waitMs > 0) return waitMs;
+    return this.#isKeptOut(account, listener) ? LOCKED_MS : 0;
   }
 
   /** @throws what `question` throws; ETIMEDOUT of the kernel means that somebody has locked the socket */

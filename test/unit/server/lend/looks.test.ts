@@ -71,6 +71,17 @@ test('in the long run slow looks are a tenth of the time at the most', () => {
   expect(spentMs).toBeLessThan(70_000);
 });
 
+test('to ask whether a socket is still locked counts as well, whoever lets go of it in between', () => {
+  findLocked();
+  kernel.isUsable.mockImplementation(() => {
+    jest.advanceTimersByTime(LATE_MS);
+    throw systemError('ETIMEDOUT', 'lock_sock');
+  });
+  const startMs = performance.now();
+  while (performance.now() - startMs < 600_000) jest.advanceTimersByTime(looks.waitMs(sibling) + 1);
+  expect(kernel.isUsable.mock.calls.length * LATE_MS).toBeLessThan(70_000);
+});
+
 describe('while one socket is locked', () => {
   beforeEach(() => {
     findLocked();
