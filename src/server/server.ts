@@ -106,6 +106,9 @@ export class Server {
     const onFreed = (): void => {
       this.#onFreed();
     };
+    const onFault = (listener: HostedListener, error: unknown): void => {
+      this.onFault(listener, error);
+    };
     const nextId = countIds();
     const slots = new Slots(maxConnections);
     const children = new Children<Served>(reports, words);
@@ -121,6 +124,7 @@ export class Server {
       makeRoom: () => {
         tcpmux.makeRoom();
       },
+      onFault,
     });
     const replacer = new Replacer(listeners, emit, (listener) => {
       pauses.release(listener);
@@ -129,10 +133,11 @@ export class Server {
     const terminator = new Terminator<Served>(children, (signal, count) => {
       emit({ event: 'terminating', signal, children: count });
     });
-    const retired = new RetiredListeners(listeners, pauses, onFreed, (listener) => {
+    const endBorrowers = (listener: HostedListener): void => {
       const borrowers = [...children].filter(({ owner, endReason }) => owner.lent === listener && !endReason);
       terminator.begin(borrowers, listener.owner.service.stopGraceMs, 'removed');
-    });
+    };
+    const retired = new RetiredListeners(listeners, pauses, onFreed, endBorrowers, onFault);
     const services = (): Iterable<Hosted> => this.#roster;
     const tcpmux = new Tcpmux({
       slots,

@@ -28,6 +28,7 @@ const CALLS: readonly Call[] = [
   { name: 'getsockopt', errors: ['ENOBUFS'] },
   { name: 'setsockopt', errors: ['ENOMEM'] },
   { name: 'fcntl', errors: ['EMFILE', 'EPERM'] },
+  { name: 'ioctl', errors: ['ENOMEM', 'EPERM'] },
   { name: 'clone', errors: ['EAGAIN', 'ENOMEM', 'EPERM'] },
   { name: 'wait4', errors: ['EINTR', 'ECHILD', 'EPERM'] },
   { name: 'poll', errors: ['ENOMEM'] },

@@ -7,7 +7,7 @@ import type { Gate } from '../../admission/slots';
 import { isHeldOnly, type Listeners } from '../../listener/listener';
 import type { Emit, PauseReason } from '../../log/events';
 import type { Work } from '../../native/slices';
-import type { Hosted, HostedListener } from '../hosted/hosted';
+import type { Hosted, HostedListener, Outcome } from '../hosted/hosted';
 import type { Kept } from './kept';
 
 /** The first wait for a system that refused; it doubles up to the last. */
@@ -25,6 +25,8 @@ export interface PauseParts {
   readonly server: Gate;
   /** Descriptors ran out: whoever can do with fewer is to let some go. */
   readonly makeRoom: () => void;
+  /** What we did not foresee costs the listener its turn. */
+  readonly onFault: (listener: HostedListener, error: unknown) => void;
 }
 
 export class Pauses {
@@ -152,8 +154,18 @@ export class Pauses {
    * held for another reason as well is watched again when that ends, and must not be touched before.
    */
   #retry(listener: HostedListener): void {
-    const outcome = isHeldOnly(listener, 'paused') ? listener.owner.intake.onReadable(listener) : 'empty';
+    const outcome = isHeldOnly(listener, 'paused') ? this.#takeIn(listener) : 'empty';
     if (outcome !== 'paused') this.release(listener);
+  }
+
+  /** Nobody above it would catch what it throws. */
+  #takeIn(listener: HostedListener): Outcome {
+    try {
+      return listener.owner.intake.onReadable(listener);
+    } catch (error) {
+      this.#parts.onFault(listener, error);
+      return 'empty';
+    }
   }
 
   #serveQueue(gate: Gate): void {

@@ -12,7 +12,7 @@ import { fillPlan, type Plan } from '../../child/plan';
 import { describeSpawnFailure, type SpawnFailure } from '../../child/spawn-errors';
 import { isUsable, type Listeners } from '../../listener/listener';
 import type { Emit } from '../../log/events';
-import { addon } from '../../native/addon';
+import { addon, type Pid } from '../../native/addon';
 import { asSystemError, type SystemError } from '../../native/system-error';
 import { formatAddress } from '../../service/address';
 import type { Pauses } from '../accept/pauses';
@@ -140,7 +140,7 @@ export class Lender implements Intake {
 
   #spawn(listener: HostedListener, queue: Queue, slot: Slot): void {
     const { owner: hosted, fd, socket } = listener;
-    const { service, gate } = hosted;
+    const { service } = hosted;
     const connection = this.#parts.nextId();
     const names = { service: service.name, connection };
     const filled = fillPlan(this.#plan, lentFacts(listener.address, names), () => lentValues(listener.address, names));
@@ -152,9 +152,18 @@ export class Lender implements Intake {
     };
     const { pid } = this.#parts.children.spawn(this.#plan, { fd, ...filled }, served, errand);
     socket.past.borrower = borrowerOf(service);
-    const { inUse: children, limit } = gate;
-    const address = formatAddress(listener.address);
-    this.#parts.emit({ event: 'started', service: service.name, connection, address, pid, children, limit });
+    this.#tryLog(listener, connection, pid);
+  }
+
+  /** By now there is a child, which has the slot: whatever fails here, nothing is to be given back. */
+  #tryLog({ owner, address: at }: HostedListener, connection: string, pid: Pid): void {
+    try {
+      const { inUse: children, limit } = owner.gate;
+      const address = formatAddress(at);
+      this.#parts.emit({ event: 'started', service: owner.service.name, connection, address, pid, children, limit });
+    } catch {
+      // The child has the socket, and is told of when it ends.
+    }
   }
 
   #onExit(listener: HostedListener, before: Queue, child: Child<Served>, exit: Exit): void {

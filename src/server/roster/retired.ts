@@ -22,22 +22,26 @@ export class RetiredListeners {
   readonly #deadlines = new Map<HostedListener, number>();
   readonly #onEmpty: () => void;
   readonly #onOverdue: (listener: HostedListener) => void;
+  readonly #onFault: (listener: HostedListener, error: unknown) => void;
   #timer: NodeJS.Timeout | null = null;
 
   /**
    * @param onEmpty the last one is closed
    * @param onOverdue a child has this one longer than it may, told once
+   * @param onFault what we did not foresee costs the listener its turn
    */
   constructor(
     listeners: Pick<Listeners<Hosted>, 'retire' | 'revive' | 'close'>,
     pauses: Pick<Pauses, 'forget'>,
     onEmpty: () => void,
     onOverdue: (listener: HostedListener) => void,
+    onFault: (listener: HostedListener, error: unknown) => void,
   ) {
     this.#listeners = listeners;
     this.#pauses = pauses;
     this.#onEmpty = onEmpty;
     this.#onOverdue = onOverdue;
+    this.#onFault = onFault;
   }
 
   get count(): number {
@@ -78,8 +82,12 @@ export class RetiredListeners {
 
   /** Accepts what waits now, as far as there are slots, and not more than a fair share. */
   drain(listener: HostedListener): void {
-    for (let batch = 0; batch < MOST_BATCHES; batch += 1) {
-      if (listener.owner.intake.onReadable(listener) !== 'more') return;
+    try {
+      for (let batch = 0; batch < MOST_BATCHES; batch += 1) {
+        if (listener.owner.intake.onReadable(listener) !== 'more') return;
+      }
+    } catch (error) {
+      this.#onFault(listener, error);
     }
   }
 

@@ -21,10 +21,13 @@ let kept: number;
 /** How often others were asked to let descriptors go. */
 let roomMade: number;
 let lastPort: number;
+/** What was thrown at whoever tried a listener. */
+let faults: unknown[];
 
 beforeEach(() => {
   jest.useFakeTimers();
   [server, tried, outcomes, kept, roomMade, lastPort] = [new PretendServer(), [], new Map(), 0, 0, 0];
+  faults = [];
   const { emit, listeners, slots } = server;
   const keptOnes = {
     get count(): number {
@@ -33,7 +36,8 @@ beforeEach(() => {
     retry: () => kept === 0,
   };
   const makeRoom = (): void => void (roomMade += 1);
-  pauses = new Pauses({ emit, listeners, kept: keptOnes, server: slots.server, makeRoom });
+  const onFault = (_: HostedListener, error: unknown): void => void faults.push(error);
+  pauses = new Pauses({ emit, listeners, kept: keptOnes, server: slots.server, makeRoom, onFault });
 });
 
 afterEach(() => jest.useRealTimers());
@@ -61,6 +65,20 @@ function onReadable(listener: HostedListener): Outcome {
   if (outcome === 'paused') listener.owner.gate.inUse = listener.owner.gate.limit;
   return outcome;
 }
+
+test.each(['full', 'memory'] as const)('one that throws when it is tried again (%s) is watched again', (reason) => {
+  const fault = new Error('unforeseen');
+  const intake = {
+    onReadable: (): never => {
+      throw fault;
+    },
+  };
+  const listener = listenerOf({ ...hostedService({}, { intake }), gate: serviceGate(1) });
+  pauses.pause(listener, reason);
+  pauses.onRoom([listener.owner.gate]);
+  jest.advanceTimersByTime(1000);
+  expect([faults, server.isWatched(listener)]).toEqual([[fault], true]);
+});
 
 test('a service is told to be paused with its first listener and resumed with its last', () => {
   const owner = hosted('echo', 1);

@@ -326,6 +326,17 @@ test('a listener that the child has shut down is bound anew on the same port, an
   expect(fresh).toMatchObject({ address: tcp(40_000), phase: 'open', socket: { past: { borrower: null } }, holds: 0 });
 });
 
+test('a start that cannot be told has its slot all the same', () => {
+  const emit = (): never => {
+    throw new Error('unforeseen');
+  };
+  lender = new Lender(SAMPLE_PLAN, { ...parts, emit });
+  const listener = lend(TCP);
+  expect([children.running.length, listener.owner.gate.inUse, isHeld(listener, 'lent')]).toEqual([1, 1, true]);
+  end(1);
+  expect([listener.owner.gate.inUse, isHeld(listener, 'lent')]).toEqual([0, false]);
+});
+
 describe('a socket that somebody has locked', () => {
   function unlock(): void {
     kernel.takeBack.mockReset();

@@ -29,7 +29,7 @@ function build(): void {
   [server, refusals] = [new PretendServer(), new Map()];
   const { emit, slots, listeners } = server;
   const nothing = (): void => undefined;
-  retired = new RetiredListeners(listeners, { forget: nothing }, nothing, nothing);
+  retired = new RetiredListeners(listeners, { forget: nothing }, nothing, nothing, nothing);
   replacer = new Replacer(listeners, emit, nothing);
   roster = new Roster({
     ...{ emit, slots, listeners, retired, replacer },

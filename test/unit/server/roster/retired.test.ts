@@ -18,6 +18,8 @@ let retired: RetiredListeners;
 let forgotten: HostedListener[];
 /** Whose children have them for too long. */
 let overdue: HostedListener[];
+/** What was thrown at whoever looked. */
+let faults: unknown[];
 /** How often the last one was closed. */
 let emptied: number;
 /** Batches of clients in the queue of whichever listener. */
@@ -30,7 +32,7 @@ let isFull: boolean;
 beforeEach(() => {
   jest.useFakeTimers();
   [server, forgotten, overdue, emptied] = [new PretendServer(), [], [], 0];
-  [batches, taken, isFull] = [0, 0, false];
+  [batches, taken, isFull, faults] = [0, 0, false, []];
   jest.mocked(addon).hasWaiting.mockImplementation(() => batches > 0);
   const pauses = { forget: (listener: HostedListener): void => void forgotten.push(listener) };
   retired = new RetiredListeners(
@@ -38,6 +40,7 @@ beforeEach(() => {
     pauses,
     () => (emptied += 1),
     (listener) => overdue.push(listener),
+    (_, error) => faults.push(error),
   );
 });
 
@@ -58,6 +61,20 @@ function serve(fields: Partial<Service> = {}, port = 80): HostedListener {
 function look(times = 1): void {
   jest.advanceTimersByTime(times * LOOK_MS);
 }
+
+test('one that throws when it is looked at is closed in its time', () => {
+  const fault = new Error('unforeseen');
+  const intake = {
+    onReadable: (): never => {
+      throw fault;
+    },
+  };
+  const listener = server.listen(hostedService({ stopGraceMs: 150 }, { intake }), tcp(80));
+  batches = 1;
+  retired.retire(listener);
+  look(2);
+  expect([faults, listener.phase]).toEqual([[fault, fault], 'closed']);
+});
 
 test('takes no new clients, serves those in its queue, and is closed when that is empty', () => {
   const listener = serve();

@@ -39,6 +39,7 @@ beforeEach(() => {
     { forget },
     () => undefined,
     () => undefined,
+    () => undefined,
   );
   function* retryAll(): Work<void> {
     retries += 1;
