@@ -12,6 +12,7 @@
 import { addon, type Fd, type PipeOwner } from '../native/addon';
 import type { PollSet } from '../native/poll-set';
 import { Allowance, type Outlet } from './allowance';
+import { Bucket } from './bucket';
 import { Deafness } from './deafness';
 import { PidTable } from './pid-table';
 import { Rounds } from './rounds';
@@ -21,6 +22,8 @@ import { LONGEST_LINE, Voice } from './voice';
 const PIECE = 16 * 1024;
 /** Whatever is in the largest pipe that a user may make of theirs (fs.pipe-max-size), in at most as many pieces as it has pages. */
 const MOST_AT_END = { bytes: 1024 * 1024, reads: 256 };
+/** As many reads as a pipe takes that nobody has made larger; with more, those of a service at once, and in a second after that. */
+const READS_AT_END = { each: 8, burst: 1024, perSecond: 256 };
 /** A pipe that has something to read more often than this, in so long, is no longer watched but visited. */
 const MOST_READS = 8;
 const WINDOW_MS = 100;
@@ -49,6 +52,8 @@ interface Entry {
 interface Source {
   readonly allowance: Allowance;
   readonly deafness: Deafness<Entry>;
+  /** Reads at the ends of its children, beyond those that each may have. */
+  readonly ends: Bucket;
   readonly onDeaf: (pauseMs: number) => void;
 }
 
@@ -141,6 +146,7 @@ export class Words<Starter, Speaker extends Starter = Starter> {
       deafness: new Deafness<Entry>(() => {
         this.#listenAgain(source);
       }),
+      ends: new Bucket(READS_AT_END.burst, READS_AT_END.perSecond),
       onDeaf: (pauseMs) => {
         onDeaf(speaker, pauseMs);
       },
@@ -223,10 +229,11 @@ export class Words<Starter, Speaker extends Starter = Starter> {
     this.#mind(voice.allowance);
   }
 
-  /** All that is there, and the last lines. */
+  /** All that is there, and the last lines. What would take a service's children too much of our time is visited later on. */
   #finish(entry: Entry): void {
     let bytes = 0;
     for (let reads = 0; reads < MOST_AT_END.reads && bytes < MOST_AT_END.bytes && entry.isOpen; reads += 1) {
+      if (reads >= READS_AT_END.each && !entry.source.ends.take()) break;
       const length = this.#read(entry);
       if (length < 0) break;
       bytes += length;

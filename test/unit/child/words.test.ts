@@ -124,6 +124,19 @@ test('what is there at the end of a child is told before that, also what has no 
   expect(closedPids()).toEqual([1]);
 });
 
+test('children that end one after the other with much in many pieces take a limited share of our time', () => {
+  kernel.readPipe.mockImplementation((fd, into) => readPretended(fd, into.subarray(0, 1)));
+  for (let pid = 1; pid <= 100; pid += 1) {
+    const pipe = start(pid);
+    [pipe.text, pipe.isHeld] = ['x'.repeat(255), false];
+    words.settle(pid);
+  }
+  expect(kernel.readPipe.mock.calls.length).toBeLessThan(2000);
+  while (watchers.size > 0) for (const watcher of [...watchers.values()]) watcher.onReadable();
+  jest.advanceTimersByTime(60_000);
+  expect(new Set(closedPids()).size).toBe(100);
+});
+
 test('a child that closes its standard error is done with, and its end has nothing to add', () => {
   start(1).isHeld = false;
   write(1, '');
