@@ -1,7 +1,6 @@
 // What the daemon itself may read of a connection and write to it before a program has it: one line and one
 // answer, without ever waiting. For tcpmux, whose clients name the service that they want.
 #include "addon.h"
-#include "control.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,19 +11,27 @@
 
 namespace {
 
+// Of the sender's ids, which a socket that was passed to us may be told to tell; they come first.
+size_t room_for_ids(int fd) {
+  int is_told = 0;
+  socklen_t length = sizeof is_told;
+  const bool is_known = getsockopt(fd, SOL_SOCKET, SO_PASSCRED, &is_told, &length) == 0;
+  return is_known && is_told != 0 ? CMSG_SPACE(sizeof(ucred)) : 0;
+}
+
 // As recv(2), without taking anything. What comes with descriptors (a Unix socket's client may send some) is
-// the client's end: to read it would be to throw them away, and that may wait.
+// the client's end: to read it would be to throw them away, and that may wait. Nor is there room for any: a
+// file whose file system never answers (FUSE) would be ours to close.
 ssize_t peek(int fd, char *buffer, size_t limit) {
-  // Room for one beside the sender's ids, which a socket that was passed to us may be told to tell.
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int))];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
   iovec part = {buffer, limit};
   msghdr message = {};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  message.msg_controllen = room_for_ids(fd);
   const ssize_t length = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  return length > 0 && close_descriptors(&message) ? 0 : length;
+  return length > 0 && (message.msg_flags & MSG_CTRUNC) != 0 ? 0 : length;
 }
 
 // readLine(connection, limit) → {text, isEnd}: what has come of a line, never a byte beyond its end; isEnd:
