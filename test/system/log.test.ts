@@ -6,8 +6,9 @@ import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs'
 import { join } from 'node:path';
 import { exchange, inParallel } from './client';
 import { Daemon, launchDaemon, startDaemon } from './daemon';
+import { dumpProgram, parseDump } from './dump';
 import { atEnd, endAll } from './endings';
-import { fixture, makeFolder } from './fixtures';
+import { makeFolder } from './fixtures';
 import { fdFlags, listeners, openFds } from './proc';
 import { until } from './until';
 
@@ -198,19 +199,15 @@ describe('a daemon that was started with closed descriptors', () => {
     async (fds) => {
       const closed = fds.split(', ').map((fd) => `${fd}>&-`);
       const wrapper = ['sh', '-c', `exec "$@" ${closed.join(' ')}`, 'sh'];
-      const daemon = launchDaemon(`services: {it: {listen: "127.0.0.1:0", exec: ${fixture('lists-fds.c')}}}\n`, {
+      const daemon = launchDaemon(`services: {it: {listen: "127.0.0.1:0", exec: ${dumpProgram()}}}\n`, {
         wrapper,
       });
       const port = await portOf(daemon);
       const before = openFds(daemon.pid);
       for (let time = 0; time < 3; time += 1) {
-        const lines = (await exchange(port, ''))
-          .trim()
-          .split('\n')
-          .map((line) => line.split(' '));
-        expect(lines.map(([fd, mode]) => [fd, mode])).toEqual([0, 1, 2].map((fd) => [String(fd), 'blocking']));
-        expect(new Set(lines.map(([, , target]) => target)).size).toBe(1);
-        expect(lines[0]?.[2]).toMatch(/^socket:/);
+        const { descriptors } = parseDump(await exchange(port, ''));
+        expect(descriptors).toMatchObject([0, 1, 2].map((fd) => ({ fd, kind: 'socket', blocking: true })));
+        expect(new Set(descriptors.map(({ target }) => target)).size).toBe(1);
       }
       for (const fd of [0, 1, 2]) expect(before.has(fd)).toBe(true);
       expect(await daemon.stop()).toBe(0);

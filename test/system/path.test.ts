@@ -3,25 +3,24 @@
  */
 import { connectTo, exchange, LOCALHOST } from './client';
 import { startDaemon, startWords, type Daemon } from './daemon';
+import { dumpProgram, parseDump, type Descriptor } from './dump';
 import { endAll } from './endings';
-import { fixture } from './fixtures';
 import { asOther, findFreeName, findFreePorts, isRoot, testAsOther, testIpv6, testNamed } from './machine';
 import { listeners } from './proc';
 
 afterEach(endAll);
 
-interface Facts {
-  readonly family: string;
-  readonly peer: [string, number];
-  readonly own: [string, number];
-}
-
-async function factsOf(daemon: Daemon, host: string): Promise<{ facts: Facts; port: number }> {
+/** Of descriptor 0, and the client's own address. */
+async function factsOf(daemon: Daemon, host: string): Promise<{ facts: Descriptor; client: string }> {
   const client = await connectTo(daemon.port(), host);
-  const facts = JSON.parse(await client.line()) as Facts;
-  return { facts, port: client.socket.localPort ?? 0 };
+  const { address } = client;
+  const { descriptors } = parseDump(await client.rest());
+  if (descriptors[0] === undefined) throw new Error('it has no descriptor 0');
+  return { facts: descriptors[0], client: address };
 }
 
+/** Tells its descriptors. */
+const who = (listen: string): string => `services: {who: {listen: ${listen}, exec: ${dumpProgram()}}}\n`;
 const echo = (listen: string): string => `services: {echo: {listen: ${listen}, exec: cat}}\n`;
 
 describe('a connection', () => {
@@ -49,19 +48,17 @@ describe('a connection', () => {
   });
 
   test('is the real socket over IPv4: the program sees the address and port of its client', async () => {
-    const daemon = await startDaemon(
-      `services: {who: {listen: "127.0.0.1:0", exec: ${fixture('tells-address.py')}}}\n`,
-    );
-    const { facts, port } = await factsOf(daemon, LOCALHOST);
-    expect(facts).toEqual({ family: 'AF_INET', peer: [LOCALHOST, port], own: [LOCALHOST, daemon.port()] });
+    const daemon = await startDaemon(who('"127.0.0.1:0"'));
+    const { facts, client } = await factsOf(daemon, LOCALHOST);
+    expect(facts).toMatchObject({ family: 'ipv4', peer: client, local: `127.0.0.1:${daemon.port()}` });
   });
 
   testIpv6(
     'is the real socket over IPv6: the program sees the address and port of its client (needs IPv6)',
     async () => {
-      const daemon = await startDaemon(`services: {who: {listen: "[::1]:0", exec: ${fixture('tells-address.py')}}}\n`);
-      const { facts, port } = await factsOf(daemon, '::1');
-      expect(facts).toEqual({ family: 'AF_INET6', peer: ['::1', port], own: ['::1', daemon.port()] });
+      const daemon = await startDaemon(who('"[::1]:0"'));
+      const { facts, client } = await factsOf(daemon, '::1');
+      expect(facts).toMatchObject({ family: 'ipv6', peer: client, local: `[::1]:${daemon.port()}` });
     },
   );
 
@@ -72,12 +69,9 @@ describe('a connection', () => {
 
   test('is served by a plain fork as well', async () => {
     const env = { STDIOD_SPAWN: 'fork' };
-    const daemon = await startDaemon(
-      `services: {who: {listen: "127.0.0.1:0", exec: ${fixture('tells-address.py')}}}\n`,
-      { env },
-    );
-    const { facts, port } = await factsOf(daemon, LOCALHOST);
-    expect(facts.peer).toEqual([LOCALHOST, port]);
+    const daemon = await startDaemon(who('"127.0.0.1:0"'), { env });
+    const { facts, client } = await factsOf(daemon, LOCALHOST);
+    expect(facts['peer']).toBe(client);
   });
 });
 
@@ -98,12 +92,10 @@ describe('an address to listen on', () => {
   });
 
   testIpv6('gives an IPv4 client of a wildcard an IPv4 socket, never ::ffff: (needs IPv6)', async () => {
-    const daemon = await startDaemon(`services: {who: {listen: "*:0", exec: ${fixture('tells-address.py')}}}\n`);
-    expect((await factsOf(daemon, LOCALHOST)).facts).toMatchObject({
-      family: 'AF_INET',
-      own: [LOCALHOST, daemon.port()],
-    });
-    expect((await factsOf(daemon, '::1')).facts).toMatchObject({ family: 'AF_INET6', own: ['::1', daemon.port()] });
+    const daemon = await startDaemon(who('"*:0"'));
+    const port = daemon.port();
+    expect((await factsOf(daemon, LOCALHOST)).facts).toMatchObject({ family: 'ipv4', local: `127.0.0.1:${port}` });
+    expect((await factsOf(daemon, '::1')).facts).toMatchObject({ family: 'ipv6', local: `[::1]:${port}` });
   });
 
   test('may be one of one family alone', async () => {
