@@ -106,7 +106,7 @@ bool read_clone_flags(const Napi::Value &value, Plan *plan) {
   return false;
 }
 
-// preparePlan({path, argv, environment: string[], directory, steps, stderrFd, stderrFile?, isWait,
+// preparePlan({path, argv, environment: string[], directory, steps, stderrFd, stderrFile?, oomScore?, isWait,
 // cloneFlags?}) → plan
 Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   const auto options = info[0].As<Napi::Object>();
@@ -123,6 +123,8 @@ Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   plan->stderr_file = options.Has("stderrFile") ? options.Get("stderrFile").ToString() : std::string();
   plan->view.stderr_file = plan->stderr_file.c_str();
   plan->stderr_fd = options.Get("stderrFd").ToNumber().Int32Value();
+  const Napi::Value score = options.Get("oomScore");
+  plan->oom_score = score.IsNumber() ? score.As<Napi::Number>().Int32Value() : kNoScore;
   plan->view.is_lent = options.Get("isWait").ToBoolean();
   auto *held = new Handle(std::move(plan));
   return Napi::External<Handle>::New(info.Env(), held, [](Napi::Env, Handle *old) { delete old; });

@@ -9,6 +9,8 @@
 
 #include "child.h"
 
+constexpr int kNoScore = 1 << 20;
+
 // Owns what `view` points to. Nothing of it changes any more: children read it while we go on.
 struct Plan {
   std::string path;
@@ -21,6 +23,8 @@ struct Plan {
   std::vector<ChildStep> steps;
   // Namespaces that the child gets of its own, as clone(2) is told.
   int clone_flags;
+  // oom_score_adj; kNoScore: stdiod's own.
+  int oom_score;
   // What becomes fd 2: -1 for the connection itself.
   int stderr_fd;
   ChildPlan view = {};

@@ -143,8 +143,22 @@ bool has_failed(const Slot *slot) {
   return __atomic_load_n(&slot->report->step, __ATOMIC_ACQUIRE) != kOpNone;
 }
 
-// Closes the connections and frees the slots that children have let go of; returns whether a connection is
-// still open.
+// One that is gone, or whom we may not change, is left alone.
+void write_score(pid_t pid, int score) {
+  const std::string text = std::to_string(score);
+  const int fd = open(("/proc/" + std::to_string(pid) + "/oom_score_adj").c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  if (write(fd, text.c_str(), text.size()) < 0) errno = 0;
+  close(fd);
+}
+
+bool wants_score(const Slot *slot) {
+  return slot->plan->oom_score != kNoScore;
+}
+
+// Closes the connections and frees the slots that children have let go of; returns whether somebody has to
+// come back soon: a connection is still open, or a child waits for its score. It gets that after its exec:
+// before, the kernel gives it to every process that shares the memory, and that is us.
 bool sweep() {
   bool is_open = false;
   size_t kept = 0;
@@ -152,10 +166,11 @@ bool sweep() {
     const bool left = has_left(slot);
     if (left || is_unshared(slot)) close_connection(slot, !left);
     if (left && !has_failed(slot)) {
+      if (wants_score(slot)) write_score(slot->pid, slot->plan->oom_score);
       free_slot(slot);
       continue;
     }
-    is_open = is_open || slot->connection >= 0;
+    is_open = is_open || slot->connection >= 0 || (!left && wants_score(slot));
     spawner.busy[kept++] = slot;
   }
   spawner.busy.resize(kept);
@@ -326,6 +341,8 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
     give_up(env, slot, "clone");
     return env.Undefined();
   }
+  // A plain fork has a memory of its own, and the kernel does not say when it leaves that.
+  if (spawner.plain_fork && wants_score(slot)) write_score(slot->pid, slot->plan->oom_score);
   spawner.busy.push_back(slot);
   remember(slot->pid);
   start_sweeping(env);
@@ -358,17 +375,12 @@ bool is_in_setup(pid_t pid) {
   return false;
 }
 
-// setOomScore(pid, score): never for a child before its exec, because the kernel gives the score to every
-// process that shares the memory, and that is us. One that is gone, or whom we may not change, is left alone.
+// setOomScore(pid, score): never for a child before its exec, as sweep says.
 void SetOomScore(const Napi::CallbackInfo &info) {
   const pid_t pid = info[0].ToNumber().Int32Value();
   sweep();
   if (is_in_setup(pid)) return;
-  const std::string score = std::to_string(info[1].ToNumber().Int32Value());
-  const int fd = open(("/proc/" + std::to_string(pid) + "/oom_score_adj").c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  if (write(fd, score.c_str(), score.size()) < 0) errno = 0;
-  close(fd);
+  write_score(pid, info[1].ToNumber().Int32Value());
 }
 
 // setPlainFork(on)

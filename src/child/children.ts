@@ -73,7 +73,7 @@ export class Children<Owner> {
     const pid = spawnWith(plan, start, pipe);
     const child = { pid, owner, startedMs: Math.round(performance.now()), errand };
     this.#byPid.add(pid, child);
-    this.#oomScores.add(pid);
+    if (!plan.hasOomScore) this.#oomScores.add(pid);
     if (plan.channel !== null) this.#reports.add(pid, child, plan.channel);
     if (pipe !== null) this.#words.add(pid, child, pipe.reader);
     return child;

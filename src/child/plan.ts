@@ -22,6 +22,8 @@ export interface Plan {
   readonly varying: Varying | null;
   /** On which the children say things, on fd 2; null: they do not. */
   readonly channel: Channel | null;
+  /** The file says how early the kernel ends them; else they are told later (oom-scores.ts). */
+  readonly hasOomScore: boolean;
   /** Each has a pipe of its own as fd 2 (words.ts), which is its user's; null: none. */
   readonly pipe: { readonly owner: PipeOwner | null } | null;
 }
@@ -53,7 +55,8 @@ const STDERR_IS_CONNECTION = -1;
 export function preparePlan(run: Exec, isWait: boolean, sinks: Sinks): Plan {
   const native = addon.preparePlan(planOf(run, isWait, sinks));
   const { process } = run;
-  return { native, varying: varyingOf(run), channel: channelOf(process, sinks), pipe: pipeOf(process) };
+  const hasOomScore = process.resources.oomScore !== null;
+  return { native, varying: varyingOf(run), channel: channelOf(process, sinks), hasOomScore, pipe: pipeOf(process) };
 }
 
 export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks): PlanOptions {
@@ -67,6 +70,7 @@ export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks
     steps: stepsOf(process),
     stderrFd: stderrOf(process, sinks),
     ...(typeof process.stderr === 'object' ? { stderrFile: process.stderr.file } : {}),
+    ...(process.resources.oomScore === null ? {} : { oomScore: process.resources.oomScore }),
     isWait,
   };
 }

@@ -25,6 +25,12 @@ export function lowestNice(): number {
   return limit === UNLIMITED ? LOWEST_NICE : Math.min(getPriority(), NICE_CEILING - limit);
 }
 
+export function ownOomScore(): number | null {
+  const stat = readProc('/proc/self/stat') ?? '';
+  const score = Number.parseInt(stat, 10) === process.pid ? readProc('/proc/self/oom_score_adj') : null;
+  return score === null ? null : Number(score);
+}
+
 export function ownCpus(): readonly number[] {
   const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readProc('/proc/self/status') ?? '')?.[1];
   return parseCpus(list ?? '0') ?? [0];

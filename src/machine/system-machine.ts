@@ -13,7 +13,7 @@ import type { PassedSocket } from '../service/listen-text';
 import { absolute, readBinaryFormats, readEntry, readFacts, readHead, readProc, realPath } from './files';
 import { readStartBytes } from './start-bytes';
 import { readPortNames } from './port-names';
-import { highestLimit, lowestNice, ownCpus } from './resources';
+import { highestLimit, lowestNice, ownCpus, ownOomScore } from './resources';
 import { type NativeAnswers, withoutAddon } from './without-addon';
 
 const FIRST_UNPRIVILEGED = 1024;
@@ -36,6 +36,7 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     hasCapability,
     highestLimit: (resource) => highestLimit(resource, hasCapability('CAP_SYS_RESOURCE')),
     lowestNice,
+    oomScore: ownOomScore,
     cpus: ownCpus,
     mayBindPort: (port) => port === 0 || hasCapability('CAP_NET_BIND_SERVICE') || port >= firstUnprivileged,
     user: (nameOrId) => orNotNow(() => native.findUser(nameOrId)),

@@ -126,6 +126,8 @@ export interface PlanOptions {
   readonly stderrFd: number;
   /** What the step `stderr` opens in its place, to append to it: an absolute path. */
   readonly stderrFile?: string;
+  /** oom_score_adj: given by us once the child has left our memory. */
+  readonly oomScore?: number;
   /** CLONE_NEW… of clone(2): namespaces of its own. A child cannot take a pid namespace as a step. */
   readonly cloneFlags?: number;
   /** The child is lent the listening or datagram socket, also as fd 3 and with LISTEN_PID in its environment. */

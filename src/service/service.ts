@@ -75,6 +75,8 @@ export interface Resources {
   readonly scheduling: Scheduling | null;
   /** As ioprio_set(2) takes it. */
   readonly ioPriority: number | null;
+  /** oom_score_adj (proc(5)): -1000 to 1000. null: stdiod's own at first, more for who stays (child/oom-scores.ts). */
+  readonly oomScore: number | null;
 }
 
 /** What a child may do beyond its user's rights. */

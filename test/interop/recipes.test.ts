@@ -13,7 +13,6 @@ afterEach(endAll);
 /** Each with a program that tells whether it is so. */
 const RECIPES: readonly (readonly [recipe: string, program: readonly string[], answer: RegExp])[] = [
   ['timeout 10m', ['sh', '-c', 'cat /proc/$PPID/comm'], /^timeout\n$/],
-  ['choom -n 500 --', ['cat', '/proc/self/oom_score_adj'], /^500\n$/],
 ];
 
 async function serve(services: Readonly<Record<string, readonly string[]>>): Promise<Daemon> {

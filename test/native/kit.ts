@@ -140,6 +140,7 @@ const NO_WISHES: Resources = {
   cpus: null,
   scheduling: null,
   ioPriority: null,
+  oomScore: null,
 };
 
 function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {

@@ -2,6 +2,7 @@
  * What a program may use, and its place beside others: /proc tells what it got.
  */
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { connectTo, exchange } from './client';
 import { startDaemon, type DaemonOptions } from './daemon';
 import { endAll } from './endings';
@@ -79,6 +80,20 @@ describe.each(WAYS)('%s', (_, options) => {
   });
 });
 
+test.each([
+  ['for a connection', '', {}],
+  ['with wait', 'wait: true', {}],
+  ['by a plain fork', '', { env: { STDIOD_SPAWN: 'fork' } }],
+] as const)('a child %s has the score that the file says, and the daemon its own', async (_, keys, options) => {
+  const own = scoreOf(process.pid);
+  const exec = 'exec: sleep 60, oom_score_adjust: 777, stop_grace: 10ms';
+  const daemon = await startDaemon(`services: {it: {listen: "127.0.0.1:0", ${exec}, ${keys}}}\n`, options);
+  await connectTo(daemon.port());
+  const { pid } = await daemon.waitFor(keys === '' ? 'accepted' : 'started');
+  await untilTrue('it has the score', () => scoreOf(pid) === 777);
+  expect(scoreOf(daemon.pid)).toBe(own);
+});
+
 testAsRoot('a child may stand before the daemon, though its user could not take that place', async () => {
   const pid = await startChild('user: nobody, nice: -5');
   expect(placeOf(pid)).toMatchObject({ nice: -5 });
@@ -112,6 +127,10 @@ test('a wait program has its limits as well', async () => {
   await untilTrue('it is the program', () => strings(pid, 'cmdline')[0] === 'sleep');
   expect(limits(pid).get('Max open files')).toBe('33 33 files');
 });
+
+function scoreOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'latin1'));
+}
 
 /** Where a process stands, as ps(1), chrt(1) and ionice(1) tell. */
 function placeOf(pid: number): Record<string, unknown> {

@@ -114,7 +114,7 @@ export const SYSTEMD: Words = {
   memoryhigh: put('the limit, such as 512M,', 'rlimits.address_space'),
   cpuquota: byUnit('CPUQuota='),
   tasksmax: put('the number', 'max_connections'),
-  oomscoreadjust: byProgram('choom -n 500 --'),
+  oomscoreadjust: put('the number', 'oom_score_adjust'),
   cpuaffinity: put('the CPUs', 'cpu_affinity'),
   nice: put('the value', 'nice'),
   ipaddressallow: byTcpd,
@@ -209,7 +209,6 @@ export const ABSENT: Words = {
   logfile: ofFile,
   cpu: byUnit('CPUQuota='),
   memory: put('the limit, such as 512M,', 'rlimits.address_space'),
-  oom_score_adjust: byProgram('choom -n 500 --'),
   chroot: 'there is no key for it yet: write exec: chroot FOLDER PROGRAM, and "user: root"',
   root: 'there is no key for it yet: write exec: chroot FOLDER PROGRAM, and "user: root"',
 };

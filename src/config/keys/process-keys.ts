@@ -60,6 +60,14 @@ export const processKeys = {
     .register(remedies, { remedy: () => 'write idle, best-effort:0 (first, to 7) or realtime:0 (to 7)' })
     .optional()
     .describe('`idle`, `best-effort:N` or `realtime:N`; N is 0 (first) to 7. Without it: by its `nice`.'),
+  oom_score_adjust: z
+    .int()
+    .min(-1000)
+    .max(1000)
+    .optional()
+    .describe(
+      "Who is ended first when memory runs out: -1000 (never) to 1000 (first). Without it: stdiod's own, and 300 more once it has lived for a second.",
+    ),
   no_new_privileges: z
     .boolean()
     .optional()

@@ -38,6 +38,8 @@ export interface Machine {
   highestLimit(resource: number): number;
   /** The nice value that stdiod can give without CAP_SYS_NICE. */
   lowestNice(): number;
+  /** stdiod's own oom_score_adj; null: /proc is not that of its processes. */
+  oomScore(): number | null;
   /** The CPUs that stdiod may run on. */
   cpus(): readonly number[];
   /** Whether stdiod has the right to bind this port (net.ipv4.ip_unprivileged_port_start, CAP_NET_BIND_SERVICE). */

@@ -10,14 +10,16 @@ import type { ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
 
 export function resolveResources(settings: ServiceSettings, machine: Machine, layers: Layers): Resources {
-  const { nice, scheduling, io_priority } = settings;
+  const { nice, scheduling, io_priority, oom_score_adjust } = settings;
   const resources: Resources = {
     limits: resolveLimits(settings.rlimits, machine, layers),
     nice: nice ?? null,
     cpus: resolveCpus(settings.cpu_affinity, machine, layers),
     scheduling: (scheduling === undefined ? null : parseScheduling(scheduling)) ?? null,
     ioPriority: (io_priority === undefined ? null : parseIoPriority(io_priority)) ?? null,
+    oomScore: oom_score_adjust ?? null,
   };
+  reportScore(resources, machine, layers);
   if (!machine.hasCapability('CAP_SYS_NICE')) reportPrivileged(resources, machine, layers);
   return resources;
 }
@@ -61,6 +63,18 @@ function resolveCpus(written: string | number | undefined, machine: Machine, lay
     remedy: 'name one of those',
   });
   return cpus;
+}
+
+function reportScore({ oomScore }: Resources, machine: Machine, layers: Layers): void {
+  const own = machine.oomScore();
+  const report = (message: string, remedy: string): void => {
+    layers.onMachine.report(['oom_score_adjust'], { message, remedy });
+  };
+  if (oomScore === null) return;
+  if (own === null) report('stdiod does not find its children in /proc', 'mount the /proc of its own pid namespace');
+  else if (oomScore < own && !machine.hasCapability('CAP_SYS_RESOURCE')) {
+    report(`stdiod may give ${own} at the lowest, its own`, 'write more, or start stdiod with CAP_SYS_RESOURCE');
+  }
 }
 
 /** What takes CAP_SYS_NICE. */

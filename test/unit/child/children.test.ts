@@ -29,7 +29,7 @@ jest.mock('../../../src/native/addon', () => ({
 
 jest.mock('../../../src/child/oom-scores', () => ({ OomScores: jest.fn(() => ({ add: () => undefined })) }));
 
-const PLAN: Plan = { native: {} as NativePlan, varying: null, channel: null, pipe: null };
+const PLAN: Plan = { native: {} as NativePlan, varying: null, channel: null, hasOomScore: false, pipe: null };
 const START = { fd: 5 as Fd, facts: '' };
 /** In the unit of a reap record, KiB. */
 const GIB = 1024 * 1024;

@@ -57,6 +57,7 @@ test('what it may use comes before the rights to it are given up', () => {
     cpus: [0, 31, 33],
     scheduling: { policy: 3, priority: 0 },
     ioPriority: 24576,
+    oomScore: null,
   };
   const identity = { user: 'www', uid: 33, gid: 34, groups: [] };
   const steps = optionsOf({ identity, resources, umask: 0o77 }).steps;

@@ -90,7 +90,7 @@ function spawnMany(count: number): number[] {
   for (const pid of pids) {
     native.spawn.mockReturnValueOnce(pid as Pid);
     children.spawn(
-      { native: {} as NativePlan, varying: null, channel: null, pipe: null },
+      { native: {} as NativePlan, varying: null, channel: null, hasOomScore: false, pipe: null },
       { fd: 5 as Fd, facts: '' },
       '',
       errand,

@@ -38,6 +38,7 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
     gid: 0,
     architecture: process.arch,
     startBytes: 2_097_152,
+    oomScore: () => 0,
     suidDumpable: 0,
     hasIpv6: true,
     environment: { PATH: '/usr/bin:/bin', TZ: 'UTC', SECRET: 'x' },

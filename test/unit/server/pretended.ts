@@ -18,7 +18,13 @@ import type { Run, Service, SocketOptions } from '../../../src/service/service';
 import { resetsOf, type SocketOption } from '../../../src/service/socket-options';
 import { sampleExec, sampleService } from '../service/sample';
 
-export const SAMPLE_PLAN: Plan = { native: {} as NativePlan, varying: null, channel: null, pipe: null };
+export const SAMPLE_PLAN: Plan = {
+  native: {} as NativePlan,
+  varying: null,
+  channel: null,
+  hasOomScore: false,
+  pipe: null,
+};
 
 /** What is there beside the part that a test is about. */
 export class PretendServer {

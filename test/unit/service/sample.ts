@@ -25,7 +25,7 @@ export function sampleExec(fields: Partial<Process> = {}, command = CAT): Exec {
     identity: null,
     directory: '/',
     umask: 0o22,
-    resources: { limits: [], nice: null, cpus: null, scheduling: null, ioPriority: null },
+    resources: { limits: [], nice: null, cpus: null, scheduling: null, ioPriority: null, oomScore: null },
     rights: { noNewPrivileges: false, capabilities: null },
     environment: { PATH: '/bin' },
     stderr: 'socket',

@@ -48,6 +48,7 @@ test.each([
   ['rlimits: {address_space: lots}', /not a limit \(write bytes, or a number and K, M or G/],
   ['rlimits: {processes: "9:5"}', /the soft limit is above the hard one/],
   ['nice: 20', /20/],
+  ['oom_score_adjust: 1001', /1000/],
   ['cpu_affinity: all', /not a list of CPUs \(write numbers and ranges: "0-3,8"\)/],
   ['scheduling: fast', /not a scheduling policy \(write other, batch/],
   ['io_priority: best-effort', /not an I\/O priority \(write idle, best-effort:0/],
@@ -67,12 +68,21 @@ test.each([
   ['nice: -1', 'stdiod may give 0 at the lowest'],
   ['scheduling: fifo:1', 'real time takes a right that stdiod lacks'],
   ['io_priority: realtime:1', 'real time takes a right that stdiod lacks'],
+  ['oom_score_adjust: -1', 'stdiod may give 0 at the lowest, its own'],
   ['cpu_affinity: 7', 'this machine has none of these CPUs for stdiod; it has 0,1'],
 ])('what stdiod has no right to give is told: %s', (keys, problem) => {
   expect(problemsOf(withKeys(keys), WEAK)).toEqual([expect.stringContaining(problem)]);
 });
 
+test('a score that nobody could be given is told', () => {
+  const problem = 'stdiod does not find its children in /proc';
+  expect(problemsOf(withKeys('oom_score_adjust: 500'), { oomScore: () => null })).toEqual([
+    expect.stringContaining(problem),
+  ]);
+});
+
 test('what stdiod may give passes', () => {
-  const keys = 'rlimits: {processes: 100}\nnice: 0\nscheduling: idle\nio_priority: best-effort:0\ncpu_affinity: 1,7';
+  const keys =
+    'rlimits: {processes: 100}\nnice: 0\noom_score_adjust: 0\nscheduling: idle\nio_priority: best-effort:0\ncpu_affinity: 1,7';
   expect(problemsOf(withKeys(keys), WEAK)).toEqual([]);
 });
