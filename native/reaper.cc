@@ -22,7 +22,9 @@
 namespace {
 
 constexpr uint32_t kAnnounced = 1024;
-constexpr size_t kFields = 7;
+constexpr size_t kFields = 15;
+// Blocks of getrusage(2).
+constexpr double kBlock = 512;
 
 struct Reaper {
   Napi::Env env;
@@ -69,17 +71,26 @@ double seconds(const timeval &time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
-// One record: pid (0: wait4 failed), exit status (-1: a signal), signal (0: none), CPU seconds, peak RSS in
-// KiB, failed step, its errno.
+// One record: pid (0: wait4 failed), exit status (-1: a signal), signal (0: none), user CPU seconds, peak RSS
+// in KiB, failed step, its errno; system CPU seconds, whether it left a core, page faults without and with a
+// read, switches of its own and forced ones, bytes read from and written to disks.
 void write_record(double *record, pid_t pid, int status, const rusage &usage) {
   const SpawnFailure failure = settle_child(pid);
   record[0] = pid;
   record[1] = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   record[2] = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  record[3] = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  record[3] = seconds(usage.ru_utime);
   record[4] = static_cast<double>(usage.ru_maxrss);
   record[5] = failure.step;
   record[6] = failure.error;
+  record[7] = seconds(usage.ru_stime);
+  record[8] = WIFSIGNALED(status) && WCOREDUMP(status);
+  record[9] = static_cast<double>(usage.ru_minflt);
+  record[10] = static_cast<double>(usage.ru_majflt);
+  record[11] = static_cast<double>(usage.ru_nvcsw);
+  record[12] = static_cast<double>(usage.ru_nivcsw);
+  record[13] = static_cast<double>(usage.ru_inblock) * kBlock;
+  record[14] = static_cast<double>(usage.ru_oublock) * kBlock;
 }
 
 enum class Look { kNobody, kChild, kFailure };

@@ -35,13 +35,31 @@ export interface Exit {
   readonly status: number | null;
   /** `SIGSEGV`; null: it exited. */
   readonly signal: string | null;
-  readonly cpuSeconds: number;
+  /** It left one where the kernel was told to (core(5)). */
+  readonly hasCore: boolean;
+  readonly usage: Usage;
   /** Peak resident size; null where it is not known (see `PeakRss`). */
   readonly rssBytes: number | null;
   /** Why the program was never started; null: it was. */
   readonly failure: { readonly step: string; readonly error: string } | null;
   /** What it said of its connection before it ended; undefined: it is none of those who do. */
   readonly traffic?: Traffic | undefined;
+}
+
+/** What it used, the children that it has collected included (getrusage(2)). */
+export interface Usage {
+  readonly userSeconds: number;
+  readonly systemSeconds: number;
+  /** Pages that were there already. */
+  readonly minorFaults: number;
+  /** Pages that had to be read. */
+  readonly majorFaults: number;
+  /** It waited for something. */
+  readonly voluntarySwitches: number;
+  /** Others had their turn. */
+  readonly involuntarySwitches: number;
+  readonly diskReadBytes: number;
+  readonly diskWrittenBytes: number;
 }
 
 export class Children<Owner> {

@@ -168,7 +168,17 @@ function readExit(records: Float64Array, offset: number, peakRss: PeakRss, traff
   return {
     status: status < 0 ? null : status,
     signal: signal === 0 ? null : signalName(signal),
-    cpuSeconds: at(3),
+    hasCore: at(8) === 1,
+    usage: {
+      userSeconds: at(3),
+      systemSeconds: at(7),
+      minorFaults: at(9),
+      majorFaults: at(10),
+      voluntarySwitches: at(11),
+      involuntarySwitches: at(12),
+      diskReadBytes: at(13),
+      diskWrittenBytes: at(14),
+    },
     rssBytes: peakRss.ofChild(at(4) * KIB),
     failure: step === 0 ? null : { step: addon.stepNames[step] ?? 'unknown', error: errnoName(at(6)) },
     traffic,

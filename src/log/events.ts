@@ -111,6 +111,7 @@ export interface Reaped {
   pid: number;
   exit: number | undefined;
   signal: string | undefined;
+  core: true | undefined;
   /** Why we ended it, when we did. */
   reason: 'stop' | 'removed' | undefined;
   duration: number;
@@ -118,10 +119,24 @@ export interface Reaped {
   rss: number | null;
   in: number | undefined;
   out: number | undefined;
+  /** For programs: a line for people has `cpu`. */
+  usage: ReapedUsage;
   /** Where what it wrote to stderr went: of a service the first time that it fails. */
   hint: string | undefined;
   children: number;
   limit: number;
+}
+
+/** Seconds, counts and bytes (getrusage(2)), the children that it has collected included. */
+export interface ReapedUsage {
+  user: number;
+  system: number;
+  minor_faults: number;
+  major_faults: number;
+  voluntary_switches: number;
+  involuntary_switches: number;
+  disk_read: number;
+  disk_written: number;
 }
 
 /** Why a tcpmux client got no service: see server/handlers/tcpmux.ts. */

@@ -41,17 +41,17 @@ export interface Field {
   readonly text: string;
 }
 
-/** In their order; `children=3 limit=1000` is one, `children=3/1000`. */
+/** In their order; `children=3 limit=1000` is one, `children=3/1000`. An account in full (`usage`) is for JSON alone. */
 export function fieldsOf(event: LogEvent): Field[] {
   return Object.entries(withLimit(event))
     .filter((entry): entry is [string, Value] => entry[0] !== 'event' && isValue(entry[1]))
     .map(([key, value]) => ({ key, value, text: textValue(key, value) }));
 }
 
-type Value = string | number | readonly string[] | null;
+type Value = string | number | boolean | readonly string[] | null;
 
 function isValue(value: unknown): value is Value {
-  return value === null || ['string', 'number'].includes(typeof value) || Array.isArray(value);
+  return value === null || ['string', 'number', 'boolean'].includes(typeof value) || Array.isArray(value);
 }
 
 /** Of the names that come often. */
@@ -69,6 +69,7 @@ function textValue(key: string, value: Value): string {
   if (value === null) return '-';
   if (typeof value === 'object') return textValue(key, value.join(',') || null);
   if (typeof value === 'string') return quoteWord(value);
+  if (typeof value === 'boolean') return String(value);
   if (key === 'rss') return formatSize(value);
   return SECONDS.has(key) ? value.toFixed(3) : String(value);
 }

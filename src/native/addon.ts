@@ -185,7 +185,8 @@ export interface Addon {
   openReaper(onExit: () => void): void;
   /**
    * wait4(2) without waiting. Fills as many records as there is room for; the numbers of each: pid, exit status (-1: a signal), signal,
-   * CPU seconds, peak RSS in KiB, failed step, its errno. Looks at those whose SIGCHLD named them and at those who were spawned last.
+   * user CPU seconds, peak RSS in KiB, failed step, its errno, system CPU seconds, whether it left a core (1), page faults without and
+   * with a read, voluntary and involuntary switches, bytes read from and written to disks (getrusage(2)). Looks at those whose SIGCHLD named them and at those who were spawned last.
    */
   reap(records: Float64Array): number;
   /**

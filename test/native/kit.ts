@@ -31,6 +31,8 @@ export interface Exit {
   readonly rssKib: number;
   readonly step: string;
   readonly error: number;
+  /** From system CPU on, as the addon has them. */
+  readonly usage: readonly number[];
 }
 
 const OPTIONS: ListenerOptions = { backlog: 128, nodelay: false, keepalive: false, extra: {} };
@@ -182,8 +184,10 @@ function openReaper(): void {
 function reap(everyone: boolean): number {
   const count = everyone ? addon.reapWalk(records, WALK_MS) : addon.reap(records);
   for (let at = 0; at < count * REAP_FIELDS; at += REAP_FIELDS) {
-    const [pid = 0, status = 0, signal = 0, cpuSeconds = 0, rssKib = 0, step = 0, error = 0] = records.subarray(at);
-    exits.set(pid, { pid, status, signal, cpuSeconds, rssKib, step: addon.stepNames[step] ?? '?', error });
+    const [pid = 0, status = 0, signal = 0, userSeconds = 0, rssKib = 0, step = 0, error = 0, ...usage] =
+      records.subarray(at, at + REAP_FIELDS);
+    const cpuSeconds = usage.slice(0, 1).reduce((sum, system) => sum + system, userSeconds);
+    exits.set(pid, { pid, status, signal, cpuSeconds, rssKib, step: addon.stepNames[step] ?? '?', error, usage });
   }
   return count === BATCH ? count + reap(everyone) : count;
 }

@@ -1,12 +1,13 @@
 /**
  * What stdiod tells of what it does.
  */
+import { chmodSync } from 'node:fs';
 import { constants } from 'node:os';
 import { connectTo, exchange, inParallel } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { endAll } from './endings';
-import { fixture } from './fixtures';
-import { findFreePorts } from './machine';
+import { fixture, makeFolder } from './fixtures';
+import { findFreePorts, testCore } from './machine';
 import { listeners } from './proc';
 import { untilTrue } from './until';
 
@@ -45,7 +46,7 @@ describe('an event on a pipe', () => {
     told('listening', 'service', 'address', 'backlog');
     told('serving', 'version', 'pid', 'file', 'services', 'listeners');
     told('accepted', 'service', 'connection', 'peer', 'local', 'pid', 'children', 'limit');
-    told('reaped', 'service', 'connection', 'pid', 'exit', 'duration', 'cpu', 'rss', 'children', 'limit');
+    told('reaped', 'service', 'connection', 'pid', 'exit', 'duration', 'cpu', 'rss', 'usage', 'children', 'limit');
     told('paused', 'service', 'reason', 'children', 'limit');
     told('resumed', 'service', 'children', 'limit');
     told('status', 'service', 'listeners', 'children', 'limit');
@@ -72,6 +73,34 @@ describe('an event on a pipe', () => {
     expect(reaped.duration).toBeLessThan((Date.now() - before) / 1000 + 1);
     expect(reaped.cpu).toBeGreaterThanOrEqual(0);
     expect(reaped.rss === null || reaped.rss > 0).toBe(true);
+  });
+
+  test('tells what a program has used, by the kernel and not by the clock', async () => {
+    const script = 'head -c 50000000 /dev/zero | wc -c';
+    const daemon = await startDaemon(
+      `services: {it: {listen: "127.0.0.1:0", exec: [sh, -c, ${JSON.stringify(script)}]}}\n`,
+    );
+    await exchange(daemon.port(), '');
+    const { usage, cpu } = await daemon.waitFor('reaped');
+    expect(usage.user + usage.system).toBeCloseTo(cpu, 2);
+    expect(usage.minor_faults).toBeGreaterThan(50);
+    expect(usage.voluntary_switches).toBeGreaterThan(0);
+    expect(usage.disk_read % 512).toBe(0);
+    expect(usage.disk_written % 512).toBe(0);
+  });
+
+  testCore('tells of a core where the file wants one, and of none else (needs core_pattern "core")', async () => {
+    const folder = makeFolder();
+    chmodSync(folder, 0o777);
+    const it = `listen: "127.0.0.1:0", exec: [sh, -c, 'kill -SEGV $$'], directory: "${folder}"`;
+    const daemon = await startDaemon(`services:
+  none: {${it}}
+  some: {${it}, rlimits: {core_size: 10M}}
+`);
+    for (const name of ['none', 'some']) await exchange(daemon.port(name), '');
+    const none = await daemon.waitFor('reaped', { service: 'none' });
+    expect([none.signal, 'core' in none]).toEqual(['SIGSEGV', false]);
+    expect(await daemon.waitFor('reaped', { service: 'some' })).toMatchObject({ signal: 'SIGSEGV', core: true });
   });
 
   test('tells the peer of an IPv4 client on a wildcard without ::ffff:', async () => {

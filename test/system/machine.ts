@@ -17,6 +17,8 @@ export const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
 
 export const testAsRoot = isRoot ? test : test.skip;
 export const testIpv6 = hasIpv6 ? test : test.skip;
+/** A core is written into the folder of the program. */
+export const testCore = readFileSync('/proc/sys/kernel/core_pattern', 'utf8').trim() === 'core' ? test : test.skip;
 export const testNamed = namedPorts().length > 0 ? test : test.skip;
 
 /** An id without an account, for a daemon that is not root. */

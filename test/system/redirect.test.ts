@@ -100,7 +100,7 @@ describe('a redirected connection', () => {
     const reaped = await daemon.waitFor('reaped');
     expect(reaped).toMatchObject({ service: 'it', connection, pid, exit: 0, in: 6, out: 6, children: 0 });
     const keys = Object.keys(reaped);
-    expect(keys.slice(keys.indexOf('rss'))).toEqual(['rss', 'in', 'out', 'children', 'limit']);
+    expect(keys.slice(keys.indexOf('rss'))).toEqual(['rss', 'in', 'out', 'usage', 'children', 'limit']);
     expect(daemon.all('said')).toEqual([]);
   });
 

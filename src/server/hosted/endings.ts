@@ -4,7 +4,7 @@
  */
 import type { Gate, Slot, Slots } from '../../admission/slots';
 import type { Child, Errand, Exit } from '../../child/children';
-import type { Emit, RefusalReason } from '../../log/events';
+import type { Emit, ReapedUsage, RefusalReason } from '../../log/events';
 import { addon, type Fd } from '../../native/addon';
 import { formatPeer, type Peer } from '../../service/peer';
 import type { Connection, Hosted, HostedListener } from './hosted';
@@ -12,6 +12,7 @@ import { Refusals } from './refusals';
 import { StderrHints } from './stderr-hints';
 
 const MS = 1000;
+const MICRO = 1_000_000;
 
 /** What is kept of a connection, or of a lent socket, while its child runs. */
 export interface Served {
@@ -102,17 +103,32 @@ export class Endings implements Errand<Served> {
       // JSON leaves out what is undefined.
       exit: exit.status ?? undefined,
       signal: exit.signal ?? undefined,
+      core: exit.hasCore ? true : undefined,
       reason: endReason,
       duration: (Math.round(performance.now()) - startedMs) / MS,
-      cpu: Math.round(exit.cpuSeconds * MS) / MS,
+      cpu: Math.round((exit.usage.userSeconds + exit.usage.systemSeconds) * MS) / MS,
       rss: exit.rssBytes,
       in: exit.traffic?.in,
       out: exit.traffic?.out,
+      usage: usageOf(exit),
       hint: endReason === undefined && hasFailed(exit) ? this.#hints.take(owner.hosted) : undefined,
       children: gate.inUse,
       limit: gate.limit,
     });
   }
+}
+
+function usageOf({ usage }: Exit): ReapedUsage {
+  return {
+    user: Math.round(usage.userSeconds * MICRO) / MICRO,
+    system: Math.round(usage.systemSeconds * MICRO) / MICRO,
+    minor_faults: usage.minorFaults,
+    major_faults: usage.majorFaults,
+    voluntary_switches: usage.voluntarySwitches,
+    involuntary_switches: usage.involuntarySwitches,
+    disk_read: usage.diskReadBytes,
+    disk_written: usage.diskWrittenBytes,
+  };
 }
 
 /** A program that wrote to a client that has left is not to blame. */

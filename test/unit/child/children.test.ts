@@ -6,6 +6,7 @@ import { Reaper } from '../../../src/child/reaper';
 import type { Plan } from '../../../src/child/plan';
 import type { Traffic } from '../../../src/child/reports';
 import { addon, type Fd, type NativePlan, type Pid } from '../../../src/native/addon';
+import { NO_USAGE } from '../service/sample';
 
 type Record7 = [pid: number, status: number, signal: number, cpu: number, rss: number, step: number, errno: number];
 
@@ -13,14 +14,14 @@ const dead: Record7[] = [];
 let wake: () => void = () => undefined;
 
 jest.mock('../../../src/native/addon', () => ({
-  REAP_FIELDS: 7,
+  REAP_FIELDS: 15,
   addon: {
     stepNames: ['none', 'close_range', 'setsid'],
     openReaper: (onExit: () => void) => (wake = onExit),
     spawn: jest.fn(),
     reap: (records: Float64Array) => {
-      const batch = dead.splice(0, records.length / 7);
-      for (const [index, record] of batch.entries()) records.set(record, index * 7);
+      const batch = dead.splice(0, records.length / 15);
+      for (const [index, record] of batch.entries()) records.set(record, index * 15);
       return batch.length;
     },
     reapWalk: () => 0,
@@ -67,7 +68,17 @@ test('an exit is told once, with the child that it ends', () => {
   spawn(12);
   die([11, 7, 0, 0.25, 4 * GIB, 0, 0]);
   expect(exits).toEqual([
-    [child, { status: 7, signal: null, cpuSeconds: 0.25, rssBytes: 4 * GIB * 1024, failure: null }],
+    [
+      child,
+      {
+        status: 7,
+        signal: null,
+        hasCore: false,
+        usage: { ...NO_USAGE, userSeconds: 0.25 },
+        rssBytes: 4 * GIB * 1024,
+        failure: null,
+      },
+    ],
   ]);
   expect(children.count).toBe(1);
 });

@@ -19,7 +19,7 @@ const kernel: Kernel = { dead: [], announced: [], lookMs: 0, nowMs: 0 };
 let wake: () => void = () => undefined;
 
 function write(records: Float64Array, pids: readonly number[]): number {
-  for (const [index, pid] of pids.entries()) records.set([pid, 0, 0, 0, 0, 0, 0], index * 7);
+  for (const [index, pid] of pids.entries()) records.set([pid, 0, 0, 0, 0, 0, 0], index * 15);
   kernel.dead = kernel.dead.filter((pid) => !pids.includes(pid));
   return pids.length;
 }
@@ -30,12 +30,12 @@ function walk(records: Float64Array, limitMs: number): number {
   do {
     kernel.nowMs += kernel.lookMs;
     found.push(...kernel.dead.slice(found.length, found.length + 1));
-  } while (found.length < Math.min(kernel.dead.length, records.length / 7) && kernel.nowMs < endMs);
+  } while (found.length < Math.min(kernel.dead.length, records.length / 15) && kernel.nowMs < endMs);
   return write(records, found);
 }
 
 jest.mock('../../../src/native/addon', () => ({
-  REAP_FIELDS: 7,
+  REAP_FIELDS: 15,
   addon: {
     stepNames: ['none'],
     openReaper: (onExit: () => void) => (wake = onExit),
@@ -66,7 +66,7 @@ beforeEach(() => {
   children = new Children({ add: jest.fn() }, { open: jest.fn(), add: jest.fn() });
   reaper = new Reaper(children, { settle: () => undefined }, { settle: () => undefined });
   jest.clearAllMocks();
-  native.reap.mockImplementation((records) => write(records, kernel.announced.splice(0, records.length / 7)));
+  native.reap.mockImplementation((records) => write(records, kernel.announced.splice(0, records.length / 15)));
   native.reapWalk.mockImplementation(walk);
   native.reapThese.mockImplementation((records, pids) =>
     write(
@@ -139,8 +139,8 @@ test('thousands that end at once are collected turn by turn, without a pause bet
 
 test('strangers who die faster than they are collected get no more than their share of a turn', () => {
   spawnMany(1);
-  native.reap.mockImplementation((records) => records.length / 7);
-  native.reapWalk.mockImplementation((records) => records.length / 7);
+  native.reap.mockImplementation((records) => records.length / 15);
+  native.reapWalk.mockImplementation((records) => records.length / 15);
   wake();
   for (let turns = 1; turns <= 20; turns += 1) {
     turn();

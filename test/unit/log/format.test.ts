@@ -50,6 +50,9 @@ describe('text', () => {
     expect(formatText(REAPED, NOW)).toBe(
       `${CLOCK} reaped    service=echo connection=c1a7 pid=4711 exit=0 duration=0.182 cpu=0.004 rss=1.9M children=2/1000\n`,
     );
+    expect(formatText({ ...REAPED, exit: undefined, signal: 'SIGSEGV', core: true }, NOW)).toContain(
+      ' signal=SIGSEGV core=true duration=',
+    );
     expect(formatText({ ...REAPED, in: 6, out: 7 }, NOW)).toContain(' rss=1.9M in=6 out=7 children=2/1000\n');
     expect(formatText({ ...REAPED, duration: 60, cpu: 0, rss: null }, NOW)).toMatch(
       ' duration=60.000 cpu=0.000 rss=- children=2/1000',

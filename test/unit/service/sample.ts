@@ -46,3 +46,15 @@ export function sampleSocketOptions(fields: Partial<SocketOptions> = {}): Socket
     ...fields,
   };
 }
+
+/** Of a child that has used nothing. */
+export const NO_USAGE = {
+  userSeconds: 0,
+  systemSeconds: 0,
+  minorFaults: 0,
+  majorFaults: 0,
+  voluntarySwitches: 0,
+  involuntarySwitches: 0,
+  diskReadBytes: 0,
+  diskWrittenBytes: 0,
+};

@@ -6,8 +6,9 @@ import { Programs } from '../../../../src/server/handlers/programs';
 import type { Endings } from '../../../../src/server/hosted/endings';
 import type { Connection, Hosted } from '../../../../src/server/hosted/hosted';
 import { hostedService, PretendChildren, PretendServer, SAMPLE_PLAN, systemError } from '../pretended';
+import { NO_USAGE } from '../../service/sample';
 
-const EXIT: Exit = { status: 0, signal: null, cpuSeconds: 0, rssBytes: null, failure: null };
+const EXIT: Exit = { status: 0, signal: null, hasCore: false, usage: NO_USAGE, rssBytes: null, failure: null };
 
 let server: PretendServer;
 let children: PretendChildren;

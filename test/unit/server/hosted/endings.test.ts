@@ -6,10 +6,19 @@ import { addon, type Pid } from '../../../../src/native/addon';
 import { Endings, type Served } from '../../../../src/server/hosted/endings';
 import type { Connection, Hosted } from '../../../../src/server/hosted/hosted';
 import { hostedService, PretendServer } from '../pretended';
+import { NO_USAGE } from '../../service/sample';
+import type { ReapedUsage } from '../../../../src/log/events';
 
 jest.mock('../../../../src/native/addon', () => ({ addon: { refuse: jest.fn(), sendNow: jest.fn() } }));
 
-const EXIT: Exit = { status: 0, signal: null, cpuSeconds: 0.1234567, rssBytes: 4096, failure: null };
+const EXIT: Exit = {
+  status: 0,
+  signal: null,
+  hasCore: false,
+  usage: { ...NO_USAGE, userSeconds: 0.1, systemSeconds: 0.0234567 },
+  rssBytes: 4096,
+  failure: null,
+};
 const kernel = jest.mocked(addon);
 
 let server: PretendServer;
@@ -83,6 +92,8 @@ test('a child that is reaped gives its slot back, and counts no more where its e
     {
       ...{ event: 'reaped', service: 'echo', connection: 'c7', pid: 4711, exit: 0, signal: undefined },
       ...{ reason: undefined, duration: 0, cpu: 0.123, rss: 4096, children: 0, limit: 5 },
+      core: undefined,
+      usage: expect.objectContaining({ user: 0.1, system: 0.023457, disk_read: 0 }) as ReapedUsage,
     },
   ]);
   expect([slotsInUse(), freed, kernel.refuse.mock.calls]).toEqual([[0, 0, 2], 1, []]);

@@ -13,6 +13,7 @@ import { Lender, type LenderParts } from '../../../../src/server/lend/lender';
 import { Looks } from '../../../../src/server/lend/looks';
 import type { SocketAddress } from '../../../../src/service/address';
 import { hostedService, PretendChildren, PretendServer, runAs, SAMPLE_PLAN, systemError, tcp, udp } from '../pretended';
+import { NO_USAGE } from '../../service/sample';
 
 jest.mock('../../../../src/native/addon', () => ({
   addon: {
@@ -28,7 +29,7 @@ jest.mock('../../../../src/native/addon', () => ({
 
 const UDP = udp(69);
 const TCP = tcp(80);
-const EXIT: Exit = { status: 0, signal: null, cpuSeconds: 0, rssBytes: null, failure: null };
+const EXIT: Exit = { status: 0, signal: null, hasCore: false, usage: NO_USAGE, rssBytes: null, failure: null };
 const FAILED: Exit = { ...EXIT, status: 127, failure: { step: 'execve', error: 'ENOENT' } };
 
 const kernel = jest.mocked(addon);

@@ -7,11 +7,12 @@ import type { HostedListener } from '../../../../src/server/hosted/hosted';
 import { hasMoved, isExcused, queueOf, senderOf, type Queue } from '../../../../src/server/lend/progress';
 import type { SocketAddress } from '../../../../src/service/address';
 import { hostedService, PretendServer, tcp, udp } from '../pretended';
+import { NO_USAGE } from '../../service/sample';
 
 jest.mock('../../../../src/native/addon', () => ({ addon: { queueLength: jest.fn(), headOf: jest.fn() } }));
 
 const kernel = jest.mocked(addon);
-const WELL: Exit = { status: 0, signal: null, cpuSeconds: 0, rssBytes: null, failure: null };
+const WELL: Exit = { status: 0, signal: null, hasCore: false, usage: NO_USAGE, rssBytes: null, failure: null };
 const UNIX: SocketAddress = { family: 'unix', type: 'stream', path: '/run/web' };
 const UNIX_DATAGRAM: SocketAddress = { family: 'unix', type: 'datagram', path: '/run/log' };
 
