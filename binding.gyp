@@ -39,6 +39,7 @@
         'native/poller.cc',
         'native/reaper.cc',
         'native/reports.cc',
+        'native/sandbox.cc',
         'native/socket.cc',
         'native/spawn.cc',
       ],

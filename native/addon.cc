@@ -14,6 +14,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   init_poller(env, exports);
   init_reaper(env, exports);
   init_reports(env, exports);
+  init_sandbox(env, exports);
   init_socket(env, exports);
   init_spawn(env, exports);
   return exports;

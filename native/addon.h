@@ -15,5 +15,6 @@ void init_plan(Napi::Env env, Napi::Object exports);
 void init_poller(Napi::Env env, Napi::Object exports);
 void init_reaper(Napi::Env env, Napi::Object exports);
 void init_reports(Napi::Env env, Napi::Object exports);
+void init_sandbox(Napi::Env env, Napi::Object exports);
 void init_socket(Napi::Env env, Napi::Object exports);
 void init_spawn(Napi::Env env, Napi::Object exports);

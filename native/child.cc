@@ -99,6 +99,15 @@ constexpr long kLongestPauseNs = 500'000'000;
 
 // --- What every child does: 0, or a negative errno. ---
 
+// As whoever we are: nobody else may. The kernel makes sure that they are namespaces.
+long join_namespaces(const ChildTask *task) {
+  for (size_t i = 0; i < task->namespace_count; ++i) {
+    const long result = call(SYS_setns, task->namespaces[i], 0);
+    if (result < 0) return result;
+  }
+  return 0;
+}
+
 // Copies only the low part of the parent's descriptor table: its cost does not grow with what the parent
 // holds above.
 long unshare_descriptors(const ChildTask *task) {
@@ -357,6 +366,8 @@ long run(const ChildTask *task, const ChildStep *step) {
 
 // Makes it a process that shares nothing but memory with us.
 ChildOp detach(const ChildTask *task, long *error) {
+  // As long as the table is the one that we share: what they are known by has high numbers.
+  if ((*error = join_namespaces(task)) < 0) return kOpJoin;
   if ((*error = unshare_descriptors(task)) < 0) return kOpUnshare;
   // From here on the parent's close of the connection does not reach us.
   __atomic_store_n(&task->report->unshared, 1, __ATOMIC_RELEASE);

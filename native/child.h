@@ -8,6 +8,7 @@
 // Those from kFirstListed to kLastListed are for plans to list, in their own order. All others every child
 // goes through, before and after, because its safety and ours hang on them.
 #define STDIOD_STEPS(X)                    \
+  X(kOpJoin, "setns", 0)                   \
   X(kOpUnshare, "close_range", 0)          \
   X(kOpDescriptors, "dup3", 0)             \
   X(kOpCloseRest, "close-rest", 0)         \
@@ -95,7 +96,10 @@ struct ChildTask {
   // Ours that become 0, 1, 2, …; the first is the connection, or what is lent. None is below 3.
   int fds[kMostFds];
   int fd_count;
-  // The highest of them: the child copies the table up to here.
+  // Of namespaces to join, in our own table: they are not copied.
+  const int *namespaces;
+  size_t namespace_count;
+  // The highest of `fds`: the child copies the table up to here.
   int highest;
   // While its user has too many processes.
   int tries;

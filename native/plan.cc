@@ -106,13 +106,19 @@ bool read_clone_flags(const Napi::Value &value, Plan *plan) {
   return false;
 }
 
+void read_sandbox(const Napi::Value &value, Plan *plan) {
+  plan->has_sandbox = value.IsExternal();
+  plan->sandbox = sandbox_of(value);
+}
+
 // preparePlan({path, argv, environment: string[], directory, steps, stderrFd, stderrFile?, oomScore?, isWait,
-// cloneFlags?}) → plan
+// cloneFlags?, sandbox?}) → plan
 Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   const auto options = info[0].As<Napi::Object>();
   auto plan = std::make_shared<Plan>();
   if (!read_steps(options.Get("steps").As<Napi::Array>(), plan.get())) return info.Env().Undefined();
   if (!read_clone_flags(options.Get("cloneFlags"), plan.get())) return info.Env().Undefined();
+  read_sandbox(options.Get("sandbox"), plan.get());
   plan->path = options.Get("path").ToString();
   plan->directory = options.Get("directory").ToString();
   plan->words = strings_of(options.Get("argv").As<Napi::Array>());

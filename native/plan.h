@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "child.h"
+#include "sandbox.h"
 
 constexpr int kNoScore = 1 << 20;
 
@@ -25,6 +26,9 @@ struct Plan {
   int clone_flags;
   // oom_score_adj; kNoScore: stdiod's own.
   int oom_score;
+  // What its children join, as long as it is there: whoever made it closes it.
+  bool has_sandbox = false;
+  std::weak_ptr<Sandbox> sandbox;
   // What becomes fd 2: -1 for the connection itself.
   int stderr_fd;
   ChildPlan view = {};

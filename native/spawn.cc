@@ -49,6 +49,8 @@ struct Slot {
   std::string directory;
   // Kept until the slot is free: a reload may drop the plan while the child still reads it.
   std::shared_ptr<Plan> plan;
+  // The plan's, for as long as the child may join it; null: it has none.
+  std::shared_ptr<Sandbox> sandbox;
   std::string facts;
   std::string listen_pid;
   std::vector<const char *> envp;
@@ -126,6 +128,7 @@ void close_connection(Slot *slot, bool is_child_ours) {
 void free_slot(Slot *slot) {
   close_connection(slot, false);
   slot->plan.reset();
+  slot->sandbox.reset();
   slot->pid = 0;
   spawner.free.push_back(slot);
 }
@@ -272,6 +275,12 @@ void lay_out_descriptors(Slot *slot) {
   slot->task.highest = std::max(own, error_fd);
 }
 
+void lay_out_namespaces(Slot *slot) {
+  const Sandbox *sandbox = slot->sandbox.get();
+  slot->task.namespaces = sandbox == nullptr ? nullptr : sandbox->namespaces.data();
+  slot->task.namespace_count = sandbox == nullptr ? 0 : sandbox->namespaces.size();
+}
+
 void lay_out_task(Slot *slot) {
   const bool is_own = !slot->argv.empty();
   slot->task.plan = &slot->plan->view;
@@ -312,6 +321,15 @@ void give_up(Napi::Env env, Slot *slot, const char *syscall) {
   throw_system_error(env, error, syscall);
 }
 
+// Whether the child has all that the plan promises: one that was closed with its service is not to be had
+// again.
+bool take_sandbox(Slot *slot) {
+  if (!slot->plan->has_sandbox) return true;
+  slot->sandbox = slot->plan->sandbox.lock();
+  if (slot->sandbox == nullptr) errno = ENOENT;
+  return slot->sandbox != nullptr;
+}
+
 // spawn(plan, {fd, facts, words?, directory?, errorPipe?}) → pid. Takes the descriptors on success, unless
 // the plan is for `wait`; after a throw it is still the caller's.
 Napi::Value Spawn(const Napi::CallbackInfo &info) {
@@ -331,9 +349,14 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
   }
   const Napi::Value error_pipe = start.Get("errorPipe");
   slot->error_pipe = error_pipe.IsNumber() ? error_pipe.As<Napi::Number>().Int32Value() : -1;
+  if (!take_sandbox(slot)) {
+    give_up(env, slot, "setns");
+    return env.Undefined();
+  }
   lay_out_environment(slot, env, start.Get("facts"));
   lay_out_words(slot, env, start.Get("words"), start.Get("directory"));
   lay_out_descriptors(slot);
+  lay_out_namespaces(slot);
   lay_out_task(slot);
   slot->cloned_ns = uv_hrtime();
   slot->pid = clone_child(slot);

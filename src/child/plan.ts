@@ -6,6 +6,7 @@ import {
   addon,
   type CapabilityWords,
   type NativePlan,
+  type NativeSandbox,
   type PipeOwner,
   type PlanOptions,
   type Start,
@@ -51,9 +52,13 @@ const [PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [8, 47, 4];
 
 const STDERR_IS_CONNECTION = -1;
 
-/** @param isWait the children get the listening or datagram socket */
-export function preparePlan(run: Exec, isWait: boolean, sinks: Sinks): Plan {
-  const native = addon.preparePlan(planOf(run, isWait, sinks));
+/**
+ * @param isWait the children get the listening or datagram socket
+ * @param sandbox what they join first; null: nothing
+ */
+export function preparePlan(run: Exec, isWait: boolean, sinks: Sinks, sandbox: NativeSandbox | null): Plan {
+  const options = planOf(run, isWait, sinks);
+  const native = addon.preparePlan(sandbox === null ? options : { ...options, sandbox });
   const { process } = run;
   const hasOomScore = process.resources.oomScore !== null;
   return { native, varying: varyingOf(run), channel: channelOf(process, sinks), hasOomScore, pipe: pipeOf(process) };

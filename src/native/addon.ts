@@ -7,6 +7,7 @@ import { loadAddon } from './load-addon';
 declare const fdBrand: unique symbol;
 declare const pidBrand: unique symbol;
 declare const planBrand: unique symbol;
+declare const sandboxBrand: unique symbol;
 
 /** An open descriptor that somebody owns. */
 export type Fd = number & { readonly [fdBrand]: true };
@@ -15,6 +16,16 @@ export type Pid = number & { readonly [pidBrand]: true };
 /** Everything a child will do, laid out in memory (spawn.cc). */
 export interface NativePlan {
   readonly [planBrand]: true;
+}
+
+/** What all children of a service join, made once (sandbox.cc). */
+export interface NativeSandbox {
+  readonly [sandboxBrand]: true;
+}
+
+export interface SandboxOptions {
+  /** CLONE_NEW… of clone(2): of net, ipc and uts. */
+  readonly namespaces: number;
 }
 
 export interface ListenerOptions {
@@ -130,6 +141,7 @@ export interface PlanOptions {
   readonly oomScore?: number;
   /** CLONE_NEW… of clone(2): namespaces of its own. A child cannot take a pid namespace as a step. */
   readonly cloneFlags?: number;
+  readonly sandbox?: NativeSandbox;
   /** The child is lent the listening or datagram socket, also as fd 3 and with LISTEN_PID in its environment. */
   readonly isWait: boolean;
 }
@@ -170,6 +182,10 @@ export interface Addon {
   ending(listener: Fd): number;
   /** epoll(7); `onReady(count)` tells how many places of `ready` are filled: as many as it has, or 64. */
   openPoller(ready: Int32Array, onReady: (count: number) => void): Poller;
+  /** unshare(2), by a thread that ends. @throws SystemError also ETIMEDOUT: it takes too long */
+  openSandbox(options: SandboxOptions): NativeSandbox;
+  /** A plan that has it spawns no more. What a child needs that is in its set-up is closed after that. */
+  closeSandbox(sandbox: NativeSandbox): void;
   /** @throws TypeError for a step that no child could do, or not without harm to us */
   preparePlan(options: PlanOptions): NativePlan;
   /** clone(2). Takes the descriptor unless it throws or the plan is for `wait`: then the child gets one of its own. */

@@ -3,8 +3,9 @@
  */
 import type { Children } from '../child/children';
 import { preparePlan, type Plan, type Sinks } from '../child/plan';
+import type { Sandboxes } from '../child/sandboxes';
 import type { Emit } from '../log/events';
-import type { Run, Service } from '../service/service';
+import type { Exec, Run, Service } from '../service/service';
 import type { Acceptor } from './accept/acceptor';
 import { Programs } from './handlers/programs';
 import type { Tcpmux } from './handlers/tcpmux';
@@ -23,12 +24,13 @@ export interface RoleParts {
   readonly endings: Endings;
   readonly emit: Emit;
   readonly sinks: Sinks;
+  readonly sandboxes: Pick<Sandboxes, 'of'>;
 }
 
 export class RoleMaker {
   readonly #parts: RoleParts;
   readonly #makers: Makers = {
-    exec: (service, run) => this.#program(service, preparePlan(run, service.wait, this.#parts.sinks)),
+    exec: (service, run) => this.#program(service, this.#planFor(service, run)),
     tcpmux: () => ({ intake: this.#parts.acceptor, handler: this.#parts.tcpmux }),
   };
 
@@ -39,6 +41,12 @@ export class RoleMaker {
   of(service: Service): Roles {
     const make = this.#makers[service.run.kind] as (service: Service, run: Run) => Roles;
     return make(service, service.run);
+  }
+
+  /** @throws SandboxError */
+  #planFor(service: Service, run: Exec): Plan {
+    const { sinks, sandboxes } = this.#parts;
+    return preparePlan(run, service.wait, sinks, sandboxes.of(service));
   }
 
   #program(service: Service, plan: Plan): Roles {

@@ -19,6 +19,7 @@ import { Words } from '../child/words';
 import { Listeners } from '../listener/listener';
 import type { PassedSockets } from '../listener/passed';
 import { Sockets } from '../listener/sockets';
+import { Sandboxes } from '../child/sandboxes';
 import type { Emit } from '../log/events';
 import { addon } from '../native/addon';
 import { PollSet } from '../native/poll-set';
@@ -161,12 +162,13 @@ export class Server {
       waits,
       looks: new Looks(),
     };
-    const roles = new RoleMaker({ acceptor, tcpmux, lending, children, endings, emit, sinks });
+    const sandboxes = new Sandboxes();
+    const roles = new RoleMaker({ acceptor, tcpmux, lending, children, endings, emit, sinks, sandboxes });
     const keys = new ListenKeys((name) => passed.numberOf(name));
     this.#emit = emit;
     this.#slots = slots;
     this.#pauses = pauses;
-    this.#roster = new Roster({ emit, slots, listeners, pauses, retired, replacer, keys, roles });
+    this.#roster = new Roster({ emit, slots, listeners, pauses, retired, replacer, keys, roles, sandboxes });
     this.#drain = new Drain({
       emit,
       roster: this.#roster,

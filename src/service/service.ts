@@ -5,6 +5,7 @@
  */
 import type { ListenAddress } from './address';
 import type { Rlimit } from './rlimits';
+import type { Sandbox } from './sandbox';
 import type { Scheduling } from './scheduling';
 import type { OptionValues } from './socket-options';
 
@@ -55,6 +56,7 @@ export interface Process {
   readonly umask: number;
   readonly resources: Resources;
   readonly rights: Rights;
+  readonly sandbox: Sandbox;
   /** All of it but for the facts of the connection; values are templates. */
   readonly environment: Readonly<Record<string, string>>;
   /**

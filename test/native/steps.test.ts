@@ -12,6 +12,8 @@ interface Fault {
   readonly stderrFile?: string;
   readonly resources?: Partial<Resources>;
   readonly rights?: Partial<Rights>;
+  /** CLONE_NEW… of a sandbox. */
+  readonly namespaces?: number;
   readonly identity?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
   /** An expression for `strace -e inject=`. */
   readonly injection?: string;
@@ -26,14 +28,15 @@ const [EPERM, ENOENT, ENXIO, ENOEXEC, EACCES, ENOTDIR, EISDIR, EMFILE] = [1, 2, 
 function fail(fault: Fault): Promise<unknown> {
   return inFreshProcess(async (kit, fault) => {
     const { addon, connection, plan, readAll, exitOf } = kit;
-    const { injection, injectionPath, path = '/bin/cat', ...rest } = fault;
+    const { injection, injectionPath, path = '/bin/cat', namespaces, ...rest } = fault;
+    const sandbox = namespaces === undefined ? {} : { sandbox: addon.openSandbox({ namespaces }) };
     const { client, socket } = await connection();
     if (injection !== undefined) await kit.inject(injection, injectionPath);
     kit.openReaper();
     client.write('data that nobody will read');
     await kit.until(() => addon.hasWaiting(socket.fd));
     const end = readAll(client);
-    const pid = addon.spawn(plan([path], { path, ...rest }), { fd: socket.fd, facts: '' });
+    const pid = addon.spawn(plan([path], { path, ...sandbox, ...rest }), { fd: socket.fd, facts: '' });
     const { status, signal, step, error } = await exitOf(pid);
     return { status, signal, step, error, received: await end };
   }, fault);
@@ -144,11 +147,14 @@ const EVERYTHING: Partial<Resources> = {
   ioPriority: (2 << 13) | 7,
 };
 
+const CLONE_NEWUTS = 0x400_0000;
+
 const NET_RAW = { numbers: [13], isBound: true };
 /** Its first prctl is the one that clears the ambient set. */
 const NO_RIGHTS: Partial<Rights> = { capabilities: null, noNewPrivileges: true };
 
 const REFUSALS: [step: string, call: string, error: number, more?: Partial<Fault>][] = [
+  ['setns', 'setns:error=EMFILE', EMFILE],
   ['close_range', 'close_range:error=EMFILE', EMFILE],
   ['dup3', 'dup3:error=EMFILE', EMFILE],
   ['close-rest', 'close_range:error=EMFILE:when=2', EMFILE],
@@ -177,7 +183,14 @@ const REFUSALS: [step: string, call: string, error: number, more?: Partial<Fault
 for (const [step, injection, error, more] of REFUSALS) {
   testWith(ROOT, tool('strace'))(`${step} fails: ${injection}`, async () => {
     const rights = { capabilities: NET_RAW, noNewPrivileges: true };
-    const wishes = { identity: NOBODY, resources: EVERYTHING, rights, stderrFile: '/dev/zero', ...more };
+    const wishes = {
+      namespaces: CLONE_NEWUTS,
+      identity: NOBODY,
+      resources: EVERYTHING,
+      rights,
+      stderrFile: '/dev/zero',
+      ...more,
+    };
     expect(await fail({ injection, ...wishes })).toEqual({ ...END, step, error });
   });
 }

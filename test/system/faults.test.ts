@@ -118,6 +118,7 @@ describe.each(WAYS)('a program that cannot be started (%s)', (_, options) => {
 
 describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
   const STEPS = [
+    'setns',
     'close_range',
     'dup3',
     'close-rest',
@@ -142,7 +143,8 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
     'execve',
   ];
   const ALL_STEPS = 'nice: 19, cpu_affinity: 0-8191, scheduling: batch, io_priority: idle, capabilities: []';
-  const OF_ROOT = ['capbset_drop', 'setgroups', 'setresgid', 'setresuid', 'verify-ids'];
+  const keys = isRoot ? `${ALL_STEPS}, private_network: true` : ALL_STEPS;
+  const OF_ROOT = ['setns', 'capbset_drop', 'setgroups', 'setresgid', 'setresuid', 'verify-ids'];
 
   const testSteps = isRoot ? test : test.skip;
   testSteps.each(STEPS.filter((step) => OF_ROOT.includes(step)))('is told: %s (needs root)', checkStep);
@@ -150,7 +152,7 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
 
   async function checkStep(step: string): Promise<void> {
     const denial = new Denial(step);
-    const yaml = `services: {it: {listen: "127.0.0.1:0", exec: cat, max_connections: 1, ${ALL_STEPS}}}\n`;
+    const yaml = `services: {it: {listen: "127.0.0.1:0", exec: cat, max_connections: 1, ${keys}}}\n`;
     const daemon = await startDaemon(yaml, { ...options, wrapper: denial.wrapper });
     const fds = openFds(daemon.pid);
     expect(await exchange(daemon.port(), 'before')).toBe('before');

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { parseIoPriority, parseScheduling } from '../../service/scheduling';
 import { remedies } from './remedies';
 import { rlimitKeys } from './rlimit-keys';
+import { sandboxKeys } from './sandbox-keys';
 import {
   account,
   accounts,
@@ -80,6 +81,7 @@ export const processKeys = {
     .describe(
       'The capabilities that it has, through every program that it starts: `[net_raw]`. Without it: none, or as root all.',
     ),
+  ...sandboxKeys,
   env: variables.default({}).describe('Variables to set, over those that every service gets.'),
   pass_env: z.array(variableName).default([]).describe("Names of variables to pass on from stdiod's own environment."),
   stderr: stderr

@@ -149,9 +149,14 @@ function reportMissingQuotes(layers: Layers): void {
   layers.reportKey(['builtin'], { message: '"quotes" is missing', remedy }, []);
 }
 
-function reportRedirect({ wait }: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): void {
+function reportRedirect(
+  { wait, private_network }: ServiceSettings,
+  entries: readonly WrittenEntry[],
+  layers: Layers,
+): void {
   exclude(layers, ['argv0'], ['redirect'], 'what runs is a program of ours');
   exclude(layers, ['stderr'], ['redirect'], 'what it has to say goes to the log');
+  if (private_network === true) exclude(layers, ['private_network'], ['redirect'], 'it connects to elsewhere');
   exclude(layers, BUILTIN_KEYS, ['redirect'], 'only a built-in has it');
   if (wait === true) exclude(layers, ['wait'], ['redirect'], 'each connection is forwarded by itself');
   refuseEntries(entries, (socket) => socket.type !== 'stream', 'redirect', 'streams', layers);

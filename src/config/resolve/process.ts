@@ -21,6 +21,7 @@ import { resolvePerson } from './identity';
 import { redirectCommand } from './redirect';
 import { resolveResources } from './resources';
 import { resolveRights } from './rights';
+import { resolveSandbox } from './sandbox';
 import { reportTooLong } from './start-size';
 import { type Refuse, checkTemplate, refusePeer } from './templates';
 
@@ -36,6 +37,7 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
     umask: Number.parseInt(settings.umask, 8),
     resources: resolveResources(settings, machine, layers),
     rights: resolveRights(settings, identity, machine, layers),
+    sandbox: resolveSandbox(settings, shape, machine, layers),
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     // Its words are for the operator: to its client every byte is the target's.
     stderr: shape.run === 'redirect' ? 'report' : resolveStderr(settings, shape, identity, machine, layers),

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { serviceGate } from '../../admission/slots';
+import { SandboxError } from '../../child/sandboxes';
 import type { Listeners } from '../../listener/listener';
 import type { Work } from '../../native/slices';
 import type { Lack, Service } from '../../service/service';
@@ -44,7 +45,7 @@ export class Candidate {
   readonly #parts: CandidateParts;
   readonly #inForce: InForce;
   readonly #services: readonly Service[];
-  readonly #lacking: ReadonlyMap<string, string>;
+  readonly #lacking: Map<string, string>;
   /** Who would serve those for which nothing is lacking. */
   readonly #wanted = new Map<Service, Hosted>();
   /** Their addresses. */
@@ -110,8 +111,15 @@ export class Candidate {
     if (before !== undefined) this.#same.set(service, isDeepStrictEqual(before, service));
   }
 
+  /** One whose sandbox cannot be made is not served without it, and the others are served. */
   #plan(service: Service): void {
-    this.#wanted.set(service, this.#hostedFor(service));
+    try {
+      this.#wanted.set(service, this.#hostedFor(service));
+    } catch (error) {
+      if (!(error instanceof SandboxError)) throw error;
+      this.#lacking.set(service.name, error.message);
+      return;
+    }
     for (const key of this.#parts.keys.ofService(service)) this.#keys.add(key);
   }
 

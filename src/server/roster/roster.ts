@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Slots } from '../../admission/slots';
 import { isHeld, wasLent, type Listeners } from '../../listener/listener';
+import type { Sandboxes } from '../../child/sandboxes';
 import type { Emit } from '../../log/events';
 import type { Work } from '../../native/slices';
 import { asSystemError, describeSystemError } from '../../native/system-error';
@@ -29,6 +30,7 @@ export interface RosterParts extends CandidateParts {
   readonly pauses: Pick<Pauses, 'forget' | 'retryAll'>;
   readonly retired: Pick<RetiredListeners, 'retire' | 'revive'> & Iterable<HostedListener>;
   readonly replacer: Pick<Replacer, 'replace'>;
+  readonly sandboxes: Pick<Sandboxes, 'keep'>;
 }
 
 /** What has to be there for a configuration to be taken: every address, anything at all, or nothing. */
@@ -94,6 +96,7 @@ export class Roster {
       return { ok: true, diff, change };
     } finally {
       candidate.giveBack();
+      this.#keepSandboxes();
     }
   }
 
@@ -116,6 +119,7 @@ export class Roster {
       return change;
     } finally {
       candidate.giveBack();
+      this.#keepSandboxes();
     }
   }
 
@@ -172,6 +176,12 @@ export class Roster {
     // Before its new sockets listen.
     for (const service of change.available) this.#parts.emit({ event: 'available', service });
     return change;
+  }
+
+  /** Of those who may still start a child; what was made for a version that is not in force goes as well. */
+  #keepSandboxes(): void {
+    const served = [...this.#hosted.values(), ...this.#leaving.values()];
+    this.#parts.sandboxes.keep(served.map(({ service }) => service));
   }
 
   /** Who has left has no child, and no listener whose queue may still make one. */

@@ -28,7 +28,7 @@ function optionsOf(fields: Partial<Process>, command = COMMAND): PlanOptions {
 
 function planFor(fields: Partial<Process>, ...argv: string[]): Plan {
   const command = { ...COMMAND, argv: ['cat', ...argv] };
-  return preparePlan(sampleExec({ environment: {}, ...fields }, command), false, SINKS);
+  return preparePlan(sampleExec({ environment: {}, ...fields }, command), false, SINKS, null);
 }
 
 test('a plan says what the service says', () => {
@@ -160,5 +160,5 @@ test('what is told once in the plan is not told again with the facts', () => {
   const environment = { FIXED: '1', VARYING: '%{fd}' };
   const run = sampleExec({ environment });
   expect(planOf(run, false, SINKS).environment).toEqual(['FIXED=1']);
-  expect(fillPlan(preparePlan(run, false, SINKS), '', () => VALUES).facts).toBe('VARYING=0\0');
+  expect(fillPlan(preparePlan(run, false, SINKS, null), '', () => VALUES).facts).toBe('VARYING=0\0');
 });

@@ -1,4 +1,5 @@
 /** A service for tests that care about one or two of its fields. */
+import { NO_SANDBOX } from '../../../src/service/sandbox';
 import type { Command, Exec, Process, Service, SocketOptions } from '../../../src/service/service';
 
 export function sampleService(fields: Partial<Service> = {}): Service {
@@ -27,6 +28,7 @@ export function sampleExec(fields: Partial<Process> = {}, command = CAT): Exec {
     umask: 0o22,
     resources: { limits: [], nice: null, cpus: null, scheduling: null, ioPriority: null, oomScore: null },
     rights: { noNewPrivileges: false, capabilities: null },
+    sandbox: NO_SANDBOX,
     environment: { PATH: '/bin' },
     stderr: 'socket',
     ...fields,

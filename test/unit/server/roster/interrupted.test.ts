@@ -35,6 +35,7 @@ function build(): void {
     ...{ emit, slots, listeners, retired, replacer },
     pauses: { forget: nothing, retryAll },
     keys: new ListenKeys(() => undefined),
+    sandboxes: { keep: () => undefined },
     roles: {
       of: ({ name }) => {
         const refusal = refusals.get(name);

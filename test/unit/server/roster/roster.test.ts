@@ -50,6 +50,7 @@ beforeEach(() => {
     pauses: { forget, retryAll },
     replacer: new Replacer(listeners, emit, () => undefined),
     keys: new ListenKeys((name) => (['web', '3'].includes(name) ? 3 : undefined)),
+    sandboxes: { keep: () => undefined },
     roles: {
       of: ({ name }) => {
         made.push(name);

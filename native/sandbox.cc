@@ -1,0 +1,180 @@
+// What all children of a service join, made once when its plan is: to make a namespace costs many times what
+// it costs to join one. Namespaces are per thread, and the main thread never leaves its own: a thread of ours
+// makes new ones, opens them by their names in /proc and ends. From then on our descriptors alone keep them.
+// Called by src/child on the main thread, which waits with a limit: what the kernel is asked here may wait
+// for others.
+#include "sandbox.h"
+
+#include "addon.h"
+#include "address.h"
+#include "descriptor.h"
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+namespace {
+
+// Far more than it takes when nobody is in the way, on a busy machine too.
+constexpr std::chrono::milliseconds kLimit{500};
+// Threads that have not come back; beyond it nothing is tried until one of them does.
+constexpr int kMostLate = 8;
+constexpr size_t kStack = 256 * 1024;
+
+struct Kind {
+  int flag;
+  const char *path;
+};
+
+// In the order in which children join them: with the mounts the view of the files changes.
+constexpr Kind kKinds[] = {
+    {CLONE_NEWNET, "/proc/thread-self/ns/net"},
+    {CLONE_NEWIPC, "/proc/thread-self/ns/ipc"},
+    {CLONE_NEWUTS, "/proc/thread-self/ns/uts"},
+};
+
+// What was asked for and what came of it. It belongs to both threads: one that is late finds nobody to tell.
+struct Work {
+  int flags = 0;
+  std::shared_ptr<Sandbox> made = std::make_shared<Sandbox>();
+  // Of the first call that failed.
+  const char *call = nullptr;
+  int error = 0;
+  std::mutex mutex;
+  std::condition_variable has_ended;
+  bool is_done = false;
+};
+
+std::atomic<int> threads{0};
+
+bool fail(Work *work, const char *call) {
+  work->call = call;
+  work->error = errno;
+  return false;
+}
+
+// --- The thread that makes it ---
+
+// A program that talks to itself finds its loopback, as everywhere.
+bool raise_loopback(Work *work) {
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return fail(work, "socket");
+  ifreq request;
+  memset(&request, 0, sizeof request);
+  strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP;
+  const bool is_up = ioctl(fd, SIOCSIFFLAGS, &request) == 0 || fail(work, "ioctl");
+  close(fd);
+  return is_up;
+}
+
+bool keep(Work *work, const char *path) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fail(work, "open");
+  work->made->namespaces.push_back(move_descriptor(fd, kListenerBase));
+  return true;
+}
+
+bool make(Work *work) {
+  if (unshare(work->flags) < 0) return fail(work, "unshare");
+  if ((work->flags & CLONE_NEWNET) != 0 && !raise_loopback(work)) return false;
+  for (const Kind &kind : kKinds) {
+    if ((work->flags & kind.flag) != 0 && !keep(work, kind.path)) return false;
+  }
+  return true;
+}
+
+void *run(void *argument) {
+  const std::unique_ptr<std::shared_ptr<Work>> held(static_cast<std::shared_ptr<Work> *>(argument));
+  Work *work = held->get();
+  make(work);
+  const std::lock_guard<std::mutex> lock(work->mutex);
+  work->is_done = true;
+  work->has_ended.notify_one();
+  --threads;
+  return nullptr;
+}
+
+// --- The main thread ---
+
+// With all signals blocked from birth: the handlers of the others are not for somebody else to run. 0 or an
+// errno.
+int start(const std::shared_ptr<Work> &work) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kStack);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  auto *held = new std::shared_ptr<Work>(work);
+  ++threads;
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int error = pthread_create(&thread, &attributes, run, held);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_attr_destroy(&attributes);
+  if (error == 0) return 0;
+  --threads;
+  delete held;
+  return error;
+}
+
+bool has_ended(Work *work) {
+  std::unique_lock<std::mutex> lock(work->mutex);
+  return work->has_ended.wait_for(lock, kLimit, [work] { return work->is_done; });
+}
+
+using Handle = std::shared_ptr<Sandbox>;
+
+Napi::Value refuse(Napi::Env env, int error, const char *call) {
+  throw_system_error(env, error, call);
+  return env.Undefined();
+}
+
+// openSandbox({namespaces}) → sandbox
+Napi::Value OpenSandbox(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const auto options = info[0].As<Napi::Object>();
+  const auto work = std::make_shared<Work>();
+  work->flags = options.Get("namespaces").ToNumber().Int32Value();
+  if (threads >= kMostLate) return refuse(env, ETIMEDOUT, "unshare");
+  const int error = start(work);
+  if (error != 0) return refuse(env, error, "clone");
+  if (!has_ended(work.get())) return refuse(env, ETIMEDOUT, "unshare");
+  if (work->call != nullptr) return refuse(env, work->error, work->call);
+  auto *held = new Handle(work->made);
+  return Napi::External<Handle>::New(env, held, [](Napi::Env, Handle *old) { delete old; });
+}
+
+// closeSandbox(sandbox): for children to come; those that are in their set-up still have it.
+void CloseSandbox(const Napi::CallbackInfo &info) {
+  info[0].As<Napi::External<Handle>>().Data()->reset();
+}
+
+}  // namespace
+
+Sandbox::~Sandbox() {
+  for (const int fd : namespaces) close(fd);
+}
+
+std::shared_ptr<Sandbox> sandbox_of(const Napi::Value &handle) {
+  return handle.IsExternal() ? *handle.As<Napi::External<Handle>>().Data() : nullptr;
+}
+
+void init_sandbox(Napi::Env env, Napi::Object exports) {
+  exports.Set("openSandbox", Napi::Function::New(env, OpenSandbox));
+  exports.Set("closeSandbox", Napi::Function::New(env, CloseSandbox));
+}

@@ -1,0 +1,70 @@
+/**
+ * What children of a service join, made once for each service and kept for as long as it is served: a reload that changes nothing of it
+ * goes on with the same one, and whoever runs still is in one network with those to come.
+ */
+import { addon, type NativeSandbox, type SandboxOptions } from '../native/addon';
+import { asSystemError, describeSystemError } from '../native/system-error';
+import type { Sandbox } from '../service/sandbox';
+import type { Service } from '../service/service';
+
+/** The machine does not give what a service wants of it. */
+export class SandboxError extends Error {}
+
+/** linux/sched.h. */
+const CLONE_NEWNET = 0x4000_0000;
+
+export class Sandboxes {
+  readonly #made = new Map<string, NativeSandbox>();
+
+  /** @returns null: its children need none. @throws SandboxError */
+  of(service: Service): NativeSandbox | null {
+    const options = optionsOf(service);
+    if (options === null) return null;
+    const key = keyOf(service, options);
+    const sandbox = this.#made.get(key) ?? open(options);
+    this.#made.set(key, sandbox);
+    return sandbox;
+  }
+
+  /**
+   * Closes those that none of these has. A connection for which no child could be made so far, and whose service has changed
+   * to another one or to none, is dropped: it is not to be served with less than was promised, and the old one is gone.
+   */
+  keep(services: Iterable<Service>): void {
+    if (this.#made.size === 0) return;
+    const used = new Set<string>();
+    for (const service of services) {
+      const options = optionsOf(service);
+      if (options !== null) used.add(keyOf(service, options));
+    }
+    for (const [key, sandbox] of this.#made) {
+      if (used.has(key)) continue;
+      this.#made.delete(key);
+      addon.closeSandbox(sandbox);
+    }
+  }
+}
+
+function open(options: SandboxOptions): NativeSandbox {
+  try {
+    return addon.openSandbox(options);
+  } catch (error) {
+    const failure = asSystemError(error);
+    throw new SandboxError(`sandbox: ${failure.syscall}: ${describeSystemError(failure)}`);
+  }
+}
+
+function optionsOf({ run }: Service): SandboxOptions | null {
+  if (run.kind !== 'exec') return null;
+  const { sandbox } = run.process;
+  const namespaces = namespacesOf(sandbox);
+  return namespaces === 0 ? null : { namespaces };
+}
+
+function namespacesOf({ privateNetwork }: Sandbox): number {
+  return privateNetwork ? CLONE_NEWNET : 0;
+}
+
+function keyOf({ name }: Service, options: SandboxOptions): string {
+  return JSON.stringify([name, options]);
+}

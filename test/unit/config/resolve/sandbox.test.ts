@@ -1,0 +1,32 @@
+import { load, problemsOf, processOf, service, withKeys } from '../loading';
+import { asAlice } from '../pretend-machine';
+
+function sandbox(keys: string) {
+  return processOf(service(withKeys(keys))).sandbox;
+}
+
+test('nobody is kept away from anything, unless the file says so', () => {
+  expect(sandbox('umask: "022"')).toEqual({ privateNetwork: false });
+  expect(sandbox('private_network: true')).toEqual({ privateNetwork: true });
+});
+
+test('what is printed says the same again', () => {
+  const { effective } = load(withKeys('private_network: true'));
+  expect(effective.services['a']).toMatchObject({ private_network: true });
+});
+
+test('what takes root is told where stdiod is not', () => {
+  expect(problemsOf(withKeys('private_network: true'), asAlice)).toEqual([
+    expect.stringMatching(/^3:22 .*private_network: stdiod lacks CAP_SYS_ADMIN, which this takes \(run stdiod as root/),
+  ]);
+  expect(problemsOf(withKeys('private_network: false'), asAlice)).toEqual([]);
+});
+
+test('a redirect has the network to which it connects', () => {
+  const redirect = 'redirect: localhost:80';
+  expect(problemsOf(withKeys(`${redirect}\nprivate_network: true`))).toEqual([
+    expect.stringMatching(/"private_network" has no meaning with "redirect"/),
+  ]);
+  const { run } = service(`defaults: {private_network: true}\n${withKeys(redirect)}`);
+  expect(run).toMatchObject({ process: { sandbox: { privateNetwork: false } } });
+});
