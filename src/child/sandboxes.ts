@@ -11,7 +11,7 @@ import type { Service } from '../service/service';
 export class SandboxError extends Error {}
 
 /** linux/sched.h. */
-const CLONE_NEWNET = 0x4000_0000;
+const [CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS] = [0x4000_0000, 0x800_0000, 0x400_0000];
 
 export class Sandboxes {
   readonly #made = new Map<string, NativeSandbox>();
@@ -61,8 +61,8 @@ function optionsOf({ run }: Service): SandboxOptions | null {
   return namespaces === 0 ? null : { namespaces };
 }
 
-function namespacesOf({ privateNetwork }: Sandbox): number {
-  return privateNetwork ? CLONE_NEWNET : 0;
+function namespacesOf({ privateNetwork, privateIpc, privateHostname }: Sandbox): number {
+  return (privateNetwork ? CLONE_NEWNET : 0) | (privateIpc ? CLONE_NEWIPC : 0) | (privateHostname ? CLONE_NEWUTS : 0);
 }
 
 function keyOf({ name }: Service, options: SandboxOptions): string {

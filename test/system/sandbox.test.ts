@@ -3,6 +3,7 @@
  */
 import { readlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { connectTo, exchange, LOCALHOST, type Client } from './client';
 import { startDaemon, type Daemon, type DaemonOptions } from './daemon';
@@ -63,6 +64,25 @@ describe.each(WAYS)('private_network: %s', (_, options) => {
     expect(await inside.ask(`connect(${port})`)).toBe('"ECONNREFUSED"');
     expect(await outside.ask(`connect(${port})`)).toBe('true');
     expect(await inside.ask('[name for _, name in socket.if_nameindex()]')).toBe('["lo"]');
+  });
+});
+
+describe.each(WAYS)('%s', (_, options) => {
+  testAsRoot('private_ipc: finds no shared memory of others (needs root)', async () => {
+    const { inside, outside } = await startTwo('private_ipc: true', options);
+    const key = 0x5d00_0000 + (process.pid & 0xffff);
+    expect(await outside.ask(`libc.shmget(${key}, 4096, 0o1600) >= 0`)).toBe('true');
+    expect(await outside.ask(`libc.shmget(${key}, 0, 0) >= 0`)).toBe('true');
+    expect(await inside.ask(`libc.shmget(${key}, 0, 0) >= 0`)).toBe('false');
+    expect(await outside.ask(`libc.shmctl(libc.shmget(${key}, 0, 0), 0, None)`)).toBe('0');
+  });
+
+  testAsRoot('private_hostname: changes its own name and nobody else’s (needs root)', async () => {
+    const keys = 'user: root, private_hostname: true';
+    const { inside, outside } = await startTwo(keys, options);
+    expect(await inside.ask('socket.gethostname()')).toBe(`"${hostname()}"`);
+    expect(await inside.ask('[socket.sethostname("elsewhere"), socket.gethostname()]')).toBe('[null, "elsewhere"]');
+    expect(await outside.ask('socket.gethostname()')).toBe(`"${hostname()}"`);
   });
 });
 

@@ -124,6 +124,8 @@ export const SYSTEMD: Words = {
   ambientcapabilities: put('the list', 'capabilities'),
   privatetmp: byUnitAlone,
   privatenetwork: put('true or false', 'private_network'),
+  privateipc: put('true or false', 'private_ipc'),
+  protecthostname: put('true or false', 'private_hostname'),
   privatedevices: byUnitAlone,
   protectsystem: byUnitAlone,
   protecthome: byUnitAlone,

@@ -8,4 +8,12 @@ export const sandboxKeys = {
     .boolean()
     .optional()
     .describe('A network of its own, with nothing in it: only its connection leads out. Without it: `false`.'),
+  private_ipc: z
+    .boolean()
+    .optional()
+    .describe('System V IPC and POSIX message queues of its own. Without it: `false`.'),
+  private_hostname: z
+    .boolean()
+    .optional()
+    .describe("A host name of its own, at first the machine's. Without it: `false`."),
 };

@@ -8,15 +8,24 @@ import type { Machine } from '../machine/machine';
 import type { Shape } from './conflicts';
 
 export function resolveSandbox(settings: ServiceSettings, { run }: Shape, machine: Machine, layers: Layers): Sandbox {
-  // `defaults` may say it for all: to connect elsewhere is what a redirect is for.
-  const privateNetwork = settings.private_network === true && run !== 'redirect';
-  if (privateNetwork) reportUnprivileged('private_network', machine, layers);
-  return { privateNetwork };
+  const { private_network, private_ipc, private_hostname } = settings;
+  reportUnprivileged({ private_network, private_ipc, private_hostname }, machine, layers);
+  return {
+    // `defaults` may say it for all: to connect elsewhere is what a redirect is for.
+    privateNetwork: private_network === true && run !== 'redirect',
+    privateIpc: private_ipc === true,
+    privateHostname: private_hostname === true,
+  };
 }
 
 /** Namespaces of one's own are root's to make and to join. */
-function reportUnprivileged(key: string, machine: Machine, layers: Layers): void {
-  if (machine.hasCapability('CAP_SYS_ADMIN')) return;
+function reportUnprivileged(
+  switches: Readonly<Record<string, boolean | undefined>>,
+  machine: Machine,
+  layers: Layers,
+): void {
+  const key = Object.keys(switches).find((each) => switches[each]);
+  if (key === undefined || machine.hasCapability('CAP_SYS_ADMIN')) return;
   layers.onMachine.report([key], {
     message: 'stdiod lacks CAP_SYS_ADMIN, which this takes',
     remedy: 'run stdiod as root, or with that capability',

@@ -1,3 +1,4 @@
+import { NO_SANDBOX } from '../../../../src/service/sandbox';
 import { load, problemsOf, processOf, service, withKeys } from '../loading';
 import { asAlice } from '../pretend-machine';
 
@@ -6,8 +7,10 @@ function sandbox(keys: string) {
 }
 
 test('nobody is kept away from anything, unless the file says so', () => {
-  expect(sandbox('umask: "022"')).toEqual({ privateNetwork: false });
-  expect(sandbox('private_network: true')).toEqual({ privateNetwork: true });
+  expect(sandbox('umask: "022"')).toEqual(NO_SANDBOX);
+  expect(sandbox('private_network: true')).toEqual({ ...NO_SANDBOX, privateNetwork: true });
+  expect(sandbox('private_ipc: true')).toEqual({ ...NO_SANDBOX, privateIpc: true });
+  expect(sandbox('private_hostname: true')).toEqual({ ...NO_SANDBOX, privateHostname: true });
 });
 
 test('what is printed says the same again', () => {
