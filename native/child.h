@@ -30,6 +30,7 @@
   X(kOpNoNewRights, "no_new_privs", 0)     \
   X(kOpStderr, "stderr", 0)                \
   X(kOpDirectory, "chdir", 0)              \
+  X(kOpFilter, "seccomp", 0)               \
   X(kOpUnblock, "rt_sigprocmask", 0)       \
   X(kOpExec, "execve", 0)
 
@@ -41,7 +42,7 @@ enum ChildOp {
 };
 
 constexpr ChildOp kFirstListed = kOpSession;
-constexpr ChildOp kLastListed = kOpDirectory;
+constexpr ChildOp kLastListed = kOpFilter;
 constexpr size_t kMostArguments = 3;
 // Of a limit, in place of a number: as it is.
 constexpr long kKeep = -2;
@@ -50,7 +51,7 @@ constexpr long kKeep = -2;
 struct ChildStep {
   ChildOp op;
   long arguments[kMostArguments];
-  // Group ids, or a mask of CPUs; null where the op has none.
+  // Group ids, a mask of CPUs, or the instructions of a filter; null where the op has none.
   const gid_t *list;
   size_t count;
 };

@@ -15,6 +15,7 @@ import {
 import { FACT_NAMES } from '../service/fact-names';
 import type { CapabilitySet, Exec, Identity, Process, Resources } from '../service/service';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
+import { filterOf } from './filter';
 import type { Channel } from './report-channel';
 
 export interface Plan {
@@ -80,10 +81,10 @@ export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks
   };
 }
 
-type Settings = Pick<Process, 'umask' | 'resources' | 'identity' | 'rights' | 'stderr'>;
+type Settings = Pick<Process, 'umask' | 'resources' | 'identity' | 'rights' | 'sandbox' | 'stderr'>;
 
 /** What a child does to itself before it is the program, in this order. */
-export function stepsOf({ umask, resources, identity, rights, stderr }: Settings): Step[] {
+export function stepsOf({ umask, resources, identity, rights, sandbox, stderr }: Settings): Step[] {
   const { noNewPrivileges, capabilities } = rights;
   return [
     { op: 'setsid' },
@@ -98,6 +99,8 @@ export function stepsOf({ umask, resources, identity, rights, stderr }: Settings
     // As the user, so that nobody has a file written, or is placed in a folder, that is closed to them.
     ...(typeof stderr === 'object' ? ([{ op: 'stderr' }] as const) : []),
     { op: 'chdir' },
+    // Last of all: what it denies, no step before it has to do without.
+    ...(sandbox.deniedCalls.length > 0 ? [{ op: 'seccomp', list: filterOf(sandbox.deniedCalls) } as const] : []),
   ];
 }
 

@@ -101,7 +101,8 @@ export interface NativeIdentity {
 
 /**
  * One step of child set-up, by the name that stands in a `dropped` event. native/child.cc does them in the order of the list, after
- * its descriptors and signals and before exec. `setgroups` and `verify-ids` list groups, `sched_setaffinity` a mask in words of 32 bits.
+ * its descriptors and signals and before exec. `setgroups` and `verify-ids` list groups, `sched_setaffinity` a mask and `seccomp` a filter
+ * (child/filter.ts) in words of 32 bits.
  * Of a limit -1 is unlimited, and a hard one of -2 stays as it is and caps the soft one.
  */
 export type Step =
@@ -115,6 +116,7 @@ export type Step =
   | { readonly op: 'prctl'; readonly args: readonly [option: number, argument: number] }
   | { readonly op: 'capbset_drop' | 'capset'; readonly args: CapabilityWords }
   | { readonly op: 'setgroups'; readonly list: readonly number[] }
+  | { readonly op: 'seccomp'; readonly list: readonly number[] }
   | { readonly op: 'setresgid' | 'setresuid'; readonly args: readonly [id: number] }
   | {
       readonly op: 'verify-ids';

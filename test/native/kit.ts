@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { stepsOf } from '../../src/child/plan';
+import { NO_SANDBOX, type Sandbox } from '../../src/service/sandbox';
 import type { Resources, Rights } from '../../src/service/service';
 import {
   addon,
@@ -134,6 +135,7 @@ type PlanWishes = Partial<PlanOptions> & {
   readonly umask?: number;
   readonly resources?: Partial<Resources>;
   readonly rights?: Partial<Rights>;
+  readonly confined?: Partial<Sandbox>;
 };
 
 const NO_WISHES: Resources = {
@@ -146,7 +148,7 @@ const NO_WISHES: Resources = {
 };
 
 function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {
-  const { identity = null, umask = 0o22, resources = {}, rights = {}, ...options } = wishes;
+  const { identity = null, umask = 0o22, resources = {}, rights = {}, confined = {}, ...options } = wishes;
   return addon.preparePlan({
     path: argv[0] ?? '',
     argv,
@@ -158,6 +160,7 @@ function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {
       identity: identity === null ? null : { user: '', ...identity },
       stderr: options.stderrFile === undefined ? 'socket' : { file: options.stderrFile },
       rights: { noNewPrivileges: false, capabilities: null, ...rights },
+      sandbox: { ...NO_SANDBOX, ...confined },
     }),
     stderrFd: -1,
     isWait: false,

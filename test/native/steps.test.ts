@@ -3,6 +3,7 @@
  * end. Most steps never fail by themselves; strace(1) makes them.
  */
 import { inFreshProcess } from './fresh-process';
+import type { Sandbox } from '../../src/service/sandbox';
 import type { Resources, Rights } from '../../src/service/service';
 import { ROOT, testWith, tool } from './needs';
 
@@ -12,6 +13,7 @@ interface Fault {
   readonly stderrFile?: string;
   readonly resources?: Partial<Resources>;
   readonly rights?: Partial<Rights>;
+  readonly confined?: Partial<Sandbox>;
   /** CLONE_NEW… of a sandbox. */
   readonly namespaces?: number;
   readonly identity?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
@@ -147,6 +149,7 @@ const EVERYTHING: Partial<Resources> = {
   ioPriority: (2 << 13) | 7,
 };
 
+const CONFINED: Partial<Sandbox> = { deniedCalls: ['clock'] };
 const CLONE_NEWUTS = 0x400_0000;
 
 const NET_RAW = { numbers: [13], isBound: true };
@@ -176,6 +179,7 @@ const REFUSALS: [step: string, call: string, error: number, more?: Partial<Fault
   ['no_new_privs', 'prctl:error=EMFILE:when=2', EMFILE, { rights: NO_RIGHTS }],
   ['stderr', 'openat:error=EMFILE', EMFILE, { injectionPath: '/dev/zero' }],
   ['chdir', 'chdir:error=EMFILE', EMFILE],
+  ['seccomp', 'seccomp:error=EMFILE', EMFILE],
   ['rt_sigprocmask', 'rt_sigprocmask:error=EMFILE', EMFILE],
   ['execve', 'execve:error=EMFILE', EMFILE],
 ];
@@ -185,6 +189,7 @@ for (const [step, injection, error, more] of REFUSALS) {
     const rights = { capabilities: NET_RAW, noNewPrivileges: true };
     const wishes = {
       namespaces: CLONE_NEWUTS,
+      confined: CONFINED,
       identity: NOBODY,
       resources: EVERYTHING,
       rights,

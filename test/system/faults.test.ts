@@ -139,10 +139,12 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
     'capset',
     'no_new_privs',
     'chdir',
+    'seccomp',
     'rt_sigprocmask',
     'execve',
   ];
-  const ALL_STEPS = 'nice: 19, cpu_affinity: 0-8191, scheduling: batch, io_priority: idle, capabilities: []';
+  const ALL_STEPS =
+    'nice: 19, cpu_affinity: 0-8191, scheduling: batch, io_priority: idle, capabilities: [], system_calls: {deny: [clock]}';
   const keys = isRoot ? `${ALL_STEPS}, private_network: true` : ALL_STEPS;
   const OF_ROOT = ['setns', 'capbset_drop', 'setgroups', 'setresgid', 'setresuid', 'verify-ids'];
 

@@ -5,6 +5,7 @@ import { readlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { CALL_GROUPS, type CallGroup } from '../../src/service/system-calls';
 import { connectTo, exchange, LOCALHOST, type Client } from './client';
 import { startDaemon, type Daemon, type DaemonOptions } from './daemon';
 import { Denial } from './denial';
@@ -26,8 +27,13 @@ function tries(name: string, keys: string): string {
   return `  ${name}: {listen: "127.0.0.1:0", exec: ${fixture('tries.py')}, ${keys}}\n`;
 }
 
-async function startTwo(keys: string, options: DaemonOptions = {}): Promise<{ inside: Client; outside: Client }> {
-  const daemon = await startDaemon(`services:\n${tries('in', keys)}${tries('out', 'umask: "022"')}`, options);
+/** @param user of the one that is kept away from nothing */
+async function startTwo(
+  keys: string,
+  options: DaemonOptions = {},
+  user = 'umask: "022"',
+): Promise<{ inside: Client; outside: Client }> {
+  const daemon = await startDaemon(`services:\n${tries('in', keys)}${tries('out', user)}`, options);
   const [inside, outside] = [await connectTo(daemon.port('in')), await connectTo(daemon.port('out'))];
   for (const client of [inside, outside]) expect(await client.ask('peer()')).toBe(`"${client.address}"`);
   return { inside, outside };
@@ -84,6 +90,54 @@ describe.each(WAYS)('%s', (_, options) => {
     expect(await inside.ask('[socket.sethostname("elsewhere"), socket.gethostname()]')).toBe('[null, "elsewhere"]');
     expect(await outside.ask('socket.gethostname()')).toBe(`"${hostname()}"`);
   });
+});
+
+/** By group: the number of one of its calls, on x86-64 and on arm64, and arguments with which it does no harm and fails by another error. */
+const CALLS: Readonly<Record<CallGroup, readonly [x64: number, arm64: number, words: string]>> = {
+  clock: [159, 171, 'None'],
+  debug: [101, 117, '0x4206, 0, 0, 0'],
+  io_uring: [425, 425, '0, None'],
+  kernel: [246, 104, '-1, -1, None, -1'],
+  keys: [250, 219, '999'],
+  mounts: [166, 39, 'None, 0'],
+  namespaces: [308, 268, '-1, 0'],
+  obsolete: [216, 234, '1, 1, 1, 1, 1'],
+  system: [171, 162, 'None, -1'],
+};
+
+function ask(client: Client, group: CallGroup): Promise<string> {
+  const [x64, arm64, words] = CALLS[group];
+  return client.ask(`call(${process.arch === 'x64' ? x64 : arm64}, ${words})`);
+}
+
+describe.each(WAYS)('system_calls: %s', (_, options) => {
+  testAsRoot('cannot make those of the groups that it is denied (needs root)', async () => {
+    const { inside, outside } = await startTwo('user: root, system_calls: {deny: all}', options, 'user: root');
+    for (const group of CALL_GROUPS) expect([group, await ask(inside, group)]).toEqual([group, '"EPERM"']);
+    for (const group of CALL_GROUPS) expect([group, await ask(outside, group)]).not.toEqual([group, '"EPERM"']);
+  });
+});
+
+test('a program makes the calls that it is not denied, threads and processes of its own as well', async () => {
+  const { inside } = await startTwo('system_calls: {deny: [namespaces, debug]}');
+  for (const group of ['namespaces', 'debug'] as const) expect(await ask(inside, group)).toBe('"EPERM"');
+  for (const group of ['clock', 'keys'] as const) expect(await ask(inside, group)).not.toBe('"EPERM"');
+  expect(await inside.ask('__import__("subprocess").run(["true"]).returncode')).toBe('0');
+  const thread = '[[each.start(), each.join(), each.is_alive()] for each in [__import__("threading").Thread()]]';
+  expect(await inside.ask(thread)).toBe('[[null, null, false]]');
+});
+
+const testOnX64 = process.arch === 'x64' ? test : test.skip;
+
+testOnX64('the numbers of other architectures are no way around it (x86-64)', async () => {
+  const keys = 'system_calls: {deny: [clock]}';
+  const daemon = await startDaemon(`services:
+${tries('x32', keys)}  i386: {listen: "127.0.0.1:0", exec: ${fixture('calls-foreign.c')}, ${keys}}
+`);
+  const client = await connectTo(daemon.port('x32'));
+  expect(await client.ask('call(0x40000000 + 39)')).toBe('"EPERM"');
+  expect(await exchange(daemon.port('i386'), '')).toBe('');
+  expect(await daemon.waitFor('reaped', { service: 'i386' })).toMatchObject({ signal: 'SIGSYS' });
 });
 
 testAsRoot('a program that takes the listening socket itself has it in a network of its own (needs root)', async () => {

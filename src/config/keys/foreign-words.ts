@@ -131,7 +131,7 @@ export const SYSTEMD: Words = {
   protecthome: byUnitAlone,
   readonlypaths: byUnitAlone,
   readwritepaths: byUnitAlone,
-  systemcallfilter: byUnitAlone,
+  systemcallfilter: put('the groups to deny', 'system_calls.deny'),
   wantedby: byUnitAlone,
   bindipv6only: 'for ipv6-only write PORT/tcp6 in "listen", for both add "socket: {v6only: false}"',
   bindtodevice: put('the interface', 'socket.device'),

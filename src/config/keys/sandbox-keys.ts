@@ -2,6 +2,7 @@
  * The keys that say what a program is kept away from.
  */
 import { z } from 'zod';
+import { CALL_GROUPS } from '../../service/system-calls';
 
 export const sandboxKeys = {
   private_network: z
@@ -16,4 +17,13 @@ export const sandboxKeys = {
     .boolean()
     .optional()
     .describe("A host name of its own, at first the machine's. Without it: `false`."),
+  system_calls: z
+    .strictObject({
+      deny: z
+        .union([z.enum(['all']), z.array(z.enum(CALL_GROUPS))])
+        .optional()
+        .describe('Those that fail with EPERM, by groups; `all`: every group.'),
+    })
+    .prefault({})
+    .describe('System calls that the program cannot make.'),
 };

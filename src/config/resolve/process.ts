@@ -31,13 +31,14 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
   const person = resolvePerson(settings, machine, layers);
   const identity = person?.identity ?? null;
   const directory = resolveDirectory(settings.directory, identity, refuse, machine, layers);
+  const sandbox = resolveSandbox(settings, shape, machine, layers);
   const process = {
     identity,
     directory,
     umask: Number.parseInt(settings.umask, 8),
     resources: resolveResources(settings, machine, layers),
-    rights: resolveRights(settings, identity, machine, layers),
-    sandbox: resolveSandbox(settings, shape, machine, layers),
+    rights: resolveRights(settings, identity, sandbox, machine, layers),
+    sandbox,
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     // Its words are for the operator: to its client every byte is the target's.
     stderr: shape.run === 'redirect' ? 'report' : resolveStderr(settings, shape, identity, machine, layers),

@@ -2,6 +2,7 @@
  * What a service's program may do beyond its user's rights, and whether stdiod can give that.
  */
 import { capabilityNumber, parseCapability, type Capability } from '../../service/capabilities';
+import { needsNoNewPrivileges, type Sandbox } from '../../service/sandbox';
 import type { CapabilitySet, Identity, Rights } from '../../service/service';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
@@ -10,15 +11,32 @@ import type { Machine } from '../machine/machine';
 export function resolveRights(
   { no_new_privileges, capabilities }: ServiceSettings,
   identity: Identity | null,
+  sandbox: Sandbox,
   machine: Machine,
   layers: Layers,
 ): Rights {
   const isRoot = (identity?.uid ?? machine.uid) === 0;
-  const noNewPrivileges = no_new_privileges ?? !isRoot;
+  const isKeptAway = needsNoNewPrivileges(sandbox);
+  const noNewPrivileges = no_new_privileges ?? (isKeptAway || !isRoot);
+  if (isKeptAway && !noNewPrivileges) reportEscape(isRoot && isAdmin(capabilities), layers);
   if (capabilities === undefined) return { noNewPrivileges, capabilities: null };
   const set = resolveCapabilities(capabilities, machine, layers);
   if (!set.isBound && (isRoot || !noNewPrivileges)) reportUnbound(isRoot, layers);
   return { noNewPrivileges, capabilities: set };
+}
+
+/** Of a program that runs as root: undefined is all. */
+function isAdmin(capabilities: readonly string[] | undefined): boolean {
+  return capabilities === undefined || capabilities.some((each) => parseCapability(each) === 'CAP_SYS_ADMIN');
+}
+
+/** Root with all capabilities is kept away by the kernel all the same. */
+function reportEscape(isFullRoot: boolean, layers: Layers): void {
+  if (isFullRoot) return;
+  layers.report(['no_new_privileges'], {
+    message: 'a program that gains rights cannot be kept from system calls or files',
+    remedy: 'remove it, or remove what the program is kept from',
+  });
 }
 
 function resolveCapabilities(written: readonly string[], machine: Machine, layers: Layers): CapabilitySet {

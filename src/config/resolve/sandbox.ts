@@ -2,6 +2,7 @@
  * What a service's program is kept away from, and whether stdiod can do that.
  */
 import type { Sandbox } from '../../service/sandbox';
+import { CALL_GROUPS } from '../../service/system-calls';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
@@ -15,7 +16,12 @@ export function resolveSandbox(settings: ServiceSettings, { run }: Shape, machin
     privateNetwork: private_network === true && run !== 'redirect',
     privateIpc: private_ipc === true,
     privateHostname: private_hostname === true,
+    deniedCalls: deniedBy(settings.system_calls.deny),
   };
+}
+
+function deniedBy(deny: ServiceSettings['system_calls']['deny'] = []): Sandbox['deniedCalls'] {
+  return CALL_GROUPS.filter((group) => deny === 'all' || deny.includes(group));
 }
 
 /** Namespaces of one's own are root's to make and to join. */

@@ -2,8 +2,10 @@
  * What a service becomes as a plan, and what is filled in for each child.
  */
 import { FACT_NAMES } from '../../../src/service/fact-names';
+import { filterOf } from '../../../src/child/filter';
 import { fillPlan, planOf, preparePlan, type Plan } from '../../../src/child/plan';
 import type { Fd, PlanOptions } from '../../../src/native/addon';
+import { NO_SANDBOX } from '../../../src/service/sandbox';
 import type { Process } from '../../../src/service/service';
 import type { PlaceholderValues } from '../../../src/service/template';
 import { sampleExec } from '../service/sample';
@@ -81,6 +83,16 @@ test('a child that becomes somebody gives up groups, then gid, then uid, is aske
     { op: 'setresuid', args: [33] },
     { op: 'verify-ids', args: [33, 34], list: [34, 35] },
     { op: 'chdir' },
+  ]);
+});
+
+test('a filter of system calls comes last, when every other step is done', () => {
+  const sandbox = { ...NO_SANDBOX, deniedCalls: ['clock'] as const };
+  const { steps } = optionsOf({ sandbox, rights: { noNewPrivileges: true, capabilities: null } });
+  expect(steps.slice(-3)).toEqual([
+    { op: 'no_new_privs' },
+    { op: 'chdir' },
+    { op: 'seccomp', list: filterOf(['clock']) },
   ]);
 });
 

@@ -1,4 +1,5 @@
 import { NO_SANDBOX } from '../../../../src/service/sandbox';
+import { CALL_GROUPS } from '../../../../src/service/system-calls';
 import { load, problemsOf, processOf, service, withKeys } from '../loading';
 import { asAlice } from '../pretend-machine';
 
@@ -16,6 +17,31 @@ test('nobody is kept away from anything, unless the file says so', () => {
 test('what is printed says the same again', () => {
   const { effective } = load(withKeys('private_network: true'));
   expect(effective.services['a']).toMatchObject({ private_network: true });
+});
+
+test('system calls are denied by group, and whoever is denied some gains no rights', () => {
+  expect(sandbox('system_calls: {deny: [mounts, clock, clock]}').deniedCalls).toEqual(['clock', 'mounts']);
+  expect(sandbox('system_calls: {deny: all}').deniedCalls).toEqual(CALL_GROUPS);
+  expect(sandbox('system_calls: {}').deniedCalls).toEqual([]);
+  const rights = (keys: string) => processOf(service(withKeys(keys))).rights;
+  expect(rights('user: root\nsystem_calls: {deny: all}').noNewPrivileges).toBe(true);
+  expect(rights('user: root\nsystem_calls: {deny: []}').noNewPrivileges).toBe(false);
+});
+
+test('a program that may gain rights cannot be denied any, unless it is root with all of them', () => {
+  const keys = 'no_new_privileges: false\nsystem_calls: {deny: all}';
+  const problem = [expect.stringMatching(/^3:24 .*no_new_privileges: a program that gains rights cannot be kept from/)];
+  expect(problemsOf(withKeys(keys))).toEqual(problem);
+  expect(problemsOf(withKeys(`${keys}\nuser: root\ncapabilities: [net_raw]`))).toEqual(problem);
+  expect(problemsOf(withKeys(`${keys}\nuser: root`))).toEqual([]);
+});
+
+test.each([
+  ['system_calls: {deny: [mount]}', /mounts/],
+  ['system_calls: {deny: ptrace}', /./],
+  ['system_calls: [mounts]', /./],
+])('%s is told', (keys, problem) => {
+  expect(problemsOf(withKeys(keys))).toEqual([expect.stringMatching(problem)]);
 });
 
 test('what takes root is told where stdiod is not', () => {
