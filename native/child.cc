@@ -87,6 +87,7 @@ constexpr unsigned kGroupBatch = 64;
 constexpr int kWordBits = 32;
 // IOPRIO_WHO_PROCESS; libc has no header for it.
 constexpr long kOneProcess = 1;
+constexpr long kRestrictSelf = 446;
 constexpr long kDiscard = 1 << 30;
 constexpr size_t kScratch = 4096;
 constexpr long kErrorFlags = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK;
@@ -168,7 +169,7 @@ long close_others(const ChildTask *task) {
   long result = -EINTR;
   for (long us = kAlarmUs; result == -EINTR && us <= kLongestAlarmUs; us *= 10) {
     const bool has_alarm = set_alarm(us);
-    result = call(SYS_close_range, task->fd_count, ~0U, 0);
+    result = call(SYS_close_range, task->fd_count + (task->ruleset < 0 ? 0 : 1), ~0U, 0);
     if (has_alarm) set_alarm(0);
   }
   return result;
@@ -191,14 +192,16 @@ long default_signals() {
   return 0;
 }
 
-// dup3 leaves the copies without close-on-exec.
+// dup3 leaves the copies without close-on-exec. The ruleset comes right behind them, when they are where they
+// belong.
 long connect_descriptors(const ChildTask *task) {
   for (int fd = 0; fd < task->fd_count; ++fd) {
     const int from = task->fds[fd];
     const long result = from == fd ? call(SYS_fcntl, fd, F_SETFD, 0) : call(SYS_dup3, from, fd, 0);
     if (result < 0) return result;
   }
-  return 0;
+  if (task->ruleset < 0 || task->ruleset == task->fd_count) return 0;
+  return call(SYS_dup3, task->ruleset, task->fd_count, O_CLOEXEC);
 }
 
 // Nobody but the child knows its pid before it runs.
@@ -320,6 +323,11 @@ long refuse_new_rights() {
   return call(SYS_prctl, PR_GET_NO_NEW_PRIVS) == 1 ? 0 : -EPERM;
 }
 
+// landlock(7); libc may not know the call, whose number is the same everywhere.
+long restrict_files(const ChildTask *task) {
+  return call(kRestrictSelf, task->ruleset < 0 ? -1 : task->fd_count, 0);
+}
+
 // It holds from the next call on, and for ever. What a child does after it is in no group of calls to deny.
 long install_filter(const ChildStep *step) {
   const struct {
@@ -367,6 +375,8 @@ long run(const ChildTask *task, const ChildStep *step) {
       return open_stderr(task);
     case kOpDirectory:
       return call(SYS_chdir, address(task->directory));
+    case kOpFiles:
+      return restrict_files(task);
     case kOpFilter:
       return install_filter(step);
     default:

@@ -30,6 +30,7 @@
   X(kOpNoNewRights, "no_new_privs", 0)     \
   X(kOpStderr, "stderr", 0)                \
   X(kOpDirectory, "chdir", 0)              \
+  X(kOpFiles, "landlock", 0)               \
   X(kOpFilter, "seccomp", 0)               \
   X(kOpUnblock, "rt_sigprocmask", 0)       \
   X(kOpExec, "execve", 0)
@@ -100,7 +101,10 @@ struct ChildTask {
   // Of namespaces to join, in our own table: they are not copied.
   const int *namespaces;
   size_t namespace_count;
-  // The highest of `fds`: the child copies the table up to here.
+  // Ours, of the files that it may read and write; -1: it has none. Not below kMostFds either, and
+  // close-on-exec in the child too.
+  int ruleset;
+  // The highest of `fds` and the ruleset: the child copies the table up to here.
   int highest;
   // While its user has too many processes.
   int tries;

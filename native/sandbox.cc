@@ -9,6 +9,8 @@
 #include "address.h"
 #include "descriptor.h"
 #include "error.h"
+#include "landlock.h"
+#include "mounts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -44,15 +47,17 @@ constexpr Kind kKinds[] = {
     {CLONE_NEWNET, "/proc/thread-self/ns/net"},
     {CLONE_NEWIPC, "/proc/thread-self/ns/ipc"},
     {CLONE_NEWUTS, "/proc/thread-self/ns/uts"},
+    {CLONE_NEWNS, "/proc/thread-self/ns/mnt"},
 };
 
 // What was asked for and what came of it. It belongs to both threads: one that is late finds nobody to tell.
 struct Work {
   int flags = 0;
+  MountWishes mounts;
+  bool has_rules = false;
+  FileRules rules;
   std::shared_ptr<Sandbox> made = std::make_shared<Sandbox>();
-  // Of the first call that failed.
-  const char *call = nullptr;
-  int error = 0;
+  Fault fault;
   std::mutex mutex;
   std::condition_variable has_ended;
   bool is_done = false;
@@ -60,41 +65,58 @@ struct Work {
 
 std::atomic<int> threads{0};
 
-bool fail(Work *work, const char *call) {
-  work->call = call;
-  work->error = errno;
-  return false;
-}
-
 // --- The thread that makes it ---
 
 // A program that talks to itself finds its loopback, as everywhere.
-bool raise_loopback(Work *work) {
+bool raise_loopback(Fault *fault) {
   const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return fail(work, "socket");
+  if (fd < 0) return fail(fault, "socket");
   ifreq request;
   memset(&request, 0, sizeof request);
   strcpy(request.ifr_name, "lo");
   request.ifr_flags = IFF_UP;
-  const bool is_up = ioctl(fd, SIOCSIFFLAGS, &request) == 0 || fail(work, "ioctl");
+  const bool is_up = ioctl(fd, SIOCSIFFLAGS, &request) == 0 || fail(fault, "ioctl");
   close(fd);
   return is_up;
 }
 
+bool keep_rules(Work *work) {
+  const int ruleset = open_ruleset(work->rules, &work->fault);
+  if (ruleset < 0) return false;
+  work->made->ruleset = move_descriptor(ruleset, kListenerBase);
+  return true;
+}
+
 bool keep(Work *work, const char *path) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail(work, "open");
+  if (fd < 0) return fail(&work->fault, std::string("open ") + path);
   work->made->namespaces.push_back(move_descriptor(fd, kListenerBase));
   return true;
 }
 
+// To join a mount namespace is to stand in its root, whatever root one had: a stdiod that was put into a
+// folder (chroot) would let its children out of it.
+bool is_same_root(Work *work) {
+  struct stat before, after;
+  if (stat("/", &before) < 0) return fail(&work->fault, "stat /");
+  if (setns(work->made->namespaces.back(), CLONE_NEWNS) < 0) return fail(&work->fault, "setns");
+  if (stat("/", &after) < 0) return fail(&work->fault, "stat /");
+  errno = EXDEV;
+  const bool is_same = before.st_dev == after.st_dev && before.st_ino == after.st_ino;
+  return is_same || fail(&work->fault, "setns out of a chroot");
+}
+
 bool make(Work *work) {
-  if (unshare(work->flags) < 0) return fail(work, "unshare");
-  if ((work->flags & CLONE_NEWNET) != 0 && !raise_loopback(work)) return false;
+  const int flags = work->flags;
+  Fault *fault = &work->fault;
+  if (flags != 0 && unshare(flags) < 0) return fail(fault, "unshare");
+  if ((flags & CLONE_NEWNS) != 0 && !make_mounts(work->mounts, fault)) return false;
+  if ((flags & CLONE_NEWNET) != 0 && !raise_loopback(fault)) return false;
+  if (work->has_rules && !keep_rules(work)) return false;
   for (const Kind &kind : kKinds) {
-    if ((work->flags & kind.flag) != 0 && !keep(work, kind.path)) return false;
+    if ((flags & kind.flag) != 0 && !keep(work, kind.path)) return false;
   }
-  return true;
+  return (flags & CLONE_NEWNS) == 0 || is_same_root(work);
 }
 
 void *run(void *argument) {
@@ -144,17 +166,36 @@ Napi::Value refuse(Napi::Env env, int error, const char *call) {
   return env.Undefined();
 }
 
-// openSandbox({namespaces}) → sandbox
+std::vector<std::string> strings_of(const Napi::Value &value) {
+  std::vector<std::string> result;
+  const auto array = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); ++i) result.push_back(array.Get(i).ToString());
+  return result;
+}
+
+void read_rules(const Napi::Value &value, Work *work) {
+  work->has_rules = value.IsObject();
+  if (!work->has_rules) return;
+  const auto files = value.As<Napi::Object>();
+  work->rules.read_only = strings_of(files.Get("readOnly"));
+  work->rules.read_write = strings_of(files.Get("readWrite"));
+}
+
+// openSandbox({namespaces, hasOwnTmp, hidden: string[], files: {readOnly: string[], readWrite: string[]} |
+// null}) → sandbox
 Napi::Value OpenSandbox(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const auto options = info[0].As<Napi::Object>();
   const auto work = std::make_shared<Work>();
   work->flags = options.Get("namespaces").ToNumber().Int32Value();
+  work->mounts.has_own_tmp = options.Get("hasOwnTmp").ToBoolean();
+  work->mounts.hidden = strings_of(options.Get("hidden"));
+  read_rules(options.Get("files"), work.get());
   if (threads >= kMostLate) return refuse(env, ETIMEDOUT, "unshare");
   const int error = start(work);
   if (error != 0) return refuse(env, error, "clone");
   if (!has_ended(work.get())) return refuse(env, ETIMEDOUT, "unshare");
-  if (work->call != nullptr) return refuse(env, work->error, work->call);
+  if (!work->fault.call.empty()) return refuse(env, work->fault.error, work->fault.call.c_str());
   auto *held = new Handle(work->made);
   return Napi::External<Handle>::New(env, held, [](Napi::Env, Handle *old) { delete old; });
 }
@@ -164,10 +205,16 @@ void CloseSandbox(const Napi::CallbackInfo &info) {
   info[0].As<Napi::External<Handle>>().Data()->reset();
 }
 
+// landlockVersion() → 0: there is none
+Napi::Value LandlockVersion(const Napi::CallbackInfo &info) {
+  return Napi::Number::New(info.Env(), landlock_version());
+}
+
 }  // namespace
 
 Sandbox::~Sandbox() {
   for (const int fd : namespaces) close(fd);
+  if (ruleset >= 0) close(ruleset);
 }
 
 std::shared_ptr<Sandbox> sandbox_of(const Napi::Value &handle) {
@@ -176,5 +223,6 @@ std::shared_ptr<Sandbox> sandbox_of(const Napi::Value &handle) {
 
 void init_sandbox(Napi::Env env, Napi::Object exports) {
   exports.Set("openSandbox", Napi::Function::New(env, OpenSandbox));
+  exports.Set("landlockVersion", Napi::Function::New(env, LandlockVersion));
   exports.Set("closeSandbox", Napi::Function::New(env, CloseSandbox));
 }

@@ -15,6 +15,8 @@ struct Sandbox {
 
   // Of namespaces, in the order in which they are joined.
   std::vector<int> namespaces;
+  // Of files that may be read and written (landlock.h); -1: all.
+  int ruleset = -1;
 };
 
 // Of what openSandbox returned; null: it was closed, or `handle` is none.

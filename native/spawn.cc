@@ -51,6 +51,8 @@ struct Slot {
   std::shared_ptr<Plan> plan;
   // The plan's, for as long as the child may join it; null: it has none.
   std::shared_ptr<Sandbox> sandbox;
+  // A copy of its ruleset with a low number, so that it is in the part of the table that the child copies.
+  int ruleset = -1;
   std::string facts;
   std::string listen_pid;
   std::vector<const char *> envp;
@@ -114,6 +116,8 @@ void close_error_pipe(Slot *slot, bool is_child_ours) {
 // queue into which its client has put such a socket. What is lent has been in other hands.
 void close_connection(Slot *slot, bool is_child_ours) {
   close_error_pipe(slot, is_child_ours);
+  if (slot->ruleset >= 0) close(slot->ruleset);
+  slot->ruleset = -1;
   if (slot->connection < 0) return;
   const int connection = slot->connection;
   slot->connection = -1;
@@ -272,7 +276,8 @@ void lay_out_descriptors(Slot *slot) {
   slot->task.fds[0] = slot->task.fds[1] = slot->task.fds[3] = own;
   slot->task.fds[2] = error_fd >= 0 ? error_fd : own;
   slot->task.fd_count = slot->plan->view.is_lent ? 4 : 3;
-  slot->task.highest = std::max(own, error_fd);
+  slot->task.ruleset = slot->ruleset;
+  slot->task.highest = std::max({own, error_fd, slot->ruleset});
 }
 
 void lay_out_namespaces(Slot *slot) {
@@ -321,13 +326,17 @@ void give_up(Napi::Env env, Slot *slot, const char *syscall) {
   throw_system_error(env, error, syscall);
 }
 
-// Whether the child has all that the plan promises: one that was closed with its service is not to be had
-// again.
-bool take_sandbox(Slot *slot) {
-  if (!slot->plan->has_sandbox) return true;
+// Null, or the call that failed: one that was closed with its service is not to be had again.
+const char *take_sandbox(Slot *slot) {
+  if (!slot->plan->has_sandbox) return nullptr;
   slot->sandbox = slot->plan->sandbox.lock();
-  if (slot->sandbox == nullptr) errno = ENOENT;
-  return slot->sandbox != nullptr;
+  if (slot->sandbox == nullptr) {
+    errno = ENOENT;
+    return "setns";
+  }
+  if (slot->sandbox->ruleset < 0) return nullptr;
+  slot->ruleset = fcntl(slot->sandbox->ruleset, F_DUPFD_CLOEXEC, kMostFds);
+  return slot->ruleset < 0 ? "fcntl" : nullptr;
 }
 
 // spawn(plan, {fd, facts, words?, directory?, errorPipe?}) → pid. Takes the descriptors on success, unless
@@ -349,8 +358,9 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
   }
   const Napi::Value error_pipe = start.Get("errorPipe");
   slot->error_pipe = error_pipe.IsNumber() ? error_pipe.As<Napi::Number>().Int32Value() : -1;
-  if (!take_sandbox(slot)) {
-    give_up(env, slot, "setns");
+  const char *failed = take_sandbox(slot);
+  if (failed != nullptr) {
+    give_up(env, slot, failed);
     return env.Undefined();
   }
   lay_out_environment(slot, env, start.Get("facts"));

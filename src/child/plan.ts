@@ -99,6 +99,7 @@ export function stepsOf({ umask, resources, identity, rights, sandbox, stderr }:
     // As the user, so that nobody has a file written, or is placed in a folder, that is closed to them.
     ...(typeof stderr === 'object' ? ([{ op: 'stderr' }] as const) : []),
     { op: 'chdir' },
+    ...(sandbox.files === null ? [] : [{ op: 'landlock' } as const]),
     // Last of all: what it denies, no step before it has to do without.
     ...(sandbox.deniedCalls.length > 0 ? [{ op: 'seccomp', list: filterOf(sandbox.deniedCalls) } as const] : []),
   ];

@@ -11,7 +11,7 @@ import type { Service } from '../service/service';
 export class SandboxError extends Error {}
 
 /** linux/sched.h. */
-const [CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS] = [0x4000_0000, 0x800_0000, 0x400_0000];
+const [CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWNS] = [0x4000_0000, 0x800_0000, 0x400_0000, 0x2_0000];
 
 export class Sandboxes {
   readonly #made = new Map<string, NativeSandbox>();
@@ -57,12 +57,25 @@ function open(options: SandboxOptions): NativeSandbox {
 function optionsOf({ run }: Service): SandboxOptions | null {
   if (run.kind !== 'exec') return null;
   const { sandbox } = run.process;
+  const { privateTmp, hidden, files } = sandbox;
   const namespaces = namespacesOf(sandbox);
-  return namespaces === 0 ? null : { namespaces };
+  if (namespaces === 0 && files === null) return null;
+  // A folder of their own that nobody may write to would be of no use.
+  const tmp = privateTmp ? OWN_TMP : [];
+  const rules = files === null ? null : { ...files, readWrite: [...files.readWrite, ...tmp] };
+  return { namespaces, hasOwnTmp: privateTmp, hidden, files: rules };
 }
 
-function namespacesOf({ privateNetwork, privateIpc, privateHostname }: Sandbox): number {
-  return (privateNetwork ? CLONE_NEWNET : 0) | (privateIpc ? CLONE_NEWIPC : 0) | (privateHostname ? CLONE_NEWUTS : 0);
+const OWN_TMP = ['/tmp'];
+
+function namespacesOf({ privateNetwork, privateIpc, privateHostname, privateTmp, hidden }: Sandbox): number {
+  const flags = [
+    privateNetwork ? CLONE_NEWNET : 0,
+    privateIpc ? CLONE_NEWIPC : 0,
+    privateHostname ? CLONE_NEWUTS : 0,
+    privateTmp || hidden.length > 0 ? CLONE_NEWNS : 0,
+  ];
+  return flags.reduce((all, flag) => all | flag, 0);
 }
 
 function keyOf({ name }: Service, options: SandboxOptions): string {

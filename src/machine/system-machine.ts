@@ -30,6 +30,7 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     architecture: process.arch,
     startBytes: readStartBytes(),
     suidDumpable: Number(readProc('/proc/sys/fs/suid_dumpable') ?? 0),
+    landlockVersion: native.landlockVersion(),
     hasIpv6: existsSync('/proc/net/if_inet6'),
     environment: process.env,
     ownProgram: (name) => join(packageRoot(), 'dist/services', name),

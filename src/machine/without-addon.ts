@@ -9,7 +9,15 @@ import type { Addon, Fd } from '../native/addon';
 /** The questions that the addon answers better. */
 export type NativeAnswers = Pick<
   Addon,
-  'findUser' | 'findGroup' | 'groupsOf' | 'interfaces' | 'hasInterface' | 'whyNoAccess' | 'openListener' | 'close'
+  | 'findUser'
+  | 'findGroup'
+  | 'groupsOf'
+  | 'interfaces'
+  | 'hasInterface'
+  | 'landlockVersion'
+  | 'whyNoAccess'
+  | 'openListener'
+  | 'close'
 >;
 
 export const UNCHECKED =
@@ -23,9 +31,13 @@ export const withoutAddon: NativeAnswers = {
   hasInterface: (name) => interfaces().includes(name),
   openListener: () => ({ fd: NO_FD, port: 0 }),
   close: () => undefined,
+  landlockVersion: () => ANY_LANDLOCK,
   whyNoAccess: (path, access, identity) =>
     identity === null ? whyNotOurselves(path, access) : whyNobody(path, access),
 };
+
+/** What is needed is taken to be there. */
+const ANY_LANDLOCK = 3;
 
 /** Every address is taken for one of this machine's. */
 const NO_FD = -1 as Fd;

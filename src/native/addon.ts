@@ -24,8 +24,14 @@ export interface NativeSandbox {
 }
 
 export interface SandboxOptions {
-  /** CLONE_NEW… of clone(2): of net, ipc and uts. */
+  /** CLONE_NEW… of clone(2): of net, ipc, uts and ns, which the two below need. */
   readonly namespaces: number;
+  /** /tmp and /var/tmp. */
+  readonly hasOwnTmp: boolean;
+  /** Absolute paths of files and folders. */
+  readonly hidden: readonly string[];
+  /** All that may be read and written (landlock(7)), absolute paths; null: everything. */
+  readonly files: { readonly readOnly: readonly string[]; readonly readWrite: readonly string[] } | null;
 }
 
 export interface ListenerOptions {
@@ -106,7 +112,7 @@ export interface NativeIdentity {
  * Of a limit -1 is unlimited, and a hard one of -2 stays as it is and caps the soft one.
  */
 export type Step =
-  | { readonly op: 'setsid' | 'no_new_privs' | 'stderr' | 'chdir' }
+  | { readonly op: 'setsid' | 'no_new_privs' | 'stderr' | 'chdir' | 'landlock' }
   | { readonly op: 'prlimit'; readonly args: readonly [resource: number, soft: number, hard: number] }
   | { readonly op: 'setpriority'; readonly args: readonly [nice: number] }
   | { readonly op: 'sched_setaffinity'; readonly list: readonly number[] }
@@ -184,6 +190,8 @@ export interface Addon {
   ending(listener: Fd): number;
   /** epoll(7); `onReady(count)` tells how many places of `ready` are filled: as many as it has, or 64. */
   openPoller(ready: Int32Array, onReady: (count: number) => void): Poller;
+  /** landlock_create_ruleset(2); 0: there is no Landlock. */
+  landlockVersion(): number;
   /** unshare(2), by a thread that ends. @throws SystemError also ETIMEDOUT: it takes too long */
   openSandbox(options: SandboxOptions): NativeSandbox;
   /** A plan that has it spawns no more. What a child needs that is in its set-up is closed after that. */

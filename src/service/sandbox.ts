@@ -10,18 +10,35 @@ export interface Sandbox {
   readonly privateIpc: boolean;
   /** A host name of their own: they may change it where they have the right, and nobody else sees that. */
   readonly privateHostname: boolean;
+  /** `/tmp` and `/var/tmp` of their own, the same folder under both names. */
+  readonly privateTmp: boolean;
+  /** Absolute paths of files and folders in whose place there is nothing to see. */
+  readonly hidden: readonly string[];
+  /** null: whatever their user may. */
+  readonly files: FileRules | null;
   /** System calls that fail, by group, in the order of the groups. */
   readonly deniedCalls: readonly CallGroup[];
+}
+
+/** Absolute paths, each with all that is beneath it. What is in none of them cannot be opened. */
+export interface FileRules {
+  /** What may be read, listed and executed. */
+  readonly readOnly: readonly string[];
+  /** What may also be written, made and removed. */
+  readonly readWrite: readonly string[];
 }
 
 export const NO_SANDBOX: Sandbox = {
   privateNetwork: false,
   privateIpc: false,
   privateHostname: false,
+  privateTmp: false,
+  hidden: [],
+  files: null,
   deniedCalls: [],
 };
 
 /** Whether the kernel takes it only from those who gain no rights by an exec, or from root with CAP_SYS_ADMIN. */
-export function needsNoNewPrivileges({ deniedCalls }: Sandbox): boolean {
-  return deniedCalls.length > 0;
+export function needsNoNewPrivileges({ deniedCalls, files }: Sandbox): boolean {
+  return deniedCalls.length > 0 || files !== null;
 }

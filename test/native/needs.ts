@@ -21,6 +21,11 @@ export const ROOT: Need = { name: 'root', isMet: process.getuid?.() === 0 };
 export const VSOCK: Need = { name: 'vsock', isMet: runsInPython('socket.socket(socket.AF_VSOCK)') };
 /** A machine that can reach itself through vsock: VMADDR_CID_LOCAL (Linux 5.6, vsock_loopback). */
 export const VSOCK_LOOPBACK: Need = { name: 'vsock loopback', isMet: runsInPython(REACHES_ITSELF) };
+/** Of a version that keeps files from being emptied. */
+export const LANDLOCK: Need = {
+  name: 'Landlock',
+  isMet: runsInPython('import ctypes\nassert ctypes.CDLL(None).syscall(444, None, 0, 1) >= 3'),
+};
 export const IPV6: Need = { name: 'IPv6', isMet: hasAddress('::1') };
 
 export function tool(name: string): Need {

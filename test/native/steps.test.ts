@@ -5,7 +5,7 @@
 import { inFreshProcess } from './fresh-process';
 import type { Sandbox } from '../../src/service/sandbox';
 import type { Resources, Rights } from '../../src/service/service';
-import { ROOT, testWith, tool } from './needs';
+import { LANDLOCK, ROOT, testWith, tool } from './needs';
 
 interface Fault {
   readonly path?: string;
@@ -31,7 +31,8 @@ function fail(fault: Fault): Promise<unknown> {
   return inFreshProcess(async (kit, fault) => {
     const { addon, connection, plan, readAll, exitOf } = kit;
     const { injection, injectionPath, path = '/bin/cat', namespaces, ...rest } = fault;
-    const sandbox = namespaces === undefined ? {} : { sandbox: addon.openSandbox({ namespaces }) };
+    const SANDBOX = { hasOwnTmp: false, hidden: [], files: rest.confined?.files ?? null };
+    const sandbox = namespaces === undefined ? {} : { sandbox: addon.openSandbox({ ...SANDBOX, namespaces }) };
     const { client, socket } = await connection();
     if (injection !== undefined) await kit.inject(injection, injectionPath);
     kit.openReaper();
@@ -149,7 +150,10 @@ const EVERYTHING: Partial<Resources> = {
   ioPriority: (2 << 13) | 7,
 };
 
-const CONFINED: Partial<Sandbox> = { deniedCalls: ['clock'] };
+const CONFINED: Partial<Sandbox> = {
+  deniedCalls: ['clock'],
+  files: LANDLOCK.isMet ? { readOnly: ['/'], readWrite: [] } : null,
+};
 const CLONE_NEWUTS = 0x400_0000;
 
 const NET_RAW = { numbers: [13], isBound: true };
@@ -179,13 +183,18 @@ const REFUSALS: [step: string, call: string, error: number, more?: Partial<Fault
   ['no_new_privs', 'prctl:error=EMFILE:when=2', EMFILE, { rights: NO_RIGHTS }],
   ['stderr', 'openat:error=EMFILE', EMFILE, { injectionPath: '/dev/zero' }],
   ['chdir', 'chdir:error=EMFILE', EMFILE],
+  ['landlock', 'landlock_restrict_self:error=EMFILE', EMFILE],
   ['seccomp', 'seccomp:error=EMFILE', EMFILE],
   ['rt_sigprocmask', 'rt_sigprocmask:error=EMFILE', EMFILE],
   ['execve', 'execve:error=EMFILE', EMFILE],
 ];
 
 for (const [step, injection, error, more] of REFUSALS) {
-  testWith(ROOT, tool('strace'))(`${step} fails: ${injection}`, async () => {
+  testWith(
+    ROOT,
+    tool('strace'),
+    ...(step === 'landlock' ? [LANDLOCK] : []),
+  )(`${step} fails: ${injection}`, async () => {
     const rights = { capabilities: NET_RAW, noNewPrivileges: true };
     const wishes = {
       namespaces: CLONE_NEWUTS,

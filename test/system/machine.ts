@@ -7,6 +7,7 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { createServer, type ListenOptions, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { addon } from '../../src/native/addon';
 import { atEnd } from './endings';
 import { main } from './fixtures';
 
@@ -14,6 +15,10 @@ export const isRoot = process.getuid?.() === 0;
 export const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
   list?.some(({ address }) => address === '::1'),
 );
+
+/** Of a version that keeps files from being emptied. */
+export const hasLandlock = addon.landlockVersion() >= 3;
+export const testLandlock = hasLandlock ? test : test.skip;
 
 export const testAsRoot = isRoot ? test : test.skip;
 export const testIpv6 = hasIpv6 ? test : test.skip;

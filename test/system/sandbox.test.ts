@@ -1,17 +1,17 @@
 /**
  * What a program is kept away from: it tries, from within, and the same works without the key.
  */
-import { readlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CALL_GROUPS, type CallGroup } from '../../src/service/system-calls';
 import { connectTo, exchange, LOCALHOST, type Client } from './client';
 import { startDaemon, type Daemon, type DaemonOptions } from './daemon';
 import { Denial } from './denial';
 import { atEnd, endAll } from './endings';
-import { fixture } from './fixtures';
-import { testAsRoot } from './machine';
+import { fixture, makeFolder } from './fixtures';
+import { asOther, hasLandlock, testAsOther, testAsRoot, testLandlock } from './machine';
 import { childrenOf, openFds } from './proc';
 import { untilTrue } from './until';
 
@@ -171,6 +171,110 @@ testAsRoot('a network outlives a reload that leaves it as it is, and no other on
   expect(await ownNamespace(daemon, 'net')).toBe(before[0]);
   await reload('private_network: false');
   await untilTrue('the network is gone', () => namespaces(daemon, 'net').length === 0);
+});
+
+/** A folder in which everybody may do everything, with a file. */
+function openFolder(): { folder: string; file: string } {
+  const folder = makeFolder();
+  const file = join(folder, 'file');
+  writeFileSync(file, 'content');
+  for (const path of [folder, file]) chmodSync(path, 0o777);
+  return { folder, file };
+}
+
+/** What a program of the system needs to run at all, as far as this machine has it. */
+const SYSTEM = ['/usr', '/bin', '/lib', '/lib64', '/etc', '/proc', '/opt'].filter((path) => existsSync(path));
+
+describe.each(WAYS)('read_only and read_write: %s', (_, options) => {
+  testLandlock('reads everything, and writes where it may (needs Landlock)', async () => {
+    const [closed, open] = [openFolder(), openFolder()];
+    const { inside, outside } = await startTwo(`read_write: [${open.folder}]`, options);
+    const write = (path: string): string => `open("${path}", "w").write("new")`;
+    expect(await inside.ask(`open("${closed.file}").read()`)).toBe('"content"');
+    for (const attempt of [
+      write(closed.file),
+      write(`${closed.folder}/other`),
+      `os.truncate("${closed.file}", 0)`,
+      `os.unlink("${closed.file}")`,
+      `os.mkdir("${closed.folder}/below")`,
+      `os.open("${closed.file}", os.O_RDONLY | os.O_TRUNC)`,
+    ])
+      expect([attempt, await inside.ask(attempt)]).toEqual([attempt, '"EACCES"']);
+    expect(readFileSync(closed.file, 'utf8')).toBe('content');
+    expect(await inside.ask(write(open.file))).toBe('3');
+    expect(await inside.ask(write(`${open.folder}/other`))).toBe('3');
+    expect(await inside.ask(write('/dev/null'))).toBe('3');
+    expect(await outside.ask(write(closed.file))).toBe('3');
+  });
+
+  testLandlock('reads nothing that it is not given (needs Landlock)', async () => {
+    const { folder, file } = openFolder();
+    const given = [...SYSTEM, dirname(fixture('tries.py'))].join(', ');
+    const { inside, outside } = await startTwo(`read_only: [${given}]`, options);
+    expect(await inside.ask(`open("${file}").read()`)).toBe('"EACCES"');
+    expect(await inside.ask(`os.listdir("${folder}")`)).toBe('"EACCES"');
+    expect(await outside.ask(`open("${file}").read()`)).toBe('"content"');
+  });
+});
+
+testLandlock('a program that may not be read is not started (needs Landlock)', async () => {
+  const daemon = await startDaemon(`services:\n${tries('it', 'read_only: [/etc]')}`);
+  expect(await exchange(daemon.port(), '1\n')).toBe('');
+  expect(await daemon.waitFor('dropped')).toMatchObject({ step: 'execve', error: 'EACCES' });
+});
+
+testAsOther('a daemon that is not root keeps programs from files and system calls as well', async () => {
+  const { file } = openFolder();
+  const keys = `system_calls: {deny: all}${hasLandlock ? ', read_only: [/]' : ''}`;
+  const { inside, outside } = await startTwo(keys, { wrapper: asOther });
+  expect(await ask(inside, 'namespaces')).toBe('"EPERM"');
+  if (hasLandlock) expect(await inside.ask(`open("${file}", "w").close()`)).toBe('"EACCES"');
+  expect(await outside.ask(`open("${file}", "w").close()`)).toBe('null');
+});
+
+testAsRoot('a child that has everything at once has its connection and no other descriptor (needs root)', async () => {
+  const files = hasLandlock ? ', read_only: [/]' : '';
+  const keys = `directory: /, private_network: true, private_tmp: true${files}, system_calls: {deny: all}`;
+  const daemon = await startDaemon(
+    `services: {it: {listen: "127.0.0.1:0", ${keys}, exec: [sh, -c, 'for fd in /proc/$$/fd/*; do readlink $fd; done; read line']}}\n`,
+  );
+  const client = await connectTo(daemon.port());
+  const links = [await client.line(), await client.line(), await client.line()];
+  expect(new Set(links.map((link) => link.replace(/:.*/, '')))).toEqual(new Set(['socket']));
+  client.send('end\n');
+  expect(await client.rest()).toBe('');
+  await daemon.waitFor('reaped', { exit: 0 });
+  await untilTrue('no copy is left', () =>
+    [...openFds(daemon.pid)].every(([fd, to]) => fd > 1023 || !to.includes('landlock')),
+  );
+});
+
+describe.each(WAYS)('%s', (_, options) => {
+  testAsRoot('hidden: finds an empty place, and as root too (needs root)', async () => {
+    const [one, other] = [openFolder(), openFolder()];
+    const look = [`os.listdir("${one.folder}")`, `open("${other.file}").read()`] as const;
+    const hidden = `hidden: [${one.folder}, ${other.file}]`;
+    const asNobody = await startTwo(hidden, options);
+    for (const each of look) expect(await asNobody.inside.ask(each)).toBe('"EACCES"');
+    expect(await asNobody.outside.ask(`[${look.join()}]`)).toBe('[["file"], "content"]');
+    const asRoot = await startTwo(`user: root, ${hidden}`, options);
+    expect(await asRoot.inside.ask(`[${look.join()}]`)).toBe('[[], ""]');
+    expect(await asRoot.inside.ask(`open("${other.file}", "w").close()`)).toBe('"EROFS"');
+    expect(readFileSync(other.file, 'utf8')).toBe('content');
+  });
+
+  testAsRoot('private_tmp: shares its temporary files with its like, and with nobody else (needs root)', async () => {
+    const name = `stdiod-test-${process.pid}`;
+    const script = 'if [ -e /var/tmp/$1 ]; then echo known; else echo fresh | tee /tmp/$1; fi';
+    const files = hasLandlock ? 'read_only: [/]' : 'umask: "022"';
+    const daemon = await startDaemon(
+      `services: {it: {listen: "127.0.0.1:0", directory: /, private_tmp: true, ${files}, exec: [sh, -c, '${script}', sh, ${name}]}}\n`,
+      options,
+    );
+    expect(await exchange(daemon.port(), '')).toBe('fresh\n');
+    expect(await exchange(daemon.port(), '')).toBe('known\n');
+    expect(existsSync(join('/tmp', name))).toBe(false);
+  });
 });
 
 describe('where the kernel refuses', () => {

@@ -3,6 +3,10 @@
  */
 import { z } from 'zod';
 import { CALL_GROUPS } from '../../service/system-calls';
+import { path } from './values';
+
+/** The kernel looks at each of them. */
+const MOST_PATHS = 256;
 
 export const sandboxKeys = {
   private_network: z
@@ -17,6 +21,25 @@ export const sandboxKeys = {
     .boolean()
     .optional()
     .describe("A host name of its own, at first the machine's. Without it: `false`."),
+  private_tmp: z
+    .boolean()
+    .optional()
+    .describe('`/tmp` and `/var/tmp` of its own, in memory, gone with the service. Without it: `false`.'),
+  read_only: z
+    .array(path)
+    .max(MOST_PATHS)
+    .optional()
+    .describe('Files and folders that it may read, and no others. Without it: all, and with `read_write`: `/`.'),
+  read_write: z
+    .array(path)
+    .max(MOST_PATHS)
+    .optional()
+    .describe('Files and folders that it may write to, and no others. Without it: all, and with `read_only`: none.'),
+  hidden: z
+    .array(path)
+    .max(MOST_PATHS)
+    .default([])
+    .describe('Files and folders in whose place it finds one that is empty and closed.'),
   system_calls: z
     .strictObject({
       deny: z

@@ -26,6 +26,8 @@ export interface Machine {
   readonly startBytes: number;
   /** fs.suid_dumpable (proc_sys_fs(5)). */
   readonly suidDumpable: number;
+  /** Of the kernel's Landlock (landlock(7)); 0: it has none. */
+  readonly landlockVersion: number;
   /** Whether the kernel has IPv6. */
   readonly hasIpv6: boolean;
   /** stdiod's own environment, for `pass_env` and for looking up bare command names. */

@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import { formatListen } from '../../service/listen-text';
+import type { Sandbox } from '../../service/sandbox';
 import type { Command, Identity, Process, Service } from '../../service/service';
 import { escapeTemplate, unescapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
@@ -91,16 +92,21 @@ function describeBuiltin({ builtin, amplify, quotes }: ServiceSettings, shape: S
 
 /** Keys are as they were written, with defaults filled in, unless they were resolved to something else. */
 function describeProcess(
-  { identity, directory, umask, rights, stderr }: Process,
+  { identity, directory, umask, rights, sandbox, stderr }: Process,
   settings: ServiceSettings,
 ): EffectiveProcess {
   const others = SETUP_KEYS.filter((key) => key !== 'stderr');
   return {
     ...(identity === null ? written(IDENTITY_KEYS, settings) : describeIdentity(identity)),
-    ...written(others, { ...settings, directory, no_new_privileges: rights.noNewPrivileges }),
+    ...written(others, { ...settings, ...resolvedKeys(sandbox), directory, no_new_privileges: rights.noNewPrivileges }),
     umask: `0${umask.toString(8).padStart(3, '0')}`,
     ...(stderr === 'report' ? {} : { stderr: typeof stderr === 'object' ? stderr.file : stderr }),
   };
+}
+
+function resolvedKeys({ hidden, files }: Sandbox): Partial<ProcessSettings> {
+  const rules = files === null ? {} : { read_only: [...files.readOnly], read_write: [...files.readWrite] };
+  return { hidden: [...hidden], ...rules };
 }
 
 /** Ids and not names for the groups: several names may share an id. */
@@ -110,12 +116,14 @@ function describeIdentity({ user, gid, groups }: Identity): EffectiveProcess {
 
 function written(keys: readonly (keyof ProcessSettings)[], settings: ServiceSettings): EffectiveProcess {
   const entries = keys.map((key) => [key, settings[key]] as const);
-  return Object.fromEntries(
-    entries.filter(([key, value]) => value !== undefined && (key === 'groups' || !isEmpty(value))),
-  );
+  return Object.fromEntries(entries.filter(([key, value]) => value !== undefined && (isMeant(key) || !isEmpty(value))));
 }
 
-/** A map or a list with nothing in it says what its absence says; but not `groups`. */
+function isMeant(key: string): boolean {
+  return ['groups', 'read_only', 'read_write'].includes(key);
+}
+
+/** A map or a list with nothing in it says what its absence says; but not those above. */
 function isEmpty(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }

@@ -87,11 +87,13 @@ test('a child that becomes somebody gives up groups, then gid, then uid, is aske
 });
 
 test('a filter of system calls comes last, when every other step is done', () => {
-  const sandbox = { ...NO_SANDBOX, deniedCalls: ['clock'] as const };
+  const files = { readOnly: ['/'], readWrite: [] };
+  const sandbox = { ...NO_SANDBOX, files, deniedCalls: ['clock'] as const };
   const { steps } = optionsOf({ sandbox, rights: { noNewPrivileges: true, capabilities: null } });
-  expect(steps.slice(-3)).toEqual([
+  expect(steps.slice(-4)).toEqual([
     { op: 'no_new_privs' },
     { op: 'chdir' },
+    { op: 'landlock' },
     { op: 'seccomp', list: filterOf(['clock']) },
   ]);
 });

@@ -33,7 +33,8 @@ test('each service has one of its own, through all its versions that ask for the
   const [one, other] = [sandboxes.of(alone('one')), sandboxes.of(alone('other'))];
   expect(one).not.toBe(other);
   expect(sandboxes.of(alone('one', 0o77))).toBe(one);
-  expect(kernel.openSandbox.mock.calls).toEqual([[{ namespaces: 0x4000_0000 }], [{ namespaces: 0x4000_0000 }]]);
+  const options = { namespaces: 0x4000_0000, hasOwnTmp: false, hidden: [], files: null };
+  expect(kernel.openSandbox.mock.calls).toEqual([[options], [options]]);
 });
 
 test('those that nobody asks for any more are closed, once', () => {
@@ -51,4 +52,15 @@ test('what the kernel refuses is told with the call, and asked for again', () =>
   });
   expect(() => sandboxes.of(alone('one'))).toThrow(new SandboxError('sandbox: unshare: EPERM operation not permitted'));
   expect(sandboxes.of(alone('one'))).not.toBeNull();
+});
+
+test('a folder for temporary files may be written to, whatever else may not', () => {
+  const files = { readOnly: ['/'], readWrite: ['/srv'] };
+  const sandbox = { ...NO_SANDBOX, privateTmp: true, hidden: ['/root'], files };
+  sandboxes.of(sampleService({ run: sampleExec({ sandbox }) }));
+  sandboxes.of(sampleService({ run: sampleExec({ sandbox: { ...NO_SANDBOX, files } }) }));
+  expect(kernel.openSandbox.mock.calls).toEqual([
+    [{ namespaces: 0x2_0000, hasOwnTmp: true, hidden: ['/root'], files: { ...files, readWrite: ['/srv', '/tmp'] } }],
+    [{ namespaces: 0, hasOwnTmp: false, hidden: [], files }],
+  ]);
 });

@@ -40,6 +40,7 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
     startBytes: 2_097_152,
     oomScore: () => 0,
     suidDumpable: 0,
+    landlockVersion: 3,
     hasIpv6: true,
     environment: { PATH: '/usr/bin:/bin', TZ: 'UTC', SECRET: 'x' },
     user: (nameOrId) => ACCOUNTS.find(({ name, uid }) => name === nameOrId || uid === nameOrId),

@@ -1,4 +1,5 @@
 import { NO_SANDBOX } from '../../../../src/service/sandbox';
+import { resolve } from 'node:path';
 import { CALL_GROUPS } from '../../../../src/service/system-calls';
 import { load, problemsOf, processOf, service, withKeys } from '../loading';
 import { asAlice } from '../pretend-machine';
@@ -58,4 +59,38 @@ test('a redirect has the network to which it connects', () => {
   ]);
   const { run } = service(`defaults: {private_network: true}\n${withKeys(redirect)}`);
   expect(run).toMatchObject({ process: { sandbox: { privateNetwork: false } } });
+});
+
+test('files are given by list: to read, to write, or not at all', () => {
+  const files = (keys: string) => sandbox(keys).files;
+  expect(files('read_only: [/usr, ../..]')).toEqual({
+    readOnly: ['/usr', resolve(process.cwd(), '../..')],
+    readWrite: [],
+  });
+  expect(files('read_write: [/tmp]')).toEqual({ readOnly: ['/'], readWrite: ['/tmp'] });
+  expect(files('read_only: []')).toEqual({ readOnly: [], readWrite: [] });
+  expect(sandbox('hidden: [/root]')).toEqual({ ...NO_SANDBOX, hidden: ['/root'] });
+});
+
+test('what is printed of files is where they are', () => {
+  const { effective } = load(withKeys('read_write: [/tmp]\nhidden: [.]'));
+  expect(effective.services['a']).toMatchObject({ read_only: ['/'], read_write: ['/tmp'], hidden: [process.cwd()] });
+});
+
+test('a path that is not there is told', () => {
+  expect(problemsOf(withKeys('read_only: [/, /no/such]\nhidden: [/nor/this]'))).toEqual([
+    expect.stringMatching(/^3:20 .*read_only\[1\]: \/no\/such does not exist/),
+    expect.stringMatching(/^4:14 .*hidden\[0\]: \/nor\/this does not exist/),
+  ]);
+});
+
+test('a kernel whose Landlock is not there, or lets files be emptied, is told; it takes no right of stdiod’s', () => {
+  const keys = withKeys('read_only: [/]');
+  expect(problemsOf(keys, asAlice)).toEqual([]);
+  expect(problemsOf(keys, { landlockVersion: 0 })).toEqual([
+    expect.stringMatching(/^3:16 .*read_only: this kernel has no Landlock/),
+  ]);
+  expect(problemsOf(keys, { landlockVersion: 2 })).toEqual([
+    expect.stringMatching(/of version 2, which lets a program/),
+  ]);
 });

@@ -1,0 +1,105 @@
+// Mounts in a namespace of a service's own, made by the thread that makes its sandbox. What the machine
+// mounts and unmounts later is seen there too, and nothing of this outside.
+#include "mounts.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace {
+
+// linux/mount.h (Linux 5.2), beside which libc's own header does not stand everywhere. The numbers are the
+// same everywhere.
+constexpr long kOpenTree = 428, kMoveMount = 429;
+constexpr unsigned kCloneTree = 1, kFromEmptyPath = 4, kToEmptyPath = 0x40;
+
+constexpr unsigned long kQuiet = MS_NOSUID | MS_NODEV;
+// Of the memory of the machine, for all children of the service together.
+constexpr const char *kTmpOptions = "mode=1777,size=10%";
+// Where the covers are made: a folder that is there on every machine that stdiod runs on. It is uncovered
+// again.
+constexpr const char *kBench = "/proc";
+constexpr const char *kFolder = "/proc/folder";
+constexpr const char *kFile = "/proc/file";
+
+// Both names lead to the same folder: one measure for both.
+bool mount_tmp(Fault *fault) {
+  if (mount("tmpfs", "/tmp", "tmpfs", kQuiet, kTmpOptions) < 0) return fail(fault, "mount /tmp");
+  const bool is_done = mount("/tmp", "/var/tmp", nullptr, MS_BIND, nullptr) == 0 || errno == ENOENT;
+  return is_done || fail(fault, "mount /var/tmp");
+}
+
+struct Target {
+  int fd = -1;
+  int cover = -1;
+  bool is_folder = false;
+};
+
+struct Targets {
+  std::vector<Target> all;
+  Targets() = default;
+  Targets(const Targets &) = delete;
+  Targets &operator=(const Targets &) = delete;
+  ~Targets() {
+    for (const Target &target : all) {
+      if (target.fd >= 0) close(target.fd);
+      if (target.cover >= 0) close(target.cover);
+    }
+  }
+};
+
+// Before anything covers the way to them.
+bool open_targets(const std::vector<std::string> &paths, Targets *targets, Fault *fault) {
+  for (const std::string &path : paths) {
+    Target target;
+    struct stat facts;
+    target.fd = open(path.c_str(), O_PATH | O_CLOEXEC);
+    if (target.fd < 0) return fail(fault, "open " + path);
+    const bool is_known = fstat(target.fd, &facts) == 0;
+    target.is_folder = is_known && S_ISDIR(facts.st_mode);
+    targets->all.push_back(target);
+    if (!is_known) return fail(fault, "stat " + path);
+  }
+  return true;
+}
+
+// Closed to everybody, and empty for those whom no mode keeps out.
+bool make_covers(Targets *targets, Fault *fault) {
+  if (mkdir(kFolder, 0) < 0) return fail(fault, "mkdir");
+  if (mknod(kFile, S_IFREG, 0) < 0) return fail(fault, "mknod");
+  if (mount(nullptr, kBench, nullptr, MS_REMOUNT | MS_RDONLY | MS_NOEXEC | kQuiet, nullptr) < 0)
+    return fail(fault, "mount");
+  for (Target &target : targets->all) {
+    const char *from = target.is_folder ? kFolder : kFile;
+    target.cover = static_cast<int>(syscall(kOpenTree, AT_FDCWD, from, kCloneTree | O_CLOEXEC));
+    if (target.cover < 0) return fail(fault, "open_tree");
+  }
+  return true;
+}
+
+bool lay_covers(const Targets &targets, Fault *fault) {
+  for (const Target &target : targets.all) {
+    const unsigned by_number = kFromEmptyPath | kToEmptyPath;
+    if (syscall(kMoveMount, target.cover, "", target.fd, "", by_number) < 0) return fail(fault, "move_mount");
+  }
+  return true;
+}
+
+bool hide(const std::vector<std::string> &paths, Fault *fault) {
+  Targets targets;
+  if (!open_targets(paths, &targets, fault)) return false;
+  if (mount("tmpfs", kBench, "tmpfs", kQuiet, "mode=755,size=64k") < 0) return fail(fault, "mount");
+  const bool is_made = make_covers(&targets, fault);
+  if (umount2(kBench, MNT_DETACH) < 0 && is_made) return fail(fault, "umount");
+  return is_made && lay_covers(targets, fault);
+}
+
+}  // namespace
+
+bool make_mounts(const MountWishes &wishes, Fault *fault) {
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0) return fail(fault, "mount /");
+  if (wishes.has_own_tmp && !mount_tmp(fault)) return false;
+  return wishes.hidden.empty() || hide(wishes.hidden, fault);
+}
