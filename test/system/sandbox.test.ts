@@ -277,6 +277,28 @@ describe.each(WAYS)('%s', (_, options) => {
   });
 });
 
+const testStrict = hasLandlock ? testAsRoot : test.skip;
+
+testStrict(
+  'strict: an ordinary program talks to its client, and reaches nothing else (needs root and Landlock)',
+  async () => {
+    const port = await startServer();
+    const { folder } = openFolder();
+    // Python itself, as a program in a folder of the test would not be seen: all of /tmp is its own.
+    const script = readFileSync(fixture('tries.py'), 'utf8');
+    const daemon = await startDaemon(
+      `services: {it: {listen: "127.0.0.1:0", directory: /, sandbox: strict, exec: [python3, -c, ${JSON.stringify(script.replaceAll('%', '%%'))}]}}\n`,
+    );
+    const client = await connectTo(daemon.port());
+    expect(await client.ask('peer()')).toBe(`"${client.address}"`);
+    expect(await client.ask(`connect(${port})`)).toBe('"ECONNREFUSED"');
+    expect(await client.ask(`os.path.exists("${folder}")`)).toBe('false');
+    expect(await client.ask('open("/tmp/mine", "w").write("new")')).toBe('3');
+    expect(await client.ask('open("/var/lib/other", "w").write("new")')).toBe('"EACCES"');
+    for (const group of CALL_GROUPS) expect([group, await ask(client, group)]).toEqual([group, '"EPERM"']);
+  },
+);
+
 describe('where the kernel refuses', () => {
   const two = (): string => `services:\n${tries('in', 'private_network: true')}${tries('out', 'umask: "022"')}`;
 

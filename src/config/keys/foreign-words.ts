@@ -199,7 +199,6 @@ export const ABSENT: Words = {
   max_per_peer: perPeer,
   websocket: 'there is no WebSocket here: put a program that speaks it, such as websockify, before the service',
   cgroup: 'there is no key for it yet: MemoryMax=, CPUQuota= and TasksMax= in the unit of stdiod hold for all services',
-  sandbox: byUnitAlone,
   name: leaveOut('the name before the colon is the name'),
   stdin: leaveOut('it is the connection'),
   stdout: leaveOut('it is the connection'),

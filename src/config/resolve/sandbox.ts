@@ -3,7 +3,7 @@
  */
 import { resolve as resolvePath } from 'node:path';
 import type { FileRules, Sandbox } from '../../service/sandbox';
-import { CALL_GROUPS } from '../../service/system-calls';
+import { CALL_GROUPS, type CallGroup } from '../../service/system-calls';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import { explainAbsent } from '../machine/access';
@@ -13,43 +13,75 @@ import type { Shape } from './conflicts';
 /** The first version of Landlock that keeps a program from emptying what it may not write (truncate(2)). */
 const NEEDED_LANDLOCK = 3;
 
+type Rung = NonNullable<ServiceSettings['sandbox']>;
+
+/** What honest programs use now and then, or libraries of theirs: only `strict` denies it. */
+const USED_SOMETIMES: readonly CallGroup[] = ['io_uring', 'keys', 'namespaces'];
+
+const DENIED: Readonly<Record<Rung, readonly CallGroup[]>> = {
+  none: [],
+  basic: CALL_GROUPS.filter((group) => !USED_SOMETIMES.includes(group)),
+  strict: CALL_GROUPS,
+};
+
 export function resolveSandbox(settings: ServiceSettings, { run }: Shape, machine: Machine, layers: Layers): Sandbox {
-  const { private_network, private_ipc, private_hostname, private_tmp } = settings;
+  const { sandbox: rung = 'none', system_calls, read_write } = settings;
   const hidden = pathsOf('hidden', settings.hidden, machine, layers);
-  const switches = { private_network, private_ipc, private_hostname, private_tmp, hidden: hidden.length > 0 };
-  reportUnprivileged(switches, machine, layers);
+  const read_only = settings.read_only ?? (rung === 'strict' || read_write !== undefined ? ['/'] : undefined);
+  const switches = switchesOf(settings, rung);
+  reportUnprivileged(settings, { ...switches, hidden: hidden.length > 0 }, machine, layers);
   return {
     // `defaults` may say it for all: to connect elsewhere is what a redirect is for.
-    privateNetwork: private_network === true && run !== 'redirect',
-    privateIpc: private_ipc === true,
-    privateHostname: private_hostname === true,
-    privateTmp: private_tmp === true,
+    privateNetwork: switches.private_network && run !== 'redirect',
+    privateIpc: switches.private_ipc,
+    privateHostname: switches.private_hostname,
+    privateTmp: switches.private_tmp,
     hidden,
-    files: resolveFiles(settings, machine, layers),
-    deniedCalls: deniedBy(settings.system_calls.deny),
+    files: read_only === undefined ? null : resolveFiles(settings, read_only, machine, layers),
+    deniedCalls: deniedBy(system_calls.deny ?? DENIED[rung]),
+  };
+}
+
+type Switch = 'private_network' | 'private_ipc' | 'private_hostname' | 'private_tmp';
+
+function switchesOf(settings: ServiceSettings, rung: Rung): Readonly<Record<Switch, boolean>> {
+  const isOn = (key: Switch): boolean => settings[key] ?? rung === 'strict';
+  return {
+    private_network: isOn('private_network'),
+    private_ipc: isOn('private_ipc'),
+    private_hostname: isOn('private_hostname'),
+    private_tmp: isOn('private_tmp'),
   };
 }
 
 /** Namespaces of one's own are root's to make and to join. */
 function reportUnprivileged(
-  switches: Readonly<Record<string, boolean | undefined>>,
+  settings: ServiceSettings,
+  switches: Readonly<Record<Switch | 'hidden', boolean>>,
   machine: Machine,
   layers: Layers,
 ): void {
-  const key = Object.keys(switches).find((each) => switches[each]);
+  const keys = ['private_network', 'private_ipc', 'private_hostname', 'private_tmp', 'hidden'] as const;
+  const key = keys.find((each) => switches[each]);
   if (key === undefined || machine.hasCapability('CAP_SYS_ADMIN')) return;
-  layers.onMachine.report([key], {
+  const isOfRung = settings[key] === undefined;
+  layers.onMachine.report([isOfRung ? 'sandbox' : key], {
     message: 'stdiod lacks CAP_SYS_ADMIN, which this takes',
-    remedy: 'run stdiod as root, or with that capability',
+    remedy: `run stdiod as root, or with that capability${isOfRung ? '; "basic" does without' : ''}`,
   });
 }
 
-function resolveFiles({ read_only, read_write }: ServiceSettings, machine: Machine, layers: Layers): FileRules | null {
-  if (read_only === undefined && read_write === undefined) return null;
-  reportLandlock(read_only === undefined ? 'read_write' : 'read_only', machine, layers);
+function resolveFiles(
+  settings: ServiceSettings,
+  readOnly: readonly string[],
+  machine: Machine,
+  layers: Layers,
+): FileRules {
+  const key = (['read_only', 'read_write'] as const).find((each) => settings[each] !== undefined);
+  reportLandlock(key ?? 'sandbox', machine, layers);
   return {
-    readOnly: pathsOf('read_only', read_only ?? ['/'], machine, layers),
-    readWrite: pathsOf('read_write', read_write ?? [], machine, layers),
+    readOnly: pathsOf('read_only', readOnly, machine, layers),
+    readWrite: pathsOf('read_write', settings.read_write ?? [], machine, layers),
   };
 }
 
@@ -76,6 +108,6 @@ function pathsOf(key: string, written: readonly string[], machine: Machine, laye
   });
 }
 
-function deniedBy(deny: ServiceSettings['system_calls']['deny'] = []): Sandbox['deniedCalls'] {
+function deniedBy(deny: 'all' | readonly CallGroup[]): Sandbox['deniedCalls'] {
   return CALL_GROUPS.filter((group) => deny === 'all' || deny.includes(group));
 }

@@ -94,3 +94,50 @@ test('a kernel whose Landlock is not there, or lets files be emptied, is told; i
     expect.stringMatching(/of version 2, which lets a program/),
   ]);
 });
+
+const OF_STRICT = {
+  privateNetwork: true,
+  privateIpc: true,
+  privateHostname: true,
+  privateTmp: true,
+  hidden: [],
+  files: { readOnly: ['/'], readWrite: [] },
+  deniedCalls: CALL_GROUPS,
+};
+const OF_BASIC = ['clock', 'debug', 'kernel', 'mounts', 'obsolete', 'system'];
+
+test('the names stand for sets of keys, and a key of its own outranks them', () => {
+  expect(sandbox('sandbox: none')).toEqual(NO_SANDBOX);
+  expect(sandbox('sandbox: basic')).toEqual({ ...NO_SANDBOX, deniedCalls: OF_BASIC });
+  expect(sandbox('sandbox: strict')).toEqual(OF_STRICT);
+  const keys = 'sandbox: strict\nprivate_network: false\nread_write: [/tmp]\nsystem_calls: {deny: [clock]}';
+  expect(sandbox(keys)).toEqual({
+    ...OF_STRICT,
+    privateNetwork: false,
+    files: { readOnly: ['/'], readWrite: ['/tmp'] },
+    deniedCalls: ['clock'],
+  });
+  expect(processOf(service(withKeys('user: root\nsandbox: basic'))).rights.noNewPrivileges).toBe(true);
+});
+
+test('what is printed of a name means the same', () => {
+  const text = withKeys('sandbox: strict\nprivate_ipc: false');
+  const { effective } = load(text);
+  expect(effective.services['a']).toMatchObject({ sandbox: 'strict', private_ipc: false, read_only: ['/'] });
+});
+
+test('strict takes root, and basic does not', () => {
+  expect(problemsOf(withKeys('sandbox: basic'), { ...asAlice, landlockVersion: 0 })).toEqual([]);
+  expect(problemsOf(withKeys('sandbox: strict'), asAlice)).toEqual([
+    expect.stringMatching(/^3:14 .*sandbox: stdiod lacks CAP_SYS_ADMIN, .*"basic" does without/),
+  ]);
+  expect(problemsOf(withKeys('sandbox: strict'), { landlockVersion: 0 })).toEqual([
+    expect.stringMatching(/^3:14 .*sandbox: this kernel has no Landlock/),
+  ]);
+  expect(problemsOf(withKeys('sandbox: mild'))).toEqual([expect.stringMatching(/sandbox/)]);
+});
+
+test('a redirect may be strict, and has the network to which it connects', () => {
+  const { run } = service(withKeys('redirect: localhost:80\nsandbox: strict'));
+  expect(run).toMatchObject({ process: { sandbox: { ...OF_STRICT, privateNetwork: false } } });
+});
