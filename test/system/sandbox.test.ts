@@ -217,8 +217,8 @@ describe.each(WAYS)('read_only and read_write: %s', (_, options) => {
   });
 });
 
-testLandlock('a program that may not be read is not started (needs Landlock)', async () => {
-  const daemon = await startDaemon(`services:\n${tries('it', 'read_only: [/etc]')}`);
+testLandlock('a program whose interpreter may not be read is not started (needs Landlock)', async () => {
+  const daemon = await startDaemon(`services:\n${tries('it', `read_only: [${dirname(fixture('tries.py'))}]`)}`);
   expect(await exchange(daemon.port(), '1\n')).toBe('');
   expect(await daemon.waitFor('dropped')).toMatchObject({ step: 'execve', error: 'EACCES' });
 });

@@ -17,6 +17,7 @@ import { locateProgram, makeCommand, readWords } from './command';
 import type { Shape } from './conflicts';
 import { makeEnvironment, searchPathOf } from './environment';
 import { type Start, reportLostFiles } from './lost-files';
+import { reportOutOfReach, whyHidden } from './out-of-reach';
 import { resolvePerson } from './identity';
 import { redirectCommand } from './redirect';
 import { resolveResources } from './resources';
@@ -30,8 +31,8 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
   const settings = { ...written, env: soundVariables(written.env, refuse, layers) };
   const person = resolvePerson(settings, machine, layers);
   const identity = person?.identity ?? null;
-  const directory = resolveDirectory(settings.directory, identity, refuse, machine, layers);
   const sandbox = resolveSandbox(settings, shape, machine, layers);
+  const directory = resolveDirectory(settings.directory, { identity, sandbox }, refuse, machine, layers);
   const process = {
     identity,
     directory,
@@ -45,6 +46,7 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
   } as const;
   const command = resolveCommand(settings, shape, { identity, directory }, machine, layers);
   const exec = { kind: 'exec', command, process } as const;
+  reportOutOfReach(exec, layers);
   if (written.exec !== undefined) reportTooLong(exec, written.exec, machine.startBytes, layers);
   return exec;
 }
@@ -115,12 +117,12 @@ function resolveCommand(
 /** A template; one with placeholders is looked for when a connection comes. Without one: beside the file, if that may be. */
 function resolveDirectory(
   written: string | undefined,
-  identity: Identity | null,
+  { identity, sandbox }: Pick<Process, 'identity' | 'sandbox'>,
   refuse: Refuse,
   machine: Machine,
   layers: Layers,
 ): string {
-  if (written === undefined) return escapeTemplate(ownFolder(identity, machine, layers));
+  if (written === undefined) return escapeTemplate(ownFolder({ identity, sandbox }, machine, layers));
   if (!checkTemplate({ text: written, path: ['directory'] }, refuse, layers)) return '/';
   const directory = resolvePath(escapeTemplate(layers.folderOf(['directory'])), written);
   if (hasPlaceholders(directory)) return directory;
@@ -130,9 +132,14 @@ function resolveDirectory(
 }
 
 /** Of the file that names the service. */
-function ownFolder(identity: Identity | null, machine: Machine, layers: Layers): string {
+function ownFolder(
+  { identity, sandbox }: Pick<Process, 'identity' | 'sandbox'>,
+  machine: Machine,
+  layers: Layers,
+): string {
   const folder = resolvePath(layers.folderOf([]));
-  return machine.whyNotExecutable(folder, identity) === null ? folder : '/';
+  const isOpen = machine.whyNotExecutable(folder, identity) === null && whyHidden(folder, sandbox) === null;
+  return isOpen ? folder : '/';
 }
 
 function whyNotEnterable(directory: string, identity: Identity | null, machine: Machine): Problem | null {

@@ -68,13 +68,30 @@ test('files are given by list: to read, to write, or not at all', () => {
     readWrite: [],
   });
   expect(files('read_write: [/tmp]')).toEqual({ readOnly: ['/'], readWrite: ['/tmp'] });
-  expect(files('read_only: []')).toEqual({ readOnly: [], readWrite: [] });
   expect(sandbox('hidden: [/root]')).toEqual({ ...NO_SANDBOX, hidden: ['/root'] });
 });
 
 test('what is printed of files is where they are', () => {
   const { effective } = load(withKeys('read_write: [/tmp]\nhidden: [.]'));
   expect(effective.services['a']).toMatchObject({ read_only: ['/'], read_write: ['/tmp'], hidden: [process.cwd()] });
+});
+
+test('a program that its own walls keep from itself, or from its folder, is told', () => {
+  const told = (keys: string) => problemsOf(withKeys(keys));
+  expect(told('hidden: [/usr]')).toEqual([
+    expect.stringMatching(/^\d+:\d+ .*exec: \/usr\/bin\/cat is hidden from the program \(.*take \/usr from "hidden"/),
+  ]);
+  expect(told('read_only: [/etc]\nexec: /usr/bin/cat')).toEqual([
+    expect.stringMatching(/exec: \/usr\/bin\/cat is nothing that the program may read \(name its folder/),
+  ]);
+  expect(told('private_tmp: true\ndirectory: /var/tmp')).toEqual([
+    expect.stringMatching(/directory: \/var\/tmp lies in \/var\/tmp, in whose place .*"private_tmp: false"/),
+  ]);
+  expect(told('private_tmp: true\ndirectory: /var\nhidden: [/usr/bin/env]\nread_only: [/]')).toEqual([]);
+});
+
+test('a folder of the file that is hidden is no place to start in', () => {
+  expect(processOf(service(withKeys('hidden: [.]'))).directory).toBe('/');
 });
 
 test('a path that is not there is told', () => {
