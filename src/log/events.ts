@@ -113,7 +113,7 @@ export interface Reaped {
   signal: string | undefined;
   core: true | undefined;
   /** Why we ended it, when we did. */
-  reason: 'stop' | 'removed' | undefined;
+  reason: 'stop' | 'removed' | 'session-timeout' | undefined;
   duration: number;
   cpu: number;
   rss: number | null;

@@ -7,7 +7,7 @@ import type { Sandboxes } from '../child/sandboxes';
 import type { Emit } from '../log/events';
 import type { Exec, Run, Service } from '../service/service';
 import type { Acceptor } from './accept/acceptor';
-import { Programs } from './handlers/programs';
+import { Programs, type OnStarted } from './handlers/programs';
 import type { Tcpmux } from './handlers/tcpmux';
 import type { Endings, Served } from './hosted/endings';
 import type { Hosted } from './hosted/hosted';
@@ -25,6 +25,8 @@ export interface RoleParts {
   readonly emit: Emit;
   readonly sinks: Sinks;
   readonly sandboxes: Pick<Sandboxes, 'of'>;
+  /** Who sees to it that the sessions of a service end; null: they may last. */
+  readonly watchFor: (service: Service) => OnStarted | null;
 }
 
 export class RoleMaker {
@@ -50,8 +52,8 @@ export class RoleMaker {
   }
 
   #program(service: Service, plan: Plan): Roles {
-    const { acceptor, lending, children, endings, emit } = this.#parts;
+    const { acceptor, lending, children, endings, emit, watchFor } = this.#parts;
     const intake = service.wait ? new Lender(plan, lending) : acceptor;
-    return { intake, handler: new Programs(plan, children, endings, emit) };
+    return { intake, handler: new Programs(plan, children, endings, emit, watchFor(service)) };
   }
 }

@@ -30,6 +30,7 @@ import { Acceptor } from './accept/acceptor';
 import { Kept } from './accept/kept';
 import { Pauses } from './accept/pauses';
 import { Drain } from './drain';
+import type { OnStarted } from './handlers/programs';
 import { Tcpmux } from './handlers/tcpmux';
 import { Endings, type Served } from './hosted/endings';
 import type { Hosted, HostedListener } from './hosted/hosted';
@@ -38,6 +39,7 @@ import { Replacer } from './hosted/replace';
 import { Looks } from './lend/looks';
 import { ListenKeys, type ListenFailure } from './roster/open-listeners';
 import { RetiredListeners } from './roster/retired';
+import { Sessions } from './sessions';
 import { RoleMaker } from './roles';
 import { Roster, type Need } from './roster/roster';
 import type { Change, Shortfall } from './roster/lacking';
@@ -163,7 +165,9 @@ export class Server {
       looks: new Looks(),
     };
     const sandboxes = new Sandboxes();
-    const roles = new RoleMaker({ acceptor, tcpmux, lending, children, endings, emit, sinks, sandboxes });
+    const sessions = new Sessions(children, new Terminator<Served>(children, () => undefined));
+    const watchFor = (service: Service): OnStarted | null => sessions.watchFor(service);
+    const roles = new RoleMaker({ acceptor, tcpmux, lending, children, endings, emit, sinks, sandboxes, watchFor });
     const keys = new ListenKeys((name) => passed.numberOf(name));
     this.#emit = emit;
     this.#slots = slots;

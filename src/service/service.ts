@@ -25,6 +25,7 @@ export interface Service {
   /** Most children of this service at once, 1 or more. */
   readonly maxConnections: number;
   readonly whenFull: WhenFull;
+  readonly session: SessionLimits;
   readonly socket: SocketOptions;
   /** How long a stop waits before SIGTERM, and again from SIGTERM to SIGKILL; milliseconds. */
   readonly stopGraceMs: number;
@@ -102,6 +103,12 @@ export interface Identity {
   readonly gid: number;
   /** Supplementary groups. */
   readonly groups: readonly number[];
+}
+
+/** When a child is ended that serves one connection. */
+export interface SessionLimits {
+  /** So long after its start, 1 or more milliseconds; null: never. */
+  readonly timeoutMs: number | null;
 }
 
 /** `wait`: leave the next clients in the kernel's queue. `refuse`: accept and close at once. */

@@ -11,7 +11,6 @@ const put = (what: string, key: string): Advice => ({ what, key });
 const leaveOut = (why: string): string => `leave it out: ${why}`;
 
 /** Recipes for what has no key yet; test/interop/recipes.test.ts follows them. */
-const byProgram = (command: string): string => `there is no key for it yet: write exec: ${command} PROGRAM`;
 const byTcpd =
   'there is no key for it yet: write exec: /usr/sbin/tcpd and argv0: PROGRAM, and rules in /etc/hosts.allow';
 const byUnit = (key: string): string =>
@@ -21,7 +20,7 @@ const byShell = (text: string): string => `there is no key for it yet: write exe
 const ofBurst = leaveOut('a burst waits in the queue, and nothing is switched off');
 const perPeer = 'there is no key for it yet; the firewall can: nft add rule … tcp dport PORT ct count over N reject';
 const ofFile = 'events go to standard error: 2>>FILE puts them in a file, systemd in its journal';
-const timed = byProgram('timeout 10m');
+const timed = put('the time, such as 10m,', 'session_timeout');
 
 export const XINETD: Words = {
   server: put('the program', 'exec'),
@@ -188,7 +187,6 @@ export const ABSENT: Words = {
   cert: NO_TLS,
   certificate: NO_TLS,
   timeout: timed,
-  session_timeout: timed,
   idle_timeout: 'there is no key for it yet: exec: timeout 10m PROGRAM ends every session after that time',
   first_byte_timeout: 'there is no key for it yet: "socket: {defer_accept: 10s}" waits for the first byte',
   shell: 'for a shell write exec: [sh, -c, "…"]',

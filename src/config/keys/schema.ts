@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { commandKeys, identityKeys, processKeys } from './process-keys';
 import { remedies } from './remedies';
 import { socketSchema } from './socket-keys';
-import { address, duration, nonEmpty, path, port, text } from './values';
+import { address, duration, nonEmpty, path, port, someTime, text } from './values';
 
 /** The kernel has no more process ids (PID_MAX_LIMIT). */
 const MOST_PROCESSES = 4_194_304;
@@ -90,16 +90,26 @@ const countKeys = {
     .describe('What happens to more clients: `wait` in the queue of the kernel, or `refuse` them.'),
 };
 
+/** How a connection ends that does not end by itself. */
+const sessionKeys = {
+  session_timeout: someTime
+    .optional()
+    .describe(
+      'How long a session may last; then its child gets SIGTERM, and SIGKILL after `stop_grace`. Without it: for ever.',
+    ),
+};
+
 /** What `defaults` may say as well. */
 const sharedKeys = {
   enabled: z.boolean().default(true).describe('`false` turns the service off without removing it.'),
   ...identityKeys,
   ...processKeys,
   ...countKeys,
+  ...sessionKeys,
   socket: socketSchema.prefault({}).describe('Options of the listening socket.'),
   stop_grace: duration
     .default('5s')
-    .describe('When a child has to go: the time before SIGTERM, and again from SIGTERM to SIGKILL.'),
+    .describe('When a child has to go: the time from SIGTERM to SIGKILL; at a stop as much before SIGTERM.'),
 };
 
 export const serviceSchema = z.strictObject({ ...ownKeys, ...sharedKeys });
@@ -163,7 +173,8 @@ export const BUILTIN_KEYS = keysOf(builtinKeys);
 export const IDENTITY_KEYS = keysOf(identityKeys);
 export const SETUP_KEYS = keysOf(processKeys);
 export const PROCESS_KEYS = [...IDENTITY_KEYS, ...SETUP_KEYS, ...keysOf(commandKeys)];
-export const PER_CONNECTION_KEYS = keysOf(countKeys);
+export const SESSION_KEYS = keysOf(sessionKeys);
+export const PER_CONNECTION_KEYS = [...keysOf(countKeys), ...SESSION_KEYS];
 
 /** For editors. Here `conflicts` sees to it, with better words. */
 export const SERVICE_NEEDS = [{ oneOf: RUN_KEYS.map(needs) }, { anyOf: [needs('listen'), needs('tcpmux')] }];

@@ -6,7 +6,14 @@
  */
 import type { SocketAddress } from '../../service/address';
 import type { Layers } from '../keys/layers';
-import { BUILTIN_KEYS, PER_CONNECTION_KEYS, PROCESS_KEYS, RUN_KEYS, type ServiceSettings } from '../keys/schema';
+import {
+  BUILTIN_KEYS,
+  PER_CONNECTION_KEYS,
+  PROCESS_KEYS,
+  RUN_KEYS,
+  SESSION_KEYS,
+  type ServiceSettings,
+} from '../keys/schema';
 import type { Path } from '../report/path';
 import type { WrittenEntry } from './listen';
 
@@ -120,7 +127,7 @@ function reportTcpmuxService({ wait }: ServiceSettings, entries: readonly Writte
 }
 
 function reportTcpmuxBuiltin({ wait }: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): void {
-  exclude(layers, PROCESS_KEYS, ['builtin'], 'tcpmux starts no process of its own');
+  exclude(layers, [...PROCESS_KEYS, ...SESSION_KEYS], ['builtin'], 'tcpmux starts no process of its own');
   exclude(layers, BUILTIN_KEYS, ['builtin'], 'tcpmux answers nothing but names');
   if (wait === true) exclude(layers, ['wait'], ['builtin'], 'tcpmux accepts each connection itself');
   refuseEntries(entries, (socket) => socket.type !== 'stream', 'builtin', 'streams', layers);

@@ -22,6 +22,7 @@ export interface EffectiveService extends EffectiveRun, EffectiveProcess {
   readonly tcpmux?: true | 'plus';
   readonly max_connections?: number;
   readonly when_full?: Service['whenFull'];
+  readonly session_timeout?: string;
   readonly socket?: Partial<SocketSettings>;
   readonly stop_grace: string;
 }
@@ -62,9 +63,15 @@ export function describeService(service: Service, settings: ServiceSettings, fin
     ...(service.tcpmux === null ? {} : { tcpmux: service.tcpmux === 'plus' ? 'plus' : true }),
     ...(service.run.kind === 'exec' ? describeProcess(service.run.process, settings) : {}),
     ...(service.wait ? {} : { max_connections: service.maxConnections, when_full: service.whenFull }),
+    ...describeSession(service, settings),
     ...(isEmpty(socket) ? {} : { socket }),
     stop_grace: settings.stop_grace,
   };
+}
+
+function describeSession({ session }: Service, settings: ServiceSettings): Pick<EffectiveService, 'session_timeout'> {
+  const { session_timeout: timeout } = settings;
+  return session.timeoutMs === null || timeout === undefined ? {} : { session_timeout: timeout };
 }
 
 function describeRun({ run }: Service, settings: ServiceSettings, { shape, layers }: Findings): EffectiveRun {

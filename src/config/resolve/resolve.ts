@@ -7,7 +7,7 @@
 import type { ListenAddress } from '../../service/address';
 import { parseDuration } from '../../service/duration';
 import { findPassed } from '../../service/listen-text';
-import type { Service } from '../../service/service';
+import type { Service, SessionLimits } from '../../service/service';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
@@ -51,6 +51,7 @@ export function resolveService(
     listen,
     run: shape.run === 'tcpmux' ? TCPMUX : resolveExec(settings, shape, machine, layers),
     wait: shape.isWaiting,
+    session: shape.isWaiting || shape.run === 'tcpmux' ? NO_SESSION : sessionLimits(settings),
     socket: socket.options,
   };
   const effective = describeService(service, settings, { entries, shape, socket: socket.settings, layers });
@@ -95,6 +96,13 @@ function plainSettings(settings: ServiceSettings): Pick<Service, PlainKeys> {
     stopGraceMs: parseDuration(settings.stop_grace) ?? 0,
     tcpmux: tcpmux === 'plus' ? 'plus' : tcpmux === true ? 'plain' : null,
   };
+}
+
+/** Whatever `defaults` may say of sessions, there are none. */
+const NO_SESSION: SessionLimits = { timeoutMs: null };
+
+function sessionLimits({ session_timeout: timeout }: ServiceSettings): SessionLimits {
+  return { timeoutMs: timeout === undefined ? null : (parseDuration(timeout) ?? null) };
 }
 
 /** With `wait` each socket has at most one child, and nobody is refused: whatever `defaults` may say of connections. */

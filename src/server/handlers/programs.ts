@@ -21,22 +21,28 @@ const MOST_UNDER_WAY = 4 * availableParallelism();
 /** One that takes longer waits for something else (it was stopped, its disk is slow), and no client waits for it. */
 const UNDER_WAY_MS = 20;
 
+export type OnStarted = (child: Child<Served>) => void;
+
 export class Programs implements Handler {
   readonly #plan: Plan;
   readonly #children: Pick<Children<Served>, 'spawn'>;
   readonly #endings: Pick<Endings, 'drop' | 'onExit'>;
   readonly #emit: Emit;
+  readonly #onStarted: OnStarted | null;
 
+  /** @param onStarted null: nobody minds how the sessions go on */
   constructor(
     plan: Plan,
     children: Pick<Children<Served>, 'spawn'>,
     endings: Pick<Endings, 'drop' | 'onExit'>,
     emit: Emit,
+    onStarted: OnStarted | null = null,
   ) {
     this.#plan = plan;
     this.#children = children;
     this.#endings = endings;
     this.#emit = emit;
+    this.#onStarted = onStarted;
   }
 
   get isBusy(): boolean {
@@ -45,8 +51,9 @@ export class Programs implements Handler {
 
   take(connection: Connection): 'taken' | Shortage {
     try {
-      const { pid } = this.#spawn(connection);
-      this.#tryLog(connection, pid);
+      const child = this.#spawn(connection);
+      this.#tryLog(connection, child.pid);
+      this.#onStarted?.(child);
       return 'taken';
     } catch (error) {
       const { step, error: code, shortage } = describeSpawnFailure(error);

@@ -14,6 +14,7 @@ test('fills in every default', () => {
     maxConnections: 1000,
     whenFull: 'wait',
     socket: { backlog: 4096, nodelay: false, keepalive: true },
+    session: { timeoutMs: null },
     stopGraceMs: 5000,
   });
 });
@@ -27,6 +28,7 @@ test('reads every key', () => {
     'max_connections: 7',
     'when_full: refuse',
     'socket: {backlog: 1, nodelay: true, keepalive: false}',
+    'session_timeout: 10m',
     'stop_grace: 500ms',
   ];
   expect(service(withKeys(keys.join('\n')))).toMatchObject({
@@ -35,6 +37,7 @@ test('reads every key', () => {
     maxConnections: 7,
     whenFull: 'refuse',
     socket: { backlog: 1, nodelay: true, keepalive: false },
+    session: { timeoutMs: 600_000 },
     stopGraceMs: 500,
   });
 });
@@ -223,6 +226,7 @@ test.each([
   ['stop_grace: 5', 'expected a string, got the number 5 (write 5s)'],
   ['stop_grace: 5 minutes', '"5 minutes" is not a duration (write a number and ms, s, m, h or d: 500ms, 30s, 10m)'],
   ['stop_grace: 25d', 'longer than the longest duration, 24d'],
+  ['session_timeout: 0s', 'shorter than 1ms (write a number and ms, s, m, h or d: 500ms, 30s, 10m)'],
   ['description: "a\\nb"', 'must be one line without control characters'],
   ['socket: true', 'expected a map, got true'],
   ['socket: {backlog: 0}', 'services.a.socket.backlog: must be at least 1, got 0'],

@@ -25,20 +25,28 @@ test('is no way out where a built-in is to take datagrams and connections', () =
   expect(problemsOf('services:\n  a: {listen: [7, 7/udp], builtin: echo}\n').join()).toMatch(/\(make two services\)$/);
 });
 
-test.each(['max_connections: 5', 'when_full: refuse'])('leaves nothing to limit: %s', (line) => {
-  const key = line.replace(/:.*/, '');
-  expect(problemsOf(withKeys(`wait: true\n${line}`))).toEqual([
-    `4:5 services.a.${key}: "${key}" has no meaning with "wait" (services.yaml:3:5):` +
-      ` one child has the socket, and takes from it what it wants (remove "${key}")`,
-  ]);
-  expect(problemsOf(withKeys(`listen: 69/udp\n${line}`)).join()).toContain('with "listen" (services.yaml:3:5)');
-});
+test.each(['max_connections: 5', 'when_full: refuse', 'session_timeout: 10m'])(
+  'leaves nothing to limit: %s',
+  (line) => {
+    const key = line.replace(/:.*/, '');
+    expect(problemsOf(withKeys(`wait: true\n${line}`))).toEqual([
+      `4:5 services.a.${key}: "${key}" has no meaning with "wait" (services.yaml:3:5):` +
+        ` one child has the socket, and takes from it what it wants (remove "${key}")`,
+    ]);
+    expect(problemsOf(withKeys(`listen: 69/udp\n${line}`)).join()).toContain('with "listen" (services.yaml:3:5)');
+  },
+);
 
 test('does not use what defaults say of connections: each socket has one child', () => {
-  const defaults = 'defaults: {max_connections: 50, when_full: refuse}\n';
-  expect(service(`${defaults}${withKeys('wait: true')}`)).toMatchObject({ maxConnections: 2, whenFull: 'wait' });
+  const defaults = 'defaults: {max_connections: 50, when_full: refuse, session_timeout: 10m}\n';
+  expect(service(`${defaults}${withKeys('wait: true')}`)).toMatchObject({
+    maxConnections: 2,
+    whenFull: 'wait',
+    session: { timeoutMs: null },
+  });
   const { effective } = load(`${defaults}${withKeys('wait: true\nlisten: 7/tcp4')}`);
   expect(effective.services['a']).not.toHaveProperty('max_connections');
+  expect(effective.services['a']).not.toHaveProperty('session_timeout');
 });
 
 test('is said by each service, not by defaults', () => {
