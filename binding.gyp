@@ -39,6 +39,7 @@
         'native/path.cc',
         'native/plan.cc',
         'native/poller.cc',
+        'native/processes.cc',
         'native/reaper.cc',
         'native/reports.cc',
         'native/sandbox.cc',

@@ -12,6 +12,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   init_path(env, exports);
   init_plan(env, exports);
   init_poller(env, exports);
+  init_processes(env, exports);
   init_reaper(env, exports);
   init_reports(env, exports);
   init_sandbox(env, exports);

@@ -13,6 +13,7 @@ void init_output(Napi::Env env, Napi::Object exports);
 void init_path(Napi::Env env, Napi::Object exports);
 void init_plan(Napi::Env env, Napi::Object exports);
 void init_poller(Napi::Env env, Napi::Object exports);
+void init_processes(Napi::Env env, Napi::Object exports);
 void init_reaper(Napi::Env env, Napi::Object exports);
 void init_reports(Napi::Env env, Napi::Object exports);
 void init_sandbox(Napi::Env env, Napi::Object exports);

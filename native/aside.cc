@@ -154,6 +154,7 @@ void StartAside(const Napi::CallbackInfo &info) {
     throw_system_error(info.Env(), EAGAIN, "clone");
     return;
   }
+  if (!start_closers(Kind::kProcess)) throw_system_error(info.Env(), EAGAIN, "clone");
 }
 
 // Closed when the last one who works with it is done. Where no descriptor is left it is the number itself.

@@ -55,7 +55,7 @@ struct Closers {
 
 // Never destroyed: the threads outlive main's end.
 Closers &closers(Kind kind) {
-  static auto *all = new Closers[2];
+  static auto *all = new Closers[3];
   return all[static_cast<size_t>(kind)];
 }
 

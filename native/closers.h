@@ -1,5 +1,5 @@
 // To close what others have put something into, or hold too: it may wait in the kernel, so that the main
-// thread has it done, and does not wait.
+// thread has it done, and does not wait. The same for what is asked about processes of others.
 #pragma once
 
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <functional>
 
 // What holds up the one does not hold up the other.
-enum class Kind { kSocket, kPipe };
+enum class Kind { kSocket, kPipe, kProcess };
 
 // False: the system has no thread for us.
 bool start_closers(Kind kind);

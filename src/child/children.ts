@@ -104,14 +104,19 @@ export class Children<Owner> {
     return child;
   }
 
+  at(pid: number): Child<Owner> | undefined {
+    return this.#byPid.get(pid);
+  }
+
   has(child: Child<Owner>): boolean {
     return this.#byPid.get(child.pid) === child;
   }
 
-  /** To the child's process group. A child that has not reached setsid yet has no group: it gets the signal itself. */
+  /** To the child's process group. Who is stopped takes no SIGTERM before it goes on. */
   signal(child: Child<Owner>, name: NodeJS.Signals): void {
     if (!this.has(child)) return;
-    if (!trySignal(-Number(child.pid), name)) trySignal(child.pid, name);
+    signalGroup(child.pid, name);
+    if (name === 'SIGTERM') signalGroup(child.pid, 'SIGCONT');
   }
 }
 
@@ -127,6 +132,11 @@ function spawnWith(plan: Plan, start: Start, pipe: Pipe | null): Pid {
     addon.close(pipe.writer);
     throw error;
   }
+}
+
+/** A child that has not reached setsid yet has no group: it gets the signal itself. */
+function signalGroup(pid: Pid, name: NodeJS.Signals): void {
+  if (!trySignal(-Number(pid), name)) trySignal(pid, name);
 }
 
 function trySignal(target: number, name: NodeJS.Signals): boolean {

@@ -80,7 +80,8 @@ export type LogEvent =
   | { event: 'ignored'; signal: string }
   | { event: 'unused'; socket: string }
   | { event: 'stopping'; signal: string; children: number }
-  | { event: 'terminating'; signal: string; children: number }
+  /** `left`: and so many processes that children have left behind. */
+  | { event: 'terminating'; signal: string; children: number; left?: number }
   | { event: 'stopped'; children: number }
   | { event: 'status'; service: string; listeners: number; children: number; limit: number }
   | { event: 'lost'; count: number };

@@ -224,6 +224,19 @@ export interface Addon {
   reapThese(records: Float64Array, pids: Int32Array): number;
   /** How many numbers a record has. */
   readonly reapFields: number;
+  /** PR_SET_CHILD_SUBREAPER (prctl(2)): who loses its parent among our descendants becomes our child. @returns whether that is so */
+  adoptOrphans(): boolean;
+  /** Begins to list all processes (proc(5)); false: they cannot be listed now. */
+  beginProcesses(): boolean;
+  /** Fills records of four numbers: pid, its parent's, its process group, its start in ticks since boot. @returns how many; 0: these were all */
+  nextProcesses(records: Float64Array): number;
+  readonly processFields: number;
+  /** pidfd_send_signal(2). @returns false: it is not the process that it was, or not for us to signal */
+  signalProcess(pid: number, parent: number, start: number, signal: number): boolean;
+  /** Begins to read the environments of these, in place of those before, on a thread that nobody waits for. */
+  askNames(pids: Int32Array): void;
+  /** `SERVICE\0CONNECTION` of those who have been asked so far; empty: it has none, or is not for us to read. */
+  namesSoFar(): string[];
   /**
    * socketpair(2) with SO_PASSCRED: children that are given the writer as fd 2 say things to us. Both are non-blocking.
    * @param old a writer, whose place the new one takes
@@ -303,6 +316,7 @@ export interface Addon {
 export const addon = loadAddon() as Addon;
 
 export const REAP_FIELDS = addon.reapFields;
+export const PROCESS_FIELDS = addon.processFields;
 export const ACCEPT_FIELDS = addon.acceptFields;
 /** As many as the addon tells in one call. */
 export const POLLER_BATCH = 64;

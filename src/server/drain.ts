@@ -4,6 +4,7 @@
  */
 import type { Children } from '../child/children';
 import type { Reaper } from '../child/reaper';
+import type { Rest } from '../child/rest';
 import type { Terminator } from '../child/terminate';
 import type { Words } from '../child/words';
 import type { Emit } from '../log/events';
@@ -14,6 +15,9 @@ import type { Roster } from './roster/roster';
 
 /** After SIGKILL: a child that the kernel cannot end (in uninterruptible sleep) must not keep us. */
 const GIVE_UP_MS = 2000;
+
+/** For who was left behind by a child that took all the time there was. */
+const SHORTEST_GRACE_MS = 100;
 
 /** Timers hold 31 bits and fire at once beyond: 24 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -27,6 +31,8 @@ export interface DrainParts {
   readonly endings: Pick<Endings, 'flush'>;
   readonly words: Pick<Words<unknown>, 'flush'>;
   readonly terminator: Pick<Terminator<Served>, 'begin' | 'end'>;
+  /** Whom children have left behind. */
+  readonly rest: Pick<Rest, 'end' | 'hurry'>;
   /** Those who hold connections without a child. */
   readonly holders: readonly Holder[];
 }
@@ -38,6 +44,10 @@ export class Drain {
   readonly #passed = new Set<number>();
   /** Graces whose children have not got SIGKILL yet. */
   #outstanding = 0;
+  #longestGraceMs = 0;
+  /** performance.now: the last child has got SIGKILL by then; whom it has left behind has as much time, and no more. */
+  #lastMs = 0;
+  #isEnding = false;
   #settle: ((isClean: boolean) => void) | null = null;
 
   constructor(parts: DrainParts) {
@@ -54,7 +64,10 @@ export class Drain {
     emit({ event: 'stopping', signal, children: children.count });
     const isClean = await new Promise<boolean>((resolve) => {
       this.#settle = resolve;
-      this.#schedule(this.#graces());
+      const graces = this.#graces();
+      this.#longestGraceMs = Math.max(0, ...graces);
+      this.#lastMs = performance.now() + 2 * this.#longestGraceMs;
+      this.#schedule(graces);
       roster.close();
       this.check();
     });
@@ -68,15 +81,17 @@ export class Drain {
   /** To be called whenever children were collected, a connection has ended, or the last listener is closed. */
   check(): void {
     const { retired, children, holders } = this.#parts;
-    if (retired.count === 0 && children.count === 0 && holders.every(({ count }) => count === 0)) this.#settle?.(true);
+    if (retired.count === 0 && children.count === 0 && holders.every(({ count }) => count === 0)) this.#endRest();
   }
 
   /** Resets who still waits, ends every child. */
   killAll(): void {
-    const { retired, children, terminator, holders } = this.#parts;
+    const { retired, children, terminator, holders, rest } = this.#parts;
     retired.closeAll(() => true);
     for (const holder of holders) holder.endAll(() => true);
     terminator.end([...children], 'stop');
+    this.#lastMs = 0;
+    rest.hurry();
     this.#giveUpSoon();
     this.check();
   }
@@ -118,12 +133,20 @@ export class Drain {
     this.check();
   }
 
+  #endRest(): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    const leftMs = Math.min(this.#longestGraceMs, this.#lastMs - performance.now());
+    const { rest, children } = this.#parts;
+    rest.end(Math.max(SHORTEST_GRACE_MS, leftMs), () => this.#settle?.(children.count === 0));
+  }
+
   /** From the moment in which the last SIGKILL was sent: to signal many takes time, of which they would have less to leave. */
   #giveUpSoon(): void {
     this.#after(GIVE_UP_MS, () => {
-      const { children, reaper } = this.#parts;
-      reaper.reapAll();
-      this.#settle?.(children.count === 0);
+      this.#parts.reaper.reapAll();
+      this.#parts.rest.hurry();
+      this.#endRest();
     });
   }
 

@@ -13,7 +13,9 @@ import { Slots } from '../admission/slots';
 import type { Outlet } from '../child/allowance';
 import { Children, type Child } from '../child/children';
 import { Reaper } from '../child/reaper';
+import { Families } from '../child/families';
 import { Reports } from '../child/reports';
+import { Rest } from '../child/rest';
 import { Terminator } from '../child/terminate';
 import { Words } from '../child/words';
 import { Listeners } from '../listener/listener';
@@ -32,7 +34,7 @@ import { Pauses } from './accept/pauses';
 import { Drain } from './drain';
 import type { OnStarted } from './handlers/programs';
 import { Tcpmux } from './handlers/tcpmux';
-import { Endings, type Served } from './hosted/endings';
+import { Endings, sessionName, type Served } from './hosted/endings';
 import type { Hosted, HostedListener } from './hosted/hosted';
 import { logFailed } from './hosted/listening';
 import { Replacer } from './hosted/replace';
@@ -133,9 +135,14 @@ export class Server {
       pauses.release(listener);
     });
     const acceptor = new Acceptor({ slots, endings, listeners, pauses, kept, replacer, nextId });
-    const terminator = new Terminator<Served>(children, (signal, count) => {
-      emit({ event: 'terminating', signal, children: count });
-    });
+    const families = new Families<Served>({ children, nameOf: sessionName });
+    const terminator = new Terminator<Served>(
+      children,
+      (signal, count) => {
+        emit({ event: 'terminating', signal, children: count });
+      },
+      families,
+    );
     const endBorrowers = (listener: HostedListener): void => {
       const borrowers = [...children].filter(({ owner, endReason }) => owner.lent === listener && !endReason);
       terminator.begin(borrowers, listener.owner.service.stopGraceMs, 'removed');
@@ -165,7 +172,7 @@ export class Server {
       looks: new Looks(),
     };
     const sandboxes = new Sandboxes();
-    const sessions = new Sessions(children, new Terminator<Served>(children, () => undefined));
+    const sessions = new Sessions(children, new Terminator<Served>(children, () => undefined, families));
     const watchFor = (service: Service): OnStarted | null => sessions.watchFor(service);
     const roles = new RoleMaker({ acceptor, tcpmux, lending, children, endings, emit, sinks, sandboxes, watchFor });
     const keys = new ListenKeys((name) => passed.numberOf(name));
@@ -182,6 +189,9 @@ export class Server {
       endings,
       words,
       terminator,
+      rest: new Rest(families, (signal, left) => {
+        emit({ event: 'terminating', signal, children: children.count, left });
+      }),
       holders: [kept, tcpmux],
     });
   }

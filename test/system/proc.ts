@@ -73,6 +73,12 @@ export function childrenOf(pid: number): number[] {
   }
 }
 
+/** All processes of a user that run. */
+export function processesOf(uid: number): number[] {
+  const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
+  return pids.filter((pid) => new RegExp(`^Uid:\\t${uid}\\t`, 'm').test(tryRead(pid, 'status')) && isRunning(pid));
+}
+
 /** Of each thread its name, its state, and where in the kernel it waits: for the message of a test that waits in vain. */
 export function threads(pid: number): string[] {
   const tasks = existsSync(`/proc/${pid}/task`) ? readdirSync(`/proc/${pid}/task`) : [];

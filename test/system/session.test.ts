@@ -2,10 +2,12 @@
  * Sessions that have to end.
  */
 import { connectTo, exchange } from './client';
-import { startDaemon } from './daemon';
+import { startDaemon, type Daemon } from './daemon';
 import { endAll } from './endings';
 import { fixture } from './fixtures';
-import { isRunning } from './proc';
+import { testAsRoot } from './machine';
+import { childrenOf, isRunning, processesOf } from './proc';
+import { untilTrue } from './until';
 
 afterEach(endAll);
 
@@ -76,5 +78,107 @@ services: {echo: {listen: "127.0.0.1:0", builtin: echo}}
     const client = await connectTo(daemon.port('echo'));
     await client.rest();
     expect(await daemon.waitFor('reaped', { service: 'echo' })).toMatchObject({ reason: 'session-timeout' });
+  });
+});
+
+describe('with a session ends', () => {
+  /** @returns the process that has left its session, which is there */
+  async function leave(daemon: Daemon): Promise<number> {
+    const client = await connectTo(daemon.port());
+    const pid = Number(await client.line());
+    expect(isRunning(pid)).toBe(true);
+    return pid;
+  }
+
+  async function expectGone(pid: number): Promise<void> {
+    await untilTrue(`${pid} is gone`, () => !isRunning(pid));
+  }
+
+  test.each(['', 'stubborn', 'stopped', 'stubborn stopped'])(
+    'a process that has left its family (%s)',
+    async (words) => {
+      const exec = `"${fixture('forks-twice.py')} ${words}"`;
+      const daemon = await startDaemon(serve(exec, 'session_timeout: 2s'));
+      const pid = await leave(daemon);
+      await untilTrue('it has lost its parent', () => childrenOf(daemon.pid).includes(pid) || !isRunning(pid));
+      await daemon.waitFor('reaped', { reason: 'session-timeout' });
+      await expectGone(pid);
+      await untilTrue('it is collected', () => childrenOf(daemon.pid).length === 0);
+      expect(daemon.all('reaped')).toHaveLength(1);
+    },
+  );
+
+  test.each(['', 'naked', 'stubborn naked'])(
+    'one in another process group, whatever its environment (%s)',
+    async (words) => {
+      const exec = `"${fixture('forks-twice.py')} waits ${words}"`;
+      const daemon = await startDaemon(serve(exec, 'session_timeout: 2s'));
+      const pid = await leave(daemon);
+      await daemon.waitFor('reaped', { reason: 'session-timeout' });
+      await expectGone(pid);
+    },
+  );
+
+  test('nobody of another session, and nobody who only says so', async () => {
+    const program = fixture('forks-twice.py');
+    const daemon = await startDaemon(`
+defaults: {stop_grace: 100ms}
+services:
+  it: {listen: "127.0.0.1:0", exec: ${program}, session_timeout: 3s}
+  other: {listen: "127.0.0.1:0", exec: ${program}}
+  forged: {listen: "127.0.0.1:0", exec: ${program} forged}
+`);
+    const [, other, forged] = await Promise.all(
+      ['it', 'other', 'forged'].map(async (name) => {
+        const client = await connectTo(daemon.port(name));
+        return Number(await client.line());
+      }),
+    );
+    await daemon.waitFor('reaped', { service: 'it', reason: 'session-timeout' });
+    expect([isRunning(other ?? 0), isRunning(forged ?? 0)]).toEqual([true, true]);
+    await daemon.stop();
+    await Promise.all([other, forged].map((pid) => expectGone(pid ?? 0)));
+  });
+});
+
+describe('a session that makes processes faster than they are found', () => {
+  /** Nobody else's: the limit is that of a user. */
+  const USER = 61_321;
+
+  testAsRoot('ends with all of them (needs root)', async () => {
+    const daemon = await startDaemon(`
+services:
+  bomb:
+    listen: "127.0.0.1:0"
+    exec: ${fixture('forks-on.c')}
+    user: ${USER}
+    group: ${USER}
+    rlimits: {processes: 60}
+    session_timeout: 2s
+    stop_grace: 100ms
+  echo: {listen: "127.0.0.1:0", exec: cat}
+`);
+    const client = await connectTo(daemon.port('bomb'));
+    expect(await client.line()).toBe('ready');
+    for (let time = 0; time < 5; time += 1) expect(await exchange(daemon.port('echo'), 'hello')).toBe('hello');
+    expect(await daemon.waitFor('reaped', { service: 'bomb' })).toMatchObject({
+      signal: 'SIGKILL',
+      reason: 'session-timeout',
+      children: 0,
+    });
+    await untilTrue('all are gone', () => processesOf(USER).length === 0);
+    await untilTrue('all are collected', () => childrenOf(daemon.pid).length === 0);
+  });
+});
+
+describe('a child that is stopped', () => {
+  test('ends like the others', async () => {
+    const daemon = await startDaemon(serve('cat', 'session_timeout: 2s'));
+    const client = await connectTo(daemon.port());
+    const { pid } = await daemon.waitFor('accepted');
+    process.kill(pid, 'SIGSTOP');
+    await client.rest();
+    const reaped = await daemon.waitFor('reaped');
+    expect(reaped).toMatchObject({ pid, signal: 'SIGTERM', reason: 'session-timeout', children: 0 });
   });
 });

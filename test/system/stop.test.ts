@@ -5,7 +5,7 @@ import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectTo, exchange, type Client } from './client';
 import { launchDaemon, startDaemon, startWords, type Daemon, type DaemonOptions } from './daemon';
-import { endAll } from './endings';
+import { atEnd, endAll } from './endings';
 import { fixture, libraryFixture, makeFolder } from './fixtures';
 import { asOther, testAsOther, testAsRoot } from './machine';
 import { childrenOf, isRunning, listeners, moreFds, openFds, status } from './proc';
@@ -82,6 +82,38 @@ describe('the stop', () => {
     expect(isRunning(grandchild)).toBe(true);
     await daemon.stop();
     await untilTrue('the family is gone', () => !isRunning(grandchild));
+  });
+
+  test.each(['', 'stubborn', 'stopped', 'naked', 'leaves', 'stubborn naked leaves'])(
+    'ends also whom a program has put out of its session (%s)',
+    async (words) => {
+      const { daemon, client } = await startServing(serve(`"${fixture('forks-twice.py')} ${words}"`, '300ms'));
+      const pid = Number(await client.line());
+      expect(isRunning(pid)).toBe(true);
+      if (words.includes('leaves')) await daemon.waitFor('reaped', { exit: 0 });
+      expect(await daemon.stop()).toBe(0);
+      await untilTrue('nobody is left', () => !isRunning(pid));
+    },
+  );
+
+  test('tells of those whom children have left behind', async () => {
+    const { daemon, client } = await startServing(serve(`${fixture('forks-twice.py')} leaves`, '300ms'));
+    await client.rest();
+    await daemon.waitFor('reaped');
+    expect(await daemon.stop()).toBe(0);
+    expect(daemon.all('terminating')).toMatchObject([{ signal: 'SIGTERM', children: 0, left: 1 }]);
+  });
+
+  test('lets those live that stdiod was started beside', async () => {
+    const wrapper = ['sh', '-c', 'sleep 600 >/dev/null 2>&1 & exec "$0" "$@"'];
+    const daemon = await startDaemon(serve('cat', '300ms'), { wrapper });
+    const [sleeper = 0] = childrenOf(daemon.pid);
+    atEnd(() => {
+      process.kill(sleeper, 'SIGKILL');
+    });
+    expect(await exchange(daemon.port(), 'hello')).toBe('hello');
+    expect(await daemon.stop()).toBe(0);
+    expect(isRunning(sleeper)).toBe(true);
   });
 
   test('serves the clients that were in the queue before it', async () => {

@@ -26,6 +26,11 @@ export interface Served {
   readonly lent?: HostedListener;
 }
 
+/** As it stands in the environment of its processes. */
+export function sessionName({ hosted, connection }: Served): string {
+  return `${hosted.service.name}\0${connection}`;
+}
+
 /** A client that was let in no further than to be told so. */
 interface Stranger {
   readonly fd: Fd;

@@ -3,6 +3,7 @@
  */
 import type { Child } from '../../../src/child/children';
 import { Terminator } from '../../../src/child/terminate';
+import type { Found, Kin } from '../../../src/child/families';
 import type { Pid } from '../../../src/native/addon';
 
 let alive: Set<Child<string>>;
@@ -10,6 +11,16 @@ let alive: Set<Child<string>>;
 let sent: string[];
 /** `SIGTERM 2`. */
 let told: string[];
+const NOBODY: Found<string> = { of: () => [] };
+const KIN: Kin<string> = {
+  look: (onFound) => {
+    onFound(NOBODY);
+  },
+  lookAll: (onSeen) => {
+    onSeen([]);
+  },
+  signal: () => undefined,
+};
 let terminator: Terminator<string>;
 
 beforeEach(() => {
@@ -19,7 +30,7 @@ beforeEach(() => {
     has: (child: Child<string>): boolean => alive.has(child),
     signal: ({ owner }: Child<string>, signal: NodeJS.Signals): void => void sent.push(`${signal} ${owner}`),
   };
-  terminator = new Terminator(children, (signal, count) => told.push(`${signal} ${count}`));
+  terminator = new Terminator(children, (signal, count) => told.push(`${signal} ${count}`), KIN);
 });
 
 afterEach(() => jest.useRealTimers());
@@ -79,7 +90,7 @@ test('a child knows why it was ended before it gets the signal, and the first re
     signal: ({ endReason }: Child<string>): void => void reasons.push(endReason),
   };
   const web = childOf('web');
-  new Terminator(children, () => undefined).begin([web], 100, 'stop');
+  new Terminator(children, () => undefined, KIN).begin([web], 100, 'stop');
   jest.runAllTimers();
   expect([reasons, web.endReason]).toEqual([['stop', 'stop'], 'stop']);
 });

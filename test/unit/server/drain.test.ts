@@ -2,7 +2,9 @@
  * The end of the server, in time: what ends after which grace, and when we stop waiting for it.
  */
 import type { Child } from '../../../src/child/children';
+import type { Rest } from '../../../src/child/rest';
 import { Terminator } from '../../../src/child/terminate';
+import type { Kin } from '../../../src/child/families';
 import type { Pid } from '../../../src/native/addon';
 import { Drain } from '../../../src/server/drain';
 import type { Served } from '../../../src/server/hosted/endings';
@@ -38,6 +40,15 @@ let dead: Set<Child<Served>>;
 let signals: string[];
 /** What it takes to tell all children. */
 let signallingMs: number;
+/** The graces of those whom children have left behind; 0: it is over. */
+let rests: number[];
+const rest: Pick<Rest, 'end' | 'hurry'> = {
+  end: (graceMs, onDone) => {
+    rests.push(graceMs);
+    onDone();
+  },
+  hurry: () => void rests.push(0),
+};
 let drain: Drain;
 /** How it ended. */
 let ends: boolean[];
@@ -51,11 +62,21 @@ beforeEach(() => {
     new PretendHolder(),
     [new PretendHolder(), new PretendHolder()],
   ];
-  [alive, dead, signals, ends, signallingMs] = [new Set(), new Set(), [], [], 0];
+  [alive, dead, signals, ends, signallingMs, rests] = [new Set(), new Set(), [], [], 0, []];
   drain = drainOf();
 });
 
 afterEach(() => jest.useRealTimers());
+
+const KIN: Kin<Served> = {
+  look: (onFound) => {
+    onFound({ of: () => [] });
+  },
+  lookAll: (onSeen) => {
+    onSeen([]);
+  },
+  signal: () => undefined,
+};
 
 function drainOf(): Drain {
   const children = {
@@ -67,9 +88,13 @@ function drainOf(): Drain {
       void signals.push(`${signal} ${owner.hosted.service.name}`),
     [Symbol.iterator]: (): IterableIterator<Child<Served>> => alive.values(),
   };
-  const prompt = new Terminator<Served>(children, (signal, count) => {
-    server.emit({ event: 'terminating', signal, children: count });
-  });
+  const prompt = new Terminator<Served>(
+    children,
+    (signal, count) => {
+      server.emit({ event: 'terminating', signal, children: count });
+    },
+    KIN,
+  );
   const terminator: Pick<Terminator<Served>, 'begin' | 'end'> = {
     begin: (...words) => {
       if (signallingMs === 0) prompt.begin(...words);
@@ -87,6 +112,7 @@ function drainOf(): Drain {
       emit: server.emit,
       children,
       terminator,
+      rest,
       holders,
       endings: { flush: (): void => undefined },
       words: { flush: (): void => undefined },
