@@ -27,6 +27,7 @@
         'native/closers.cc',
         'native/control.cc',
         'native/descriptors.cc',
+        'native/diag.cc',
         'native/error.cc',
         'native/handover.cc',
         'native/landlock.cc',

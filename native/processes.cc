@@ -5,7 +5,7 @@
 // memory, which it can hold for as long as it likes (a page of a file whose server does not answer). So that
 // is done aside, and nobody waits for it.
 #include "addon.h"
-#include "aside.h"
+#include "inquiry.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,8 +18,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -131,8 +129,8 @@ Napi::Value SignalProcess(const Napi::CallbackInfo &info) {
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, known.pid, 0));
   if (fd < 0) return Napi::Boolean::New(info.Env(), false);
   // In this order: who is looked at is the one whom the descriptor means, or that one is gone.
-  const bool is_sent = is_still(known) && syscall(SYS_pidfd_send_signal, fd, info[3].ToNumber().Int32Value(),
-                                                  nullptr, 0) == 0;
+  const bool is_sent =
+      is_still(known) && syscall(SYS_pidfd_send_signal, fd, info[3].ToNumber().Int32Value(), nullptr, 0) == 0;
   close(fd);
   return Napi::Boolean::New(info.Env(), is_sent);
 }
@@ -158,7 +156,8 @@ void act_as(uid_t uid, gid_t gid) {
 std::string read_environment(pid_t pid) {
   const std::string folder = folder_of(pid);
   struct stat owner;
-  if (geteuid() != 0 || stat(folder.c_str(), &owner) < 0) return read_file(folder + "/environ", kMostEnvironment);
+  if (geteuid() != 0 || stat(folder.c_str(), &owner) < 0)
+    return read_file(folder + "/environ", kMostEnvironment);
   act_as(owner.st_uid, owner.st_gid);
   const std::string text = read_file(folder + "/environ", kMostEnvironment);
   act_as(0, getegid());
@@ -173,49 +172,19 @@ std::string name_of(pid_t pid) {
   return service.empty() || connection.empty() ? "" : service + '\0' + connection;
 }
 
-struct Inquiry {
-  explicit Inquiry(std::vector<pid_t> whom) : pids(std::move(whom)) {}
-  const std::vector<pid_t> pids;
-  std::mutex mutex;
-  // Of as many of them as have been asked so far.
-  std::vector<std::string> names;
-  bool is_over = false;
-};
-
-std::shared_ptr<Inquiry> inquiry;
-
-bool is_over(Inquiry *asked) {
-  const std::lock_guard<std::mutex> lock(asked->mutex);
-  return asked->is_over;
-}
-
-void ask(Inquiry *asked) {
-  for (const pid_t pid : asked->pids) {
-    if (is_over(asked)) return;
-    std::string name = name_of(pid);
-    const std::lock_guard<std::mutex> lock(asked->mutex);
-    asked->names.push_back(std::move(name));
-  }
-}
+Inquiry<pid_t, std::string> inquiry;
 
 // askNames(pids: Int32Array): begins to ask these in place of those before.
 void AskNames(const Napi::CallbackInfo &info) {
   const auto pids = info[0].As<Napi::Int32Array>();
-  if (inquiry != nullptr) {
-    const std::lock_guard<std::mutex> lock(inquiry->mutex);
-    inquiry->is_over = true;
-  }
-  inquiry = std::make_shared<Inquiry>(std::vector<pid_t>(pids.Data(), pids.Data() + pids.ElementLength()));
-  run_later([asked = inquiry] { ask(asked.get()); }, Kind::kProcess);
+  inquiry.begin(std::vector<pid_t>(pids.Data(), pids.Data() + pids.ElementLength()), name_of);
 }
 
 // namesSoFar() → `SERVICE\0CONNECTION`, or empty, of those who have been asked.
 Napi::Value NamesSoFar(const Napi::CallbackInfo &info) {
   Napi::Array names = Napi::Array::New(info.Env());
-  if (inquiry == nullptr) return names;
-  const std::lock_guard<std::mutex> lock(inquiry->mutex);
   uint32_t index = 0;
-  for (const std::string &name : inquiry->names) names.Set(index++, Napi::String::New(info.Env(), name));
+  for (const std::string &name : inquiry.so_far()) names.Set(index++, Napi::String::New(info.Env(), name));
   return names;
 }
 

@@ -23,7 +23,7 @@ export interface Child<Owner> {
 }
 
 /** Why we ended a child; it stands in the event of its end. */
-export type EndReason = 'stop' | 'removed' | 'session-timeout';
+export type EndReason = 'stop' | 'removed' | 'session-timeout' | 'idle-timeout' | 'disconnected';
 
 /** What a child was started for. */
 export interface Errand<Owner> {

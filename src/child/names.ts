@@ -3,14 +3,11 @@
  * a process does not want it, and then it has no name.
  */
 import { addon } from '../native/addon';
+import { waitForAnswers } from './answers';
 import type { ProcessFacts } from './census';
 
 type OnNamed = (names: ReadonlyMap<ProcessFacts, string>) => void;
 
-const FIRST_WAIT_MS = 1;
-const LONGEST_WAIT_MS = 16;
-/** So long after the last answer the next one does not come, also where a session takes all the CPU it gets. */
-const PATIENCE_MS = 1000;
 /** Who does not answer in one look; after them nobody is asked until the next. */
 const MOST_MUTE = 2;
 
@@ -35,12 +32,16 @@ export class Names {
       return;
     }
     addon.askNames(Int32Array.from(orphans, ({ pid }) => pid));
-    waitForAnswers(orphans.length, (names) => {
-      for (const [index, name] of names.entries()) this.#learn(orphans[index], name);
-      const left = orphans.slice(names.length);
-      this.#learn(left[0], '');
-      this.#ask(left.slice(1), mute + 1, onEnd);
-    });
+    waitForAnswers(
+      orphans.length,
+      () => addon.namesSoFar(),
+      (names) => {
+        for (const [index, name] of names.entries()) this.#learn(orphans[index], name);
+        const left = orphans.slice(names.length);
+        this.#learn(left[0], '');
+        this.#ask(left.slice(1), mute + 1, onEnd);
+      },
+    );
   }
 
   #nameOf(pid: number): string {
@@ -50,17 +51,4 @@ export class Names {
   #learn(orphan: ProcessFacts | undefined, name: string): void {
     if (orphan !== undefined) this.#known.set(orphan.pid, { start: orphan.start, name });
   }
-}
-
-/** @param onEnd hears as many as have come: with fewer than there should be, the next one does not answer */
-function waitForAnswers(count: number, onEnd: (names: readonly string[]) => void): void {
-  let [heard, heardMs, waitMs] = [0, performance.now(), FIRST_WAIT_MS];
-  const look = (): void => {
-    const names = addon.namesSoFar();
-    if (names.length > heard) [heard, heardMs] = [names.length, performance.now()];
-    waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS);
-    if (names.length >= count || performance.now() - heardMs > PATIENCE_MS) onEnd(names);
-    else setTimeout(look, waitMs).unref();
-  };
-  setTimeout(look, waitMs).unref();
 }

@@ -114,7 +114,7 @@ export interface Reaped {
   signal: string | undefined;
   core: true | undefined;
   /** Why we ended it, when we did. */
-  reason: 'stop' | 'removed' | 'session-timeout' | undefined;
+  reason: 'stop' | 'removed' | 'session-timeout' | 'idle-timeout' | 'disconnected' | undefined;
   duration: number;
   cpu: number;
   rss: number | null;

@@ -233,6 +233,17 @@ export interface Addon {
   readonly processFields: number;
   /** pidfd_send_signal(2). @returns false: it is not the process that it was, or not for us to signal */
   signalProcess(pid: number, parent: number, start: number, signal: number): boolean;
+  /** What the kernel is asked with about a TCP connection, also when that is a child's (sock_diag(7), SO_COOKIE); null: it tells nothing of it. */
+  questionOf(connection: Fd): Buffer | null;
+  /** Whether the kernel tells anything of TCP connections. */
+  canAskSockets(): boolean;
+  /** Begins to ask, in place of those before, on a thread that nobody waits for. */
+  askSockets(questions: readonly Buffer[]): void;
+  /**
+   * Of those who have been asked so far: the state (tcp_states.h; 0: there is no such socket; -1: it is not known), and for how many
+   * milliseconds nothing was sent, and nothing received.
+   */
+  socketsSoFar(): [state: number, sinceSentMs: number, sinceReceivedMs: number][];
   /** Begins to read the environments of these, in place of those before, on a thread that nobody waits for. */
   askNames(pids: Int32Array): void;
   /** `SERVICE\0CONNECTION` of those who have been asked so far; empty: it has none, or is not for us to read. */

@@ -7,7 +7,7 @@ import type { Sandboxes } from '../child/sandboxes';
 import type { Emit } from '../log/events';
 import type { Exec, Run, Service } from '../service/service';
 import type { Acceptor } from './accept/acceptor';
-import { Programs, type OnStarted } from './handlers/programs';
+import { Programs, type Watch } from './handlers/programs';
 import type { Tcpmux } from './handlers/tcpmux';
 import type { Endings, Served } from './hosted/endings';
 import type { Hosted } from './hosted/hosted';
@@ -26,7 +26,7 @@ export interface RoleParts {
   readonly sinks: Sinks;
   readonly sandboxes: Pick<Sandboxes, 'of'>;
   /** Who sees to it that the sessions of a service end; null: they may last. */
-  readonly watchFor: (service: Service) => OnStarted | null;
+  readonly watchFor: (service: Service) => Watch | null;
 }
 
 export class RoleMaker {

@@ -14,6 +14,7 @@ import type { Outlet } from '../child/allowance';
 import { Children, type Child } from '../child/children';
 import { Reaper } from '../child/reaper';
 import { Families } from '../child/families';
+import { Questions } from '../child/questions';
 import { Reports } from '../child/reports';
 import { Rest } from '../child/rest';
 import { Terminator } from '../child/terminate';
@@ -32,7 +33,7 @@ import { Acceptor } from './accept/acceptor';
 import { Kept } from './accept/kept';
 import { Pauses } from './accept/pauses';
 import { Drain } from './drain';
-import type { OnStarted } from './handlers/programs';
+import type { Watch } from './handlers/programs';
 import { Tcpmux } from './handlers/tcpmux';
 import { Endings, sessionName, type Served } from './hosted/endings';
 import type { Hosted, HostedListener } from './hosted/hosted';
@@ -172,8 +173,9 @@ export class Server {
       looks: new Looks(),
     };
     const sandboxes = new Sandboxes();
-    const sessions = new Sessions(children, new Terminator<Served>(children, () => undefined, families));
-    const watchFor = (service: Service): OnStarted | null => sessions.watchFor(service);
+    const quietTerminator = new Terminator<Served>(children, () => undefined, families);
+    const sessions = new Sessions({ children, terminator: quietTerminator, questions: new Questions(), emit });
+    const watchFor = (service: Service): Watch | null => sessions.watchFor(service);
     const roles = new RoleMaker({ acceptor, tcpmux, lending, children, endings, emit, sinks, sandboxes, watchFor });
     const keys = new ListenKeys((name) => passed.numberOf(name));
     this.#emit = emit;

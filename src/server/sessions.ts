@@ -3,25 +3,57 @@
  * those that come.
  */
 import type { Child, Children, EndReason } from '../child/children';
+import { ConnectionWatch } from '../child/connection-watch';
 import { Deadlines } from '../child/deadlines';
+import type { Questions } from '../child/questions';
 import type { Terminator } from '../child/terminate';
-import type { Service } from '../service/service';
-import type { OnStarted } from './handlers/programs';
+import type { Emit } from '../log/events';
+import { addon } from '../native/addon';
+import type { Service, SessionLimits } from '../service/service';
+import type { Watch } from './handlers/programs';
 import type { Served } from './hosted/endings';
 
-export class Sessions {
-  readonly #children: Pick<Children<Served>, 'has'>;
-  readonly #terminator: Pick<Terminator<Served>, 'begin'>;
+export interface SessionsParts {
+  readonly children: Pick<Children<Served>, 'has'>;
+  readonly terminator: Pick<Terminator<Served>, 'begin'>;
+  readonly questions: Pick<Questions, 'ask'>;
+  readonly emit: Emit;
+}
 
-  constructor(children: Pick<Children<Served>, 'has'>, terminator: Pick<Terminator<Served>, 'begin'>) {
-    this.#children = children;
-    this.#terminator = terminator;
+type Add = Watch['add'];
+
+const UNTOLD = {
+  event: 'failed',
+  verb: 'watch',
+  address: '-',
+  error: 'the kernel tells nothing of TCP connections (sock_diag)',
+  action: 'idle_timeout and on_disconnect have no effect',
+} as const;
+
+export class Sessions {
+  readonly #parts: SessionsParts;
+
+  constructor(parts: SessionsParts) {
+    this.#parts = parts;
   }
 
   /** null: they end by themselves. */
-  watchFor({ session }: Service): OnStarted | null {
-    if (session.timeoutMs === null) return null;
-    const deadlines = new Deadlines<Served>(this.#children, session.timeoutMs, (due) => {
+  watchFor({ name, session }: Service): Watch | null {
+    const [timed, asked] = [this.#timed(session), this.#asked(session)];
+    if (asked !== null && !addon.canAskSockets()) this.#parts.emit({ ...UNTOLD, service: name });
+    if (timed === null && asked === null) return null;
+    return {
+      questionOf: ({ fd }) => (asked === null ? null : addon.questionOf(fd)),
+      add: (child, question) => {
+        timed?.(child, question);
+        asked?.(child, question);
+      },
+    };
+  }
+
+  #timed({ timeoutMs }: SessionLimits): Add | null {
+    if (timeoutMs === null) return null;
+    const deadlines = new Deadlines<Served>(this.#parts.children, timeoutMs, (due) => {
       this.#end(due, 'session-timeout');
     });
     return (child) => {
@@ -29,9 +61,20 @@ export class Sessions {
     };
   }
 
+  #asked({ idleMs, disconnectMs }: SessionLimits): Add | null {
+    if (idleMs === null && disconnectMs === null) return null;
+    const { children, questions } = this.#parts;
+    const watch = new ConnectionWatch<Served>(children, { idleMs, disconnectMs }, questions, (due, reason) => {
+      this.#end(due, reason);
+    });
+    return (child, question) => {
+      if (question !== null) watch.add(child, question);
+    };
+  }
+
   /** All of one service, with the grace that it has now. */
   #end(due: readonly Child<Served>[], reason: EndReason): void {
     const [first] = due;
-    if (first !== undefined) this.#terminator.begin(due, first.owner.hosted.service.stopGraceMs, reason);
+    if (first !== undefined) this.#parts.terminator.begin(due, first.owner.hosted.service.stopGraceMs, reason);
   }
 }

@@ -109,6 +109,10 @@ export interface Identity {
 export interface SessionLimits {
   /** So long after its start, 1 or more milliseconds; null: never. */
   readonly timeoutMs: number | null;
+  /** So long without a byte in either direction, over TCP; null: never. */
+  readonly idleMs: number | null;
+  /** So long after its client has left, over TCP; null: never. */
+  readonly disconnectMs: number | null;
 }
 
 /** `wait`: leave the next clients in the kernel's queue. `refuse`: accept and close at once. */

@@ -81,6 +81,60 @@ services: {echo: {listen: "127.0.0.1:0", builtin: echo}}
   });
 });
 
+describe('idle_timeout', () => {
+  test('ends a session in which nothing was sent nor received, and no other', async () => {
+    const daemon = await startDaemon(serve('cat', 'idle_timeout: 2s'));
+    const silent = await connectTo(daemon.port());
+    const { pid } = await daemon.waitFor('accepted', { peer: silent.address });
+    const busy = await connectTo(daemon.port());
+    const other = await daemon.waitFor('accepted', { peer: busy.address });
+    while (daemon.all('reaped', { pid }).length === 0) expect(await busy.ask('hello')).toBe('hello');
+    const [reaped] = daemon.all('reaped');
+    expect(reaped).toMatchObject({ pid, signal: 'SIGTERM', reason: 'idle-timeout', children: 1 });
+    expect(reaped?.duration).toBeGreaterThanOrEqual(2);
+    expect(isRunning(other.pid)).toBe(true);
+    expect(await daemon.waitFor('reaped', { pid: other.pid })).toMatchObject({ reason: 'idle-timeout' });
+  });
+
+  test('holds over IPv6, and for a client that never reads', async () => {
+    const yaml = 'services: {it: {listen: "[::1]:0", exec: yes, stop_grace: 100ms, idle_timeout: 1s}}\n';
+    const daemon = await startDaemon(yaml);
+    const client = await connectTo(daemon.port(), '::1');
+    client.socket.pause();
+    expect(await daemon.waitFor('reaped')).toMatchObject({ reason: 'idle-timeout' });
+  });
+});
+
+describe('on_disconnect: terminate', () => {
+  const KEYS = 'on_disconnect: terminate, disconnect_delay: 500ms';
+
+  test.each(['leaves', 'resets'])('ends a program that has not noticed that its client %s', async (how) => {
+    const daemon = await startDaemon(serve('sleep 600', KEYS));
+    const staying = await connectTo(daemon.port());
+    const { pid } = await daemon.waitFor('accepted', { peer: staying.address });
+    const client = await connectTo(daemon.port());
+    if (how === 'leaves') client.socket.destroy();
+    else client.reset();
+    expect(await daemon.waitFor('reaped')).toMatchObject({ signal: 'SIGTERM', reason: 'disconnected', children: 1 });
+    expect(isRunning(pid)).toBe(true);
+  });
+
+  test('lets a client have its answer that has sent its end', async () => {
+    const exec = "[sh, -c, 'while echo more; do :; done']";
+    const daemon = await startDaemon(serve(exec, KEYS));
+    const half = await connectTo(daemon.port());
+    half.end();
+    const { pid } = await daemon.waitFor('accepted', { peer: half.address });
+    const gone = await connectTo(daemon.port());
+    await daemon.waitFor('accepted', { peer: gone.address });
+    const waiting = await daemon.waitFor('accepted', { peer: gone.address });
+    process.kill(waiting.pid, 'SIGSTOP');
+    gone.reset();
+    expect(await daemon.waitFor('reaped')).toMatchObject({ pid: waiting.pid, reason: 'disconnected' });
+    expect(isRunning(pid)).toBe(true);
+  });
+});
+
 describe('with a session ends', () => {
   /** @returns the process that has left its session, which is there */
   async function leave(daemon: Daemon): Promise<number> {

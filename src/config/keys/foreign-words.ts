@@ -187,7 +187,6 @@ export const ABSENT: Words = {
   cert: NO_TLS,
   certificate: NO_TLS,
   timeout: timed,
-  idle_timeout: 'there is no key for it yet: exec: timeout 10m PROGRAM ends every session after that time',
   first_byte_timeout: 'there is no key for it yet: "socket: {defer_accept: 10s}" waits for the first byte',
   shell: 'for a shell write exec: [sh, -c, "…"]',
   allow: byTcpd,

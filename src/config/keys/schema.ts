@@ -97,6 +97,18 @@ const sessionKeys = {
     .describe(
       'How long a session may last; then its child gets SIGTERM, and SIGKILL after `stop_grace`. Without it: for ever.',
     ),
+  idle_timeout: someTime
+    .optional()
+    .describe('TCP: the same for a session in which nothing was sent nor received for so long. Without it: for ever.'),
+  on_disconnect: z
+    .enum(['ignore', 'terminate'])
+    .default('ignore')
+    .describe(
+      'TCP: what happens to a child whose client has left: it may go on (`ignore`), or is ended (`terminate`).',
+    ),
+  disconnect_delay: someTime
+    .default('10s')
+    .describe('How long after its client has left, with `on_disconnect: terminate`.'),
 };
 
 /** What `defaults` may say as well. */

@@ -60,6 +60,7 @@ export function reportConflicts(
   if (shape.run === 'builtin') reportBuiltin(settings, entries, shape, layers);
   if (shape.run === 'exec') exclude(layers, BUILTIN_KEYS, ['exec'], 'only a built-in has it');
   if (shape.run === 'redirect') reportRedirect(settings, entries, layers);
+  if (!shape.isWaiting && shape.run !== 'tcpmux') reportUntold(entries, layers);
 }
 
 function runOf(settings: ServiceSettings, layers: Layers): Shape['run'] {
@@ -167,6 +168,22 @@ function reportRedirect(
   exclude(layers, BUILTIN_KEYS, ['redirect'], 'only a built-in has it');
   if (wait === true) exclude(layers, ['wait'], ['redirect'], 'each connection is forwarded by itself');
   refuseEntries(entries, (socket) => socket.type !== 'stream', 'redirect', 'streams', layers);
+}
+
+/** An address of whose connections the kernel does not tell when they were used. */
+export function findUntold(entries: readonly WrittenEntry[]): WrittenEntry | undefined {
+  return findEntry(entries, ({ family }) => family === 'unix' || family === 'vsock');
+}
+
+function reportUntold(entries: readonly WrittenEntry[], layers: Layers): void {
+  const other = findUntold(entries);
+  if (other === undefined) return;
+  for (const key of ['idle_timeout', 'on_disconnect']) {
+    if (!layers.isOwn([key])) continue;
+    const message = `"${key}" is for TCP: of this address (${layers.where(other.path)}) the kernel does not tell it`;
+    const remedy = 'use "session_timeout", or make two services';
+    layers.reportKey([key], { message, remedy }, [key]);
+  }
 }
 
 /** Reports those of the keys that the service itself says. */

@@ -23,6 +23,9 @@ export interface EffectiveService extends EffectiveRun, EffectiveProcess {
   readonly max_connections?: number;
   readonly when_full?: Service['whenFull'];
   readonly session_timeout?: string;
+  readonly idle_timeout?: string;
+  readonly on_disconnect?: 'terminate';
+  readonly disconnect_delay?: string;
   readonly socket?: Partial<SocketSettings>;
   readonly stop_grace: string;
 }
@@ -69,9 +72,18 @@ export function describeService(service: Service, settings: ServiceSettings, fin
   };
 }
 
-function describeSession({ session }: Service, settings: ServiceSettings): Pick<EffectiveService, 'session_timeout'> {
-  const { session_timeout: timeout } = settings;
-  return session.timeoutMs === null || timeout === undefined ? {} : { session_timeout: timeout };
+type EffectiveSession = Pick<
+  EffectiveService,
+  'session_timeout' | 'idle_timeout' | 'on_disconnect' | 'disconnect_delay'
+>;
+
+function describeSession({ session }: Service, settings: ServiceSettings): EffectiveSession {
+  const { session_timeout: timeout, idle_timeout: idle, disconnect_delay: delay } = settings;
+  return {
+    ...(session.timeoutMs === null || timeout === undefined ? {} : { session_timeout: timeout }),
+    ...(session.idleMs === null || idle === undefined ? {} : { idle_timeout: idle }),
+    ...(session.disconnectMs === null ? {} : { on_disconnect: 'terminate', disconnect_delay: delay }),
+  };
 }
 
 function describeRun({ run }: Service, settings: ServiceSettings, { shape, layers }: Findings): EffectiveRun {

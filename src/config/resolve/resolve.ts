@@ -12,7 +12,7 @@ import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
 import { Problems } from '../report/problems';
-import { type Shape, reportConflicts, shapeOf } from './conflicts';
+import { type Shape, findUntold, reportConflicts, shapeOf } from './conflicts';
 import { type EffectiveService, describeService } from './effective';
 import { type WrittenEntry, readListen, whyNotBindable } from './listen';
 import { resolveExec } from './process';
@@ -51,7 +51,10 @@ export function resolveService(
     listen,
     run: shape.run === 'tcpmux' ? TCPMUX : resolveExec(settings, shape, machine, layers),
     wait: shape.isWaiting,
-    session: shape.isWaiting || shape.run === 'tcpmux' ? NO_SESSION : sessionLimits(settings),
+    session:
+      shape.isWaiting || shape.run === 'tcpmux'
+        ? NO_SESSION
+        : sessionLimits(settings, findUntold(entries) === undefined),
     socket: socket.options,
   };
   const effective = describeService(service, settings, { entries, shape, socket: socket.settings, layers });
@@ -99,10 +102,19 @@ function plainSettings(settings: ServiceSettings): Pick<Service, PlainKeys> {
 }
 
 /** Whatever `defaults` may say of sessions, there are none. */
-const NO_SESSION: SessionLimits = { timeoutMs: null };
+const NO_SESSION: SessionLimits = { timeoutMs: null, idleMs: null, disconnectMs: null };
 
-function sessionLimits({ session_timeout: timeout }: ServiceSettings): SessionLimits {
-  return { timeoutMs: timeout === undefined ? null : (parseDuration(timeout) ?? null) };
+function sessionLimits(settings: ServiceSettings, isTold: boolean): SessionLimits {
+  const { session_timeout: timeout, idle_timeout: idle, on_disconnect: onDisconnect } = settings;
+  return {
+    timeoutMs: millisecondsOf(timeout),
+    idleMs: isTold ? millisecondsOf(idle) : null,
+    disconnectMs: isTold && onDisconnect === 'terminate' ? millisecondsOf(settings.disconnect_delay) : null,
+  };
+}
+
+function millisecondsOf(duration: string | undefined): number | null {
+  return duration === undefined ? null : (parseDuration(duration) ?? null);
 }
 
 /** With `wait` each socket has at most one child, and nobody is refused: whatever `defaults` may say of connections. */

@@ -21,28 +21,33 @@ const MOST_UNDER_WAY = 4 * availableParallelism();
 /** One that takes longer waits for something else (it was stopped, its disk is slow), and no client waits for it. */
 const UNDER_WAY_MS = 20;
 
-export type OnStarted = (child: Child<Served>) => void;
+/** Sees to it that sessions end. */
+export interface Watch {
+  /** Of the connection, as long as we have it; null: nothing is to be asked of it later. */
+  readonly questionOf: (connection: Connection) => Buffer | null;
+  readonly add: (child: Child<Served>, question: Buffer | null) => void;
+}
 
 export class Programs implements Handler {
   readonly #plan: Plan;
   readonly #children: Pick<Children<Served>, 'spawn'>;
   readonly #endings: Pick<Endings, 'drop' | 'onExit'>;
   readonly #emit: Emit;
-  readonly #onStarted: OnStarted | null;
+  readonly #watch: Watch | null;
 
-  /** @param onStarted null: nobody minds how the sessions go on */
+  /** @param watch null: sessions may last */
   constructor(
     plan: Plan,
     children: Pick<Children<Served>, 'spawn'>,
     endings: Pick<Endings, 'drop' | 'onExit'>,
     emit: Emit,
-    onStarted: OnStarted | null = null,
+    watch: Watch | null = null,
   ) {
     this.#plan = plan;
     this.#children = children;
     this.#endings = endings;
     this.#emit = emit;
-    this.#onStarted = onStarted;
+    this.#watch = watch;
   }
 
   get isBusy(): boolean {
@@ -51,9 +56,10 @@ export class Programs implements Handler {
 
   take(connection: Connection): 'taken' | Shortage {
     try {
+      const question = this.#watch?.questionOf(connection) ?? null;
       const child = this.#spawn(connection);
       this.#tryLog(connection, child.pid);
-      this.#onStarted?.(child);
+      this.#watch?.add(child, question);
       return 'taken';
     } catch (error) {
       const { step, error: code, shortage } = describeSpawnFailure(error);

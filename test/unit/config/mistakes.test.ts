@@ -371,7 +371,7 @@ const MISTAKES: readonly Mistake[] = [
   [
     'timeout',
     'services:\n  a:\n    listen: 7301\n    exec: cat\n    timeout: 30s\n',
-    ['5:5 services.a: unknown key "timeout" (there is no key for it yet: write exec: timeout 10m PROGRAM)'],
+    ['5:5 services.a: unknown key "timeout" (put the time, such as 10m, in "session_timeout")'],
   ],
   [
     'restart',

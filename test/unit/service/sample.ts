@@ -13,7 +13,7 @@ export function sampleService(fields: Partial<Service> = {}): Service {
     tcpmux: null,
     maxConnections: 1000,
     whenFull: 'wait',
-    session: { timeoutMs: null },
+    session: { timeoutMs: null, idleMs: null, disconnectMs: null },
     socket: sampleSocketOptions(),
     stopGraceMs: 5000,
     ...fields,

@@ -14,7 +14,7 @@ test('fills in every default', () => {
     maxConnections: 1000,
     whenFull: 'wait',
     socket: { backlog: 4096, nodelay: false, keepalive: true },
-    session: { timeoutMs: null },
+    session: { timeoutMs: null, idleMs: null, disconnectMs: null },
     stopGraceMs: 5000,
   });
 });
@@ -29,6 +29,9 @@ test('reads every key', () => {
     'when_full: refuse',
     'socket: {backlog: 1, nodelay: true, keepalive: false}',
     'session_timeout: 10m',
+    'idle_timeout: 1m',
+    'on_disconnect: terminate',
+    'disconnect_delay: 3s',
     'stop_grace: 500ms',
   ];
   expect(service(withKeys(keys.join('\n')))).toMatchObject({
@@ -37,7 +40,7 @@ test('reads every key', () => {
     maxConnections: 7,
     whenFull: 'refuse',
     socket: { backlog: 1, nodelay: true, keepalive: false },
-    session: { timeoutMs: 600_000 },
+    session: { timeoutMs: 600_000, idleMs: 60_000, disconnectMs: 3000 },
     stopGraceMs: 500,
   });
 });

@@ -25,7 +25,7 @@ test('is no way out where a built-in is to take datagrams and connections', () =
   expect(problemsOf('services:\n  a: {listen: [7, 7/udp], builtin: echo}\n').join()).toMatch(/\(make two services\)$/);
 });
 
-test.each(['max_connections: 5', 'when_full: refuse', 'session_timeout: 10m'])(
+test.each(['max_connections: 5', 'when_full: refuse', 'session_timeout: 10m', 'idle_timeout: 1m'])(
   'leaves nothing to limit: %s',
   (line) => {
     const key = line.replace(/:.*/, '');
@@ -42,7 +42,7 @@ test('does not use what defaults say of connections: each socket has one child',
   expect(service(`${defaults}${withKeys('wait: true')}`)).toMatchObject({
     maxConnections: 2,
     whenFull: 'wait',
-    session: { timeoutMs: null },
+    session: { timeoutMs: null, idleMs: null, disconnectMs: null },
   });
   const { effective } = load(`${defaults}${withKeys('wait: true\nlisten: 7/tcp4')}`);
   expect(effective.services['a']).not.toHaveProperty('max_connections');

@@ -89,3 +89,19 @@ test('the end of the child is the end of the connection', () => {
   child?.errand.onExit(child, EXIT);
   expect(reaped).toEqual([[child, EXIT]]);
 });
+
+test('what is to be asked of the connection later is noted while we have it, and goes with its child', () => {
+  const noted: unknown[] = [];
+  const question = Buffer.from('who');
+  const watch = {
+    questionOf: ({ fd }: Connection): Buffer => {
+      noted.push(fd, children.running.length);
+      return question;
+    },
+    add: (...words: unknown[]): void => void noted.push(words),
+  };
+  programs = new Programs(SAMPLE_PLAN, children, endings, server.emit, watch);
+  const connection = connect();
+  programs.take(connection);
+  expect(noted).toEqual([connection.fd, 0, [children.running[0], question]]);
+});
