@@ -24,6 +24,7 @@
         'native/accounts.cc',
         'native/address.cc',
         'native/aside.cc',
+        'native/clone-into.cc',
         'native/closers.cc',
         'native/control.cc',
         'native/descriptors.cc',

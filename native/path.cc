@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <string>
@@ -19,6 +20,8 @@
 #endif
 
 namespace {
+
+constexpr size_t kLongestAttribute = 256;
 
 // openFolder(path) → fd: to name what is in it, out of the way of connections.
 Napi::Value OpenFolder(const Napi::CallbackInfo &info) {
@@ -41,9 +44,22 @@ Napi::Value FileOf(const Napi::CallbackInfo &info) {
   return env.Undefined();
 }
 
+// attributeOf(path, name) → text of getxattr(2); null: it has none, or we may not know. Called by src/machine
+// too.
+Napi::Value AttributeOf(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const std::string path = info[0].ToString();
+  const std::string name = info[1].ToString();
+  char text[kLongestAttribute];
+  const ssize_t length = getxattr(path.c_str(), name.c_str(), text, sizeof text);
+  if (length < 0) return env.Null();
+  return Napi::String::New(env, text, static_cast<size_t>(length));
+}
+
 }  // namespace
 
 void init_path(Napi::Env env, Napi::Object exports) {
   exports.Set("openFolder", Napi::Function::New(env, OpenFolder));
+  exports.Set("attributeOf", Napi::Function::New(env, AttributeOf));
   exports.Set("fileOf", Napi::Function::New(env, FileOf));
 }

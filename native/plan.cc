@@ -112,7 +112,7 @@ void read_sandbox(const Napi::Value &value, Plan *plan) {
 }
 
 // preparePlan({path, argv, environment: string[], directory, steps, stderrFd, stderrFile?, oomScore?, isWait,
-// cloneFlags?, sandbox?}) → plan
+// cloneFlags?, sandbox?, hasGroup?, isApart?}) → plan
 Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   const auto options = info[0].As<Napi::Object>();
   auto plan = std::make_shared<Plan>();
@@ -132,6 +132,8 @@ Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   const Napi::Value score = options.Get("oomScore");
   plan->oom_score = score.IsNumber() ? score.As<Napi::Number>().Int32Value() : kNoScore;
   plan->view.is_lent = options.Get("isWait").ToBoolean();
+  plan->has_group = options.Get("hasGroup").ToBoolean();
+  plan->is_apart = options.Get("isApart").ToBoolean();
   auto *held = new Handle(std::move(plan));
   return Napi::External<Handle>::New(info.Env(), held, [](Napi::Env, Handle *old) { delete old; });
 }

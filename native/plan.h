@@ -29,6 +29,10 @@ struct Plan {
   // What its children join, as long as it is there: whoever made it closes it.
   bool has_sandbox = false;
   std::weak_ptr<Sandbox> sandbox;
+  // Each child is born in a control group that comes with its start.
+  bool has_group;
+  // It has a copy of our memory instead of the memory itself.
+  bool is_apart;
   // What becomes fd 2: -1 for the connection itself.
   int stderr_fd;
   ChildPlan view = {};

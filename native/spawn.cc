@@ -10,6 +10,7 @@
 
 #include "addon.h"
 #include "child.h"
+#include "clone-into.h"
 #include "closers.h"
 #include "descriptor.h"
 #include "error.h"
@@ -42,6 +43,9 @@ constexpr uint64_t kLongestWaitMs = 128;
 struct Slot {
   // Shared memory, so that a plain fork can report too.
   ChildReport *report;
+  // Below the report: its lowest byte, above the guard page.
+  void *stack;
+  size_t stack_size;
   ChildTask task;
   // Words and folder of this child alone, where the plan has placeholders.
   std::string words;
@@ -80,6 +84,12 @@ struct Spawner {
 
 Spawner spawner;
 
+// A child that may run out of its group's memory has its own: whom the kernel ends for it, it ends with
+// everybody who shares the memory, and before exec that is us.
+bool has_own_memory(const Plan &plan) {
+  return spawner.plain_fork || plan.is_apart;
+}
+
 // --- Slots ---
 
 Slot *make_slot() {
@@ -92,6 +102,8 @@ Slot *make_slot() {
   auto *slot = new Slot{};
   auto top = reinterpret_cast<uintptr_t>(memory) + kSlotSize - sizeof(ChildReport);
   slot->report = reinterpret_cast<ChildReport *>(top & ~static_cast<uintptr_t>(63));
+  slot->stack = static_cast<char *>(memory) + kPage;
+  slot->stack_size = reinterpret_cast<uintptr_t>(slot->report) - reinterpret_cast<uintptr_t>(slot->stack);
   return slot;
 }
 
@@ -297,15 +309,27 @@ void lay_out_task(Slot *slot) {
   slot->task.report = slot->report;
 }
 
-pid_t clone_child(Slot *slot) {
+int flags_of(const Plan &plan) {
+  const int sharing = has_own_memory(plan) ? 0 : CLONE_VM | CLONE_FILES;
+  return sharing | plan.clone_flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+}
+
+// @param group of the folder of its control group; -1: it stays in ours
+pid_t start_child(Slot *slot, int group) {
+  const int flags = flags_of(*slot->plan);
+  pid_t *tid = &slot->report->tid;
+  if (group < 0) return clone(child_main, slot->report, flags | SIGCHLD, &slot->task, nullptr, nullptr, tid);
+  const CloneInto how = {flags, slot->stack, slot->stack_size, group, tid};
+  return clone_into(how, child_main, &slot->task);
+}
+
+pid_t clone_child(Slot *slot, int group) {
   *slot->report = ChildReport{-1, 0, kOpNone, 0};
-  const int sharing = spawner.plain_fork ? 0 : CLONE_VM | CLONE_FILES;
-  const int flags = sharing | slot->plan->clone_flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
   // A signal that came to the child before it has reset them would run libuv's handler on our memory.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  const pid_t pid = clone(child_main, slot->report, flags, &slot->task, nullptr, nullptr, &slot->report->tid);
+  const pid_t pid = start_child(slot, group);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   errno = error;
@@ -339,8 +363,8 @@ const char *take_sandbox(Slot *slot) {
   return slot->ruleset < 0 ? "fcntl" : nullptr;
 }
 
-// spawn(plan, {fd, facts, words?, directory?, errorPipe?}) → pid. Takes the descriptors on success, unless
-// the plan is for `wait`; after a throw it is still the caller's.
+// spawn(plan, {fd, facts, words?, directory?, errorPipe?, group?}) → pid. Takes the descriptors on success,
+// unless the plan is for `wait`, and but for that of the group; after a throw it is still the caller's.
 Napi::Value Spawn(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const auto start = info[1].As<Napi::Object>();
@@ -369,13 +393,14 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
   lay_out_namespaces(slot);
   lay_out_task(slot);
   slot->cloned_ns = uv_hrtime();
-  slot->pid = clone_child(slot);
+  const bool has_group = slot->plan->has_group;
+  slot->pid = clone_child(slot, has_group ? start.Get("group").ToNumber().Int32Value() : -1);
   if (slot->pid < 0) {
-    give_up(env, slot, "clone");
+    give_up(env, slot, has_group ? "clone3" : "clone");
     return env.Undefined();
   }
   // A plain fork has a memory of its own, and the kernel does not say when it leaves that.
-  if (spawner.plain_fork && wants_score(slot)) write_score(slot->pid, slot->plan->oom_score);
+  if (has_own_memory(*slot->plan) && wants_score(slot)) write_score(slot->pid, slot->plan->oom_score);
   spawner.busy.push_back(slot);
   remember(slot->pid);
   start_sweeping(env);
@@ -385,7 +410,7 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
 // A plain fork shares no memory with us whose end the kernel would tell; the last it tells is that it is on
 // its way to exec.
 bool is_under_way(const Slot *slot) {
-  return !has_left(slot) && !(spawner.plain_fork && is_unshared(slot));
+  return !has_left(slot) && !(has_own_memory(*slot->plan) && is_unshared(slot));
 }
 
 // countInSetup(plan, withinMs) → those of its children that were spawned within that time, and have not
@@ -401,9 +426,10 @@ Napi::Value CountInSetup(const Napi::CallbackInfo &info) {
   return Napi::Number::New(info.Env(), count);
 }
 
+// On our memory.
 bool is_in_setup(pid_t pid) {
   for (const Slot *slot : spawner.busy) {
-    if (slot->pid == pid) return true;
+    if (slot->pid == pid) return !has_own_memory(*slot->plan);
   }
   return false;
 }

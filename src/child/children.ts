@@ -5,6 +5,8 @@
  * one thread; a pid is not reused before we reap it, so a signal never hits a stranger.
  */
 import { addon, type Pid, type Start } from '../native/addon';
+import type { Cgroups, TakenLeaf } from './cgroups';
+import type { LeafAccounts } from './group';
 import { OomScores } from './oom-scores';
 import { PidTable } from './pid-table';
 import type { Plan } from './plan';
@@ -44,6 +46,8 @@ export interface Exit {
   readonly failure: { readonly step: string; readonly error: string } | null;
   /** What it said of its connection before it ended; undefined: it is none of those who do. */
   readonly traffic?: Traffic | undefined;
+  /** Of all processes of its control group; undefined: it had none of its own. */
+  readonly group?: LeafAccounts | undefined;
 }
 
 /** What it used, the children that it has collected included (getrusage(2)). */
@@ -67,12 +71,15 @@ export class Children<Owner> {
   readonly #reports: Pick<Reports<Child<Owner>>, 'add'>;
   readonly #oomScores: OomScores;
   readonly #words: Pick<Words<{ readonly owner: Owner }, Child<Owner>>, 'open' | 'add'>;
+  readonly #cgroups: Pick<Cgroups, 'take' | 'add' | 'putBack' | 'kill'>;
 
   constructor(
     reports: Pick<Reports<Child<Owner>>, 'add'>,
     words: Pick<Words<{ readonly owner: Owner }, Child<Owner>>, 'open' | 'add'>,
+    cgroups: Pick<Cgroups, 'take' | 'add' | 'putBack' | 'kill'>,
   ) {
     this.#reports = reports;
+    this.#cgroups = cgroups;
     this.#oomScores = new OomScores((pid) => this.#byPid.get(pid));
     this.#words = words;
   }
@@ -88,7 +95,7 @@ export class Children<Owner> {
   /** Takes the descriptor unless it throws or the plan is for `wait`: once there is a child, nothing throws. @throws SystemError of clone */
   spawn(plan: Plan, start: Start, owner: Owner, errand: Errand<Owner>): Child<Owner> {
     const pipe = plan.pipe === null ? null : this.#words.open({ owner }, plan.pipe.owner);
-    const pid = spawnWith(plan, start, pipe);
+    const pid = spawnWith(plan, start, pipe, this.#cgroups);
     const child = { pid, owner, startedMs: Math.round(performance.now()), errand };
     this.#byPid.add(pid, child);
     if (!plan.hasOomScore) this.#oomScores.add(pid);
@@ -117,20 +124,40 @@ export class Children<Owner> {
     if (!this.has(child)) return;
     signalGroup(child.pid, name);
     if (name === 'SIGTERM') signalGroup(child.pid, 'SIGCONT');
+    // Who has left the process group as well.
+    if (name === 'SIGKILL') this.#cgroups.kill(child.pid);
   }
 }
 
 type Pipe = ReturnType<typeof addon.openPipe>;
 
 /** A pipe whose writer no child took is closed again. */
-function spawnWith(plan: Plan, start: Start, pipe: Pipe | null): Pid {
-  if (pipe === null) return addon.spawn(plan.native, start);
+function spawnWith(
+  plan: Plan,
+  start: Start,
+  pipe: Pipe | null,
+  cgroups: Pick<Cgroups, 'take' | 'add' | 'putBack'>,
+): Pid {
+  if (pipe === null) return spawnIn(plan, start, cgroups);
   try {
-    return addon.spawn(plan.native, { ...start, errorPipe: pipe.writer });
+    return spawnIn(plan, { ...start, errorPipe: pipe.writer }, cgroups);
   } catch (error) {
     addon.close(pipe.reader);
     addon.close(pipe.writer);
     throw error;
+  }
+}
+
+/** A leaf in which no child was born is for the next one. */
+function spawnIn(plan: Plan, start: Start, cgroups: Pick<Cgroups, 'take' | 'add' | 'putBack'>): Pid {
+  if (plan.cgroup === null) return addon.spawn(plan.native, start);
+  const leaf: TakenLeaf = cgroups.take(plan.cgroup);
+  try {
+    const pid = addon.spawn(plan.native, { ...start, group: leaf.fd });
+    cgroups.add(pid, leaf);
+    return pid;
+  } catch (error) {
+    throw cgroups.putBack(leaf, error);
   }
 }
 

@@ -12,9 +12,11 @@ import {
   type Start,
   type Step,
 } from '../native/addon';
+import { hasMemoryLimit, type Cgroup } from '../service/cgroup';
 import { FACT_NAMES } from '../service/fact-names';
 import type { CapabilitySet, Exec, Identity, Process, Resources } from '../service/service';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
+import { planGroup } from './cgroups';
 import { filterOf } from './filter';
 import type { Channel } from './report-channel';
 
@@ -28,6 +30,8 @@ export interface Plan {
   readonly hasOomScore: boolean;
   /** Each has a pipe of its own as fd 2 (words.ts), which is its user's; null: none. */
   readonly pipe: { readonly owner: PipeOwner | null } | null;
+  /** Each is born in a leaf of its own in this group (cgroups.ts); null: in ours. */
+  readonly cgroup: Cgroup | null;
 }
 
 /** Where fd 2 of children may lead, beside their connection. Open for as long as any plan is used. */
@@ -61,8 +65,11 @@ export function preparePlan(run: Exec, isWait: boolean, sinks: Sinks, sandbox: N
   const options = planOf(run, isWait, sinks);
   const native = addon.preparePlan(sandbox === null ? options : { ...options, sandbox });
   const { process } = run;
-  const hasOomScore = process.resources.oomScore !== null;
-  return { native, varying: varyingOf(run), channel: channelOf(process, sinks), hasOomScore, pipe: pipeOf(process) };
+  const { cgroup, resources } = process;
+  if (cgroup !== null) planGroup(cgroup);
+  const hasOomScore = resources.oomScore !== null;
+  const [channel, pipe] = [channelOf(process, sinks), pipeOf(process)];
+  return { native, varying: varyingOf(run), channel, hasOomScore, pipe, cgroup };
 }
 
 export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks): PlanOptions {
@@ -78,6 +85,7 @@ export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks
     ...(typeof process.stderr === 'object' ? { stderrFile: process.stderr.file } : {}),
     ...(process.resources.oomScore === null ? {} : { oomScore: process.resources.oomScore }),
     isWait,
+    ...(process.cgroup === null ? {} : { hasGroup: true, isApart: hasMemoryLimit(process.cgroup) }),
   };
 }
 

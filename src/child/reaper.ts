@@ -6,7 +6,9 @@
 import { addon, REAP_FIELDS } from '../native/addon';
 import { errnoName, signalName } from '../native/system-error';
 import { OncePerTurn } from '../native/turn';
+import type { Cgroups } from './cgroups';
 import type { Children, Exit } from './children';
+import type { LeafAccounts } from './group';
 import type { Reports, Traffic } from './reports';
 import type { Words } from './words';
 
@@ -31,6 +33,7 @@ export class Reaper<Owner> {
   readonly #children: OurChildren<Owner>;
   readonly #reports: Pick<Reports<unknown>, 'settle'>;
   readonly #words: Pick<Words<unknown>, 'settle'>;
+  readonly #cgroups: Pick<Cgroups, 'settle'>;
   readonly #peakRss = new PeakRss();
   readonly #turn = new OncePerTurn(() => {
     this.#reap();
@@ -51,8 +54,10 @@ export class Reaper<Owner> {
     children: OurChildren<Owner>,
     reports: Pick<Reports<unknown>, 'settle'>,
     words: Pick<Words<unknown>, 'settle'>,
+    cgroups: Pick<Cgroups, 'settle'>,
   ) {
     this.#children = children;
+    this.#cgroups = cgroups;
     this.#reports = reports;
     this.#words = words;
     addon.openReaper(() => {
@@ -130,7 +135,8 @@ export class Reaper<Owner> {
     const pid = this.#records[offset] ?? 0;
     const child = this.#children.take(pid);
     this.#words.settle(pid);
-    child?.errand.onExit(child, readExit(this.#records, offset, this.#peakRss, this.#reports.settle(pid)));
+    const [traffic, group] = [this.#reports.settle(pid), this.#cgroups.settle(pid)];
+    child?.errand.onExit(child, readExit(this.#records, offset, this.#peakRss, traffic, group));
   }
 }
 
@@ -161,7 +167,13 @@ function ownPeak(): number | null {
   }
 }
 
-function readExit(records: Float64Array, offset: number, peakRss: PeakRss, traffic: Traffic | undefined): Exit {
+function readExit(
+  records: Float64Array,
+  offset: number,
+  peakRss: PeakRss,
+  traffic: Traffic | undefined,
+  group: LeafAccounts | undefined,
+): Exit {
   // By index: a view per exit would cost more than all the rest of this function.
   const at = (field: number): number => records[offset + field] ?? 0;
   const [status, signal, step] = [at(1), at(2), at(5)];
@@ -182,5 +194,6 @@ function readExit(records: Float64Array, offset: number, peakRss: PeakRss, traff
     rssBytes: peakRss.ofChild(at(4) * KIB),
     failure: step === 0 ? null : { step: addon.stepNames[step] ?? 'unknown', error: errnoName(at(6)) },
     traffic,
+    group,
   };
 }

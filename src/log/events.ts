@@ -113,11 +113,13 @@ export interface Reaped {
   exit: number | undefined;
   signal: string | undefined;
   core: true | undefined;
-  /** Why we ended it, when we did. */
-  reason: 'stop' | 'removed' | 'session-timeout' | 'idle-timeout' | 'disconnected' | undefined;
+  /** Why we ended it, when we did; `out-of-memory`: the kernel did, for its control group had none left. */
+  reason: 'stop' | 'removed' | 'session-timeout' | 'idle-timeout' | 'disconnected' | 'out-of-memory' | undefined;
   duration: number;
   cpu: number;
   rss: number | null;
+  /** Of a child in a control group: the most memory that all its processes had together, bytes. */
+  memory: number | undefined;
   in: number | undefined;
   out: number | undefined;
   /** For programs: a line for people has `cpu`. */

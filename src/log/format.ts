@@ -70,7 +70,7 @@ function textValue(key: string, value: Value): string {
   if (typeof value === 'object') return textValue(key, value.join(',') || null);
   if (typeof value === 'string') return quoteWord(value);
   if (typeof value === 'boolean') return String(value);
-  if (key === 'rss') return formatSize(value);
+  if (key === 'rss' || key === 'memory') return formatSize(value);
   return SECONDS.has(key) ? value.toFixed(3) : String(value);
 }
 

@@ -116,9 +116,9 @@ function painterFor(event: LogEvent, isColored: boolean): Paint {
   return isColored && color !== undefined ? painter(color) : (text) => text;
 }
 
-/** A child that we ended ourselves has not failed; one that outlived us has. */
+/** A child that we ended ourselves has not failed; one that outlived us has, and one that took too much memory. */
 function isFailure(event: LogEvent): boolean {
   if (event.event === 'stopped') return event.children > 0;
-  if (event.event !== 'reaped' || event.reason !== undefined) return false;
+  if (event.event !== 'reaped' || event.reason === 'stop' || event.reason === 'removed') return false;
   return event.signal !== undefined || event.exit !== 0;
 }

@@ -10,6 +10,7 @@ import { AddonError, loadAddon, packageRoot } from '../native/load-addon';
 import { asSystemError, errnoName, isSystemError } from '../native/system-error';
 import { capabilityNumber, type Capability } from '../service/capabilities';
 import type { PassedSocket } from '../service/listen-text';
+import { readCgroupFacts } from './cgroup';
 import { absolute, readBinaryFormats, readEntry, readFacts, readHead, readProc, realPath } from './files';
 import { readStartBytes } from './start-bytes';
 import { readPortNames } from './port-names';
@@ -39,6 +40,7 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     lowestNice,
     oomScore: ownOomScore,
     cpus: ownCpus,
+    cgroup: () => readCgroupFacts(native),
     mayBindPort: (port) => port === 0 || hasCapability('CAP_NET_BIND_SERVICE') || port >= firstUnprivileged,
     user: (nameOrId) => orNotNow(() => native.findUser(nameOrId)),
     group: (nameOrId) => orNotNow(() => native.findGroup(nameOrId)),

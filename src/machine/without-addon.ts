@@ -18,6 +18,7 @@ export type NativeAnswers = Pick<
   | 'whyNoAccess'
   | 'openListener'
   | 'close'
+  | 'attributeOf'
 >;
 
 export const UNCHECKED =
@@ -32,6 +33,8 @@ export const withoutAddon: NativeAnswers = {
   openListener: () => ({ fd: NO_FD, port: 0 }),
   close: () => undefined,
   landlockVersion: () => ANY_LANDLOCK,
+  // Every unit of systemd's is taken for one with Delegate=yes.
+  attributeOf: () => '1',
   whyNoAccess: (path, access, identity) =>
     identity === null ? whyNotOurselves(path, access) : whyNobody(path, access),
 };

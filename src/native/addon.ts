@@ -150,6 +150,10 @@ export interface PlanOptions {
   /** CLONE_NEW… of clone(2): namespaces of its own. A child cannot take a pid namespace as a step. */
   readonly cloneFlags?: number;
   readonly sandbox?: NativeSandbox;
+  /** Each start brings a control group (`Start.group`) in which the child is born. */
+  readonly hasGroup?: boolean;
+  /** It gets a copy of our memory, as fork(2) does: the kernel may end it for want of memory, with all who share it. */
+  readonly isApart?: boolean;
   /** The child is lent the listening or datagram socket, also as fd 3 and with LISTEN_PID in its environment. */
   readonly isWait: boolean;
 }
@@ -165,6 +169,8 @@ export interface Start {
   readonly directory?: string;
   /** Becomes fd 2; taken like the connection. */
   readonly errorPipe?: Fd;
+  /** Of a plan with `hasGroup`: the folder of its control group, as O_PATH opens it; stays the caller's. */
+  readonly group?: Fd;
 }
 
 export interface Addon {
@@ -300,6 +306,8 @@ export interface Addon {
   takePassed(number: number): PassedSocketFacts;
   /** open(2) with O_PATH, numbered from 1024 where the limit allows. */
   openFolder(path: string): Fd;
+  /** getxattr(2): a short text; null: there is none, or it is not for us. */
+  attributeOf(path: string, name: string): string | null;
   /** SIOCUNIXFILE: the file that a Unix socket is bound to, as O_PATH opens it; null: without CAP_NET_ADMIN the kernel does not tell. */
   fileOf(socket: Fd): Fd | null;
   /** connect(2) to a Unix socket; 0: somebody listens, else an errno (ECONNREFUSED: it is stale). */

@@ -11,6 +11,7 @@
 import { openSync } from 'node:fs';
 import { Slots } from '../admission/slots';
 import type { Outlet } from '../child/allowance';
+import { Cgroups } from '../child/cgroups';
 import { Children, type Child } from '../child/children';
 import { Reaper } from '../child/reaper';
 import { Families } from '../child/families';
@@ -70,6 +71,7 @@ export class Server {
   readonly #pauses: Pauses;
   readonly #roster: Roster;
   readonly #drain: Drain;
+  readonly #cgroups = new Cgroups();
   /** Of what is served: one reload or retry at a time. */
   readonly #changes = new Slices();
   /** Room that came free is given away once in a turn of the loop. */
@@ -117,8 +119,8 @@ export class Server {
     };
     const nextId = countIds();
     const slots = new Slots(maxConnections);
-    const children = new Children<Served>(reports, words);
-    const reaper = new Reaper<Served>(children, reports, words);
+    const children = new Children<Served>(reports, words, this.#cgroups);
+    const reaper = new Reaper<Served>(children, reports, words, this.#cgroups);
     const endings = new Endings(slots, emit, onFreed);
     const listeners = new Listeners<Hosted>(new Sockets(passed), pollSet, this);
     const kept = new Kept(endings);
@@ -202,6 +204,7 @@ export class Server {
   start(configuration: Configuration, need: Need): readonly ListenFailure[] | null {
     const applied = atOnce(this.#roster.apply(configuration, need));
     if (!applied.ok) return applied.failures;
+    this.#adoptGroups();
     this.#logLacking(applied.change);
     return null;
   }
@@ -238,9 +241,11 @@ export class Server {
   }
 
   /** Drains, then terminates what is left. @returns when nothing is left; whether that took more than SIGKILL */
-  stop(signal: string): Promise<boolean> {
+  async stop(signal: string): Promise<boolean> {
     this.#changes.end();
-    return this.#drain.start(signal);
+    const isClean = await this.#drain.start(signal);
+    this.#cgroups.close();
+    return isClean;
   }
 
   /** Ends every child now; `stop` settles soon after. */
@@ -288,6 +293,7 @@ export class Server {
   *#reload(configuration: Configuration): Work<true> {
     const applied = yield* this.#roster.apply(configuration);
     if (!applied.ok) return true;
+    this.#adoptGroups();
     this.#logLacking(applied.change);
     const { added, changed, removed, kept } = applied.diff;
     this.#emit({
@@ -303,7 +309,17 @@ export class Server {
   }
 
   *#retry(found: Configuration): Work<void> {
-    this.#logLacking(yield* this.#roster.retry(found));
+    const change = yield* this.#roster.retry(found);
+    this.#adoptGroups();
+    this.#logLacking(change);
+  }
+
+  /** Before a first child is born in them, where that can be. */
+  #adoptGroups(): void {
+    const wishes = [...this.#roster].flatMap(({ service: { run } }) =>
+      run.kind === 'exec' ? (run.process.cgroup ?? []) : [],
+    );
+    this.#cgroups.adopt(wishes);
   }
 
   #logLacking({ unavailable }: Change): void {

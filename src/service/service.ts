@@ -4,6 +4,7 @@
  * Everything here is plain data, so that it can be compared and can cross a thread boundary.
  */
 import type { ListenAddress } from './address';
+import type { Cgroup } from './cgroup';
 import type { Rlimit } from './rlimits';
 import type { Sandbox } from './sandbox';
 import type { Scheduling } from './scheduling';
@@ -56,6 +57,8 @@ export interface Process {
   /** 0 to 0o777. */
   readonly umask: number;
   readonly resources: Resources;
+  /** null: it stays in stdiod's own control group. */
+  readonly cgroup: Cgroup | null;
   readonly rights: Rights;
   readonly sandbox: Sandbox;
   /** All of it but for the facts of the connection; values are templates. */

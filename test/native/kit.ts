@@ -13,6 +13,7 @@ import { text } from 'node:stream/consumers';
 import { stepsOf } from '../../src/child/plan';
 import { NO_SANDBOX, type Sandbox } from '../../src/service/sandbox';
 import type { Resources, Rights } from '../../src/service/service';
+import { findOwnCgroup } from '../../src/native/own-cgroup';
 import {
   addon,
   REAP_FIELDS,
@@ -171,6 +172,19 @@ function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {
 function shell(script: string, options: PlanWishes = {}): NativePlan {
   return plan(['/bin/sh', '-c', script], options);
 }
+
+/** A new control group in the one that we are in, gone when it is empty and we end. */
+function controlGroup(): string {
+  const { folder = '' } = findOwnCgroup() ?? {};
+  const group = join(folder, `stdiod-test-${process.pid}-${(groups += 1)}`);
+  fs.mkdirSync(group);
+  process.on('exit', () => {
+    fs.rmdirSync(group);
+  });
+  return group;
+}
+
+let groups = 0;
 
 /** Something to be a child's fds 0, 1 and 2 where no client is needed. */
 function nullConnection(): Fd {
@@ -437,6 +451,7 @@ export const kit = {
   slotCount,
   makeFifo,
   temporaryFolder,
+  controlGroup,
   fifo,
   brokenPipe,
   fillWith,

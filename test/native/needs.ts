@@ -2,7 +2,10 @@
  * What a test needs of the machine, said in its own name when it is skipped for the want of it.
  */
 import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { findOwnCgroup } from '../../src/native/own-cgroup';
 
 const REACHES_ITSELF = `
 server = socket.socket(socket.AF_VSOCK)
@@ -27,6 +30,23 @@ export const LANDLOCK: Need = {
   isMet: runsInPython('import ctypes\nassert ctypes.CDLL(None).syscall(444, None, 0, 1) >= 3'),
 };
 export const IPV6: Need = { name: 'IPv6', isMet: hasAddress('::1') };
+
+/** A folder in the tree of cgroup v2 in which groups can be made, with or without controllers. */
+export const CGROUP: Need = { name: 'a cgroup v2 of its own', isMet: canMakeGroups() };
+
+function canMakeGroups(): boolean {
+  const folder = findOwnCgroup()?.folder;
+  if (folder === undefined) return false;
+  const probe = join(folder, `stdiod-probe-${process.pid}`);
+  try {
+    mkdirSync(probe);
+    const hasKill = existsSync(join(probe, 'cgroup.kill'));
+    rmdirSync(probe);
+    return hasKill;
+  } catch {
+    return false;
+  }
+}
 
 export function tool(name: string): Need {
   return { name, isMet: spawnSync(name, ['--version'], { stdio: 'ignore' }).error === undefined };

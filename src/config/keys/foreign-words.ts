@@ -13,8 +13,6 @@ const leaveOut = (why: string): string => `leave it out: ${why}`;
 /** Recipes for what has no key yet; test/interop/recipes.test.ts follows them. */
 const byTcpd =
   'there is no key for it yet: write exec: /usr/sbin/tcpd and argv0: PROGRAM, and rules in /etc/hosts.allow';
-const byUnit = (key: string): string =>
-  `there is no key for it yet: ${key} in the unit of stdiod holds for all services`;
 const byUnitAlone = 'what the unit of stdiod says about it holds for all services';
 const byShell = (text: string): string => `there is no key for it yet: write exec: [sh, -c, '${text}; exec PROGRAM']`;
 const ofBurst = leaveOut('a burst waits in the queue, and nothing is switched off');
@@ -109,10 +107,12 @@ export const SYSTEMD: Words = {
   limitcore: put('the limit', 'rlimits.core_size'),
   limitstack: put('the limit, such as 8M,', 'rlimits.stack'),
   limitmemlock: put('the limit, such as 64K,', 'rlimits.memlock'),
-  memorymax: put('the limit, such as 512M,', 'rlimits.address_space'),
-  memoryhigh: put('the limit, such as 512M,', 'rlimits.address_space'),
-  cpuquota: byUnit('CPUQuota='),
-  tasksmax: put('the number', 'max_connections'),
+  memorymax: put('the limit, such as 512M,', 'cgroup.memory_max'),
+  memoryhigh: put('the limit, such as 512M,', 'cgroup.memory_high'),
+  cpuquota: put('the share, such as 50%,', 'cgroup.cpu_quota'),
+  cpuweight: put('the number', 'cgroup.cpu_weight'),
+  ioweight: put('the number', 'cgroup.io_weight'),
+  tasksmax: put('the number', 'cgroup.processes_max'),
   oomscoreadjust: put('the number', 'oom_score_adjust'),
   cpuaffinity: put('the CPUs', 'cpu_affinity'),
   nice: put('the value', 'nice'),
@@ -164,10 +164,10 @@ export const COMPOSE: Words = {
   restart: leaveOut('a program is started for each connection'),
   stop_grace_period: put('the time', 'stop_grace'),
   stop_signal: leaveOut('a child gets SIGTERM, and SIGKILL after "stop_grace"'),
-  mem_limit: put('the limit, such as 512M,', 'rlimits.address_space'),
-  pids_limit: put('the limit', 'rlimits.processes'),
+  mem_limit: put('the limit, such as 512M,', 'cgroup.memory_max'),
+  pids_limit: put('the limit', 'cgroup.processes_max'),
   ulimits: put('the limit', 'rlimits.open_files'),
-  cpus: byUnit('CPUQuota='),
+  cpus: put('the share, such as 50% for 0.5,', 'cgroup.cpu_quota'),
   deploy: put('the number of replicas', 'max_connections'),
   stdin_open: leaveOut('standard input is the connection'),
   cap_add: put('the list', 'capabilities'),
@@ -195,7 +195,6 @@ export const ABSENT: Words = {
   rate_per_peer: perPeer,
   max_per_peer: perPeer,
   websocket: 'there is no WebSocket here: put a program that speaks it, such as websockify, before the service',
-  cgroup: 'there is no key for it yet: MemoryMax=, CPUQuota= and TasksMax= in the unit of stdiod hold for all services',
   name: leaveOut('the name before the colon is the name'),
   stdin: leaveOut('it is the connection'),
   stdout: leaveOut('it is the connection'),
@@ -204,8 +203,8 @@ export const ABSENT: Words = {
   ),
   log_file: ofFile,
   logfile: ofFile,
-  cpu: byUnit('CPUQuota='),
-  memory: put('the limit, such as 512M,', 'rlimits.address_space'),
+  cpu: put('the share, such as 50%,', 'cgroup.cpu_quota'),
+  memory: put('the limit, such as 512M,', 'cgroup.memory_max'),
   chroot: 'there is no key for it yet: write exec: chroot FOLDER PROGRAM, and "user: root"',
   root: 'there is no key for it yet: write exec: chroot FOLDER PROGRAM, and "user: root"',
 };

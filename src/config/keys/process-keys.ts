@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import { parseIoPriority, parseScheduling } from '../../service/scheduling';
+import { cgroupKeys } from './cgroup-keys';
 import { remedies } from './remedies';
 import { rlimitKeys } from './rlimit-keys';
 import { sandboxKeys } from './sandbox-keys';
@@ -42,6 +43,10 @@ export const processKeys = {
     .strictObject(rlimitKeys)
     .prefault({})
     .describe('Resource limits: one value, soft and hard, or `SOFT:HARD`. `unlimited` is one, too.'),
+  cgroup: z
+    .strictObject(cgroupKeys)
+    .prefault({})
+    .describe('Limits of all its processes together, by a control group: the whole service, and each connection.'),
   nice: z
     .int()
     .min(-20)

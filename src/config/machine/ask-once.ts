@@ -13,6 +13,7 @@ export function askOnce(machine: Machine): Machine {
     user: (nameOrId) => once(`user ${typeof nameOrId} ${nameOrId}`, () => machine.user(nameOrId)),
     group: (nameOrId) => once(`group ${typeof nameOrId} ${nameOrId}`, () => machine.group(nameOrId)),
     groupsOf: (account) => once(`groups ${account.uid} ${account.name}`, () => machine.groupsOf(account)),
+    cgroup: () => once('cgroup', () => machine.cgroup()),
     portNames: (protocol) => once(`ports ${protocol}`, () => machine.portNames(protocol)),
     passedSockets: () => once('passed', () => machine.passedSockets()),
     interfaces: () => once('interfaces', () => machine.interfaces()),

@@ -44,6 +44,8 @@ export interface Machine {
   oomScore(): number | null;
   /** The CPUs that stdiod may run on. */
   cpus(): readonly number[];
+  /** The control group in which those of services would be made; null: this machine has no cgroup v2. */
+  cgroup(): CgroupFacts | null;
   /** Whether stdiod has the right to bind this port (net.ipv4.ip_unprivileged_port_start, CAP_NET_BIND_SERVICE). */
   mayBindPort(port: number): boolean;
   /** An account by name or by number, through the system's name service; undefined: there is none. @throws NotNow */
@@ -82,6 +84,24 @@ export interface Machine {
   whyNotWritable(path: string, identity: Identity | null): string | null;
   /** What the kernel runs beside ELF programs and scripts. */
   binaryFormats(): readonly BinaryFormat[];
+}
+
+/** Of a control group, version 2 (cgroups(7)). */
+export interface CgroupFacts {
+  readonly folder: string;
+  /** Nobody else manages it: systemd has marked it as delegated, or it is no unit of systemd's. */
+  readonly isDelegated: boolean;
+  readonly isWritable: boolean;
+  /** Processes in it besides stdiod: a group with groups below it may have none. */
+  readonly strangers: readonly number[];
+  /** That may be used in it. */
+  readonly controllers: readonly string[];
+  /** That there are at the root of what is visible of the tree. */
+  readonly known: readonly string[];
+  /** cgroup.kill, which came with Linux 5.14. */
+  readonly hasKill: boolean;
+  /** Whether groups have a file of this name, as far as can be told. */
+  readonly hasFile: (name: string) => boolean;
 }
 
 /** `builtin` serves the built-ins but tcpmux. */

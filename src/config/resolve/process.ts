@@ -13,6 +13,7 @@ import { whyNotAppendable } from '../machine/appendable';
 import type { Account, Machine } from '../machine/machine';
 import type { Problem } from '../report/problems';
 import { builtinCommand } from './builtin';
+import { resolveCgroup } from './cgroup';
 import { locateProgram, makeCommand, readWords } from './command';
 import type { Shape } from './conflicts';
 import { makeEnvironment, searchPathOf } from './environment';
@@ -38,6 +39,7 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
     directory,
     umask: Number.parseInt(settings.umask, 8),
     resources: resolveResources(settings, machine, layers),
+    cgroup: resolveCgroup(settings, shape, machine, layers),
     rights: resolveRights(settings, identity, sandbox, machine, layers),
     sandbox,
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),

@@ -109,10 +109,11 @@ export class Endings implements Errand<Served> {
       exit: exit.status ?? undefined,
       signal: exit.signal ?? undefined,
       core: exit.hasCore ? true : undefined,
-      reason: endReason,
+      reason: endReason ?? (isOutOfMemory(exit) ? 'out-of-memory' : undefined),
       duration: (Math.round(performance.now()) - startedMs) / MS,
-      cpu: Math.round((exit.usage.userSeconds + exit.usage.systemSeconds) * MS) / MS,
+      cpu: Math.round(cpuSecondsOf(exit) * MS) / MS,
       rss: exit.rssBytes,
+      memory: exit.group?.memoryBytes ?? undefined,
       in: exit.traffic?.in,
       out: exit.traffic?.out,
       usage: usageOf(exit),
@@ -134,6 +135,16 @@ function usageOf({ usage }: Exit): ReapedUsage {
     disk_read: usage.diskReadBytes,
     disk_written: usage.diskWrittenBytes,
   };
+}
+
+/** Of all processes of its control group, where it had one; else its own. */
+function cpuSecondsOf({ usage, group }: Exit): number {
+  return group?.cpuSeconds ?? usage.userSeconds + usage.systemSeconds;
+}
+
+/** Of a session the kernel ends all or nothing (child/group.ts). */
+function isOutOfMemory({ signal, group }: Exit): boolean {
+  return signal === 'SIGKILL' && group?.hadOomKill === true;
 }
 
 /** A program that wrote to a client that has left is not to blame. */

@@ -3,6 +3,7 @@
  */
 import { Children, type Child, type Errand, type Exit } from '../../../src/child/children';
 import { Reaper } from '../../../src/child/reaper';
+import type { Cgroup } from '../../../src/service/cgroup';
 import type { Plan } from '../../../src/child/plan';
 import type { Traffic } from '../../../src/child/reports';
 import { addon, type Fd, type NativePlan, type Pid } from '../../../src/native/addon';
@@ -30,7 +31,14 @@ jest.mock('../../../src/native/addon', () => ({
 
 jest.mock('../../../src/child/oom-scores', () => ({ OomScores: jest.fn(() => ({ add: () => undefined })) }));
 
-const PLAN: Plan = { native: {} as NativePlan, varying: null, channel: null, hasOomScore: false, pipe: null };
+const PLAN: Plan = {
+  native: {} as NativePlan,
+  varying: null,
+  channel: null,
+  hasOomScore: false,
+  pipe: null,
+  cgroup: null,
+};
 const START = { fd: 5 as Fd, facts: '' };
 /** In the unit of a reap record, KiB. */
 const GIB = 1024 * 1024;
@@ -41,6 +49,8 @@ const settle = jest.fn<Traffic | undefined, [number]>();
 let exits: [Child<string>, Exit][];
 let children: Children<string>;
 
+const cgroups = { take: jest.fn(), add: jest.fn(), putBack: jest.fn(), kill: jest.fn(), settle: jest.fn() };
+
 const errand: Errand<string> = { onExit: (child, exit) => exits.push([child, exit]) };
 
 jest.useFakeTimers();
@@ -48,8 +58,8 @@ jest.useFakeTimers();
 beforeEach(() => {
   exits = [];
   dead.length = 0;
-  children = new Children({ add }, { open: jest.fn(), add: jest.fn() });
-  new Reaper(children, { settle }, { settle: jest.fn() });
+  children = new Children({ add }, { open: jest.fn(), add: jest.fn() }, cgroups);
+  new Reaper(children, { settle }, { settle: jest.fn() }, cgroups);
 });
 
 function spawn(pid: number, start = START, forErrand = errand): Child<string> {
@@ -77,6 +87,8 @@ test('an exit is told once, with the child that it ends', () => {
         usage: { ...NO_USAGE, userSeconds: 0.25 },
         rssBytes: 4 * GIB * 1024,
         failure: null,
+        traffic: undefined,
+        group: undefined,
       },
     ],
   ]);
@@ -115,6 +127,46 @@ test('a child that reports is heard from its start, and its account is part of i
   settle.mockReturnValueOnce({ in: 6, out: 7 });
   die([11, 0, 0, 0, 0, 0, 0]);
   expect(exits[0]?.[1].traffic).toEqual({ in: 6, out: 7 });
+});
+
+describe('with a control group', () => {
+  const wish: Cgroup = { name: 'it', controllers: ['memory'], whole: [], each: [] };
+  const grouped: Plan = { ...PLAN, cgroup: wish };
+  const leaf = { folder: '/sys/fs/cgroup/it/1', fd: 1030 as Fd };
+
+  beforeEach(() => {
+    cgroups.take.mockReset().mockReturnValue(leaf);
+    cgroups.add.mockReset();
+  });
+
+  test('a child is born in a leaf, and what the kernel counted there is part of its exit', () => {
+    kernel.spawn.mockReturnValueOnce(11 as Pid);
+    children.spawn(grouped, START, 'it', errand);
+    expect(cgroups.take).toHaveBeenCalledWith(wish);
+    expect(kernel.spawn).toHaveBeenLastCalledWith(PLAN.native, { ...START, group: leaf.fd });
+    expect(cgroups.add).toHaveBeenCalledWith(11, leaf);
+    cgroups.settle.mockReturnValueOnce({ cpuSeconds: 3, memoryBytes: 4096, hadOomKill: true });
+    die([11, -1, 9, 0.25, 0, 0, 0]);
+    expect(exits[0]?.[1]).toMatchObject({ group: { cpuSeconds: 3, hadOomKill: true } });
+  });
+
+  test('a leaf in which no child was born is put back, and what is to be told of it is thrown', () => {
+    const [refused, told] = [new Error('clone3'), new Error('told')];
+    kernel.spawn.mockImplementationOnce(() => {
+      throw refused;
+    });
+    cgroups.putBack.mockReturnValueOnce(told);
+    expect(() => children.spawn(grouped, START, 'it', errand)).toThrow(told);
+    expect(cgroups.putBack).toHaveBeenCalledWith(leaf, refused);
+    expect([children.count, cgroups.add.mock.calls]).toEqual([0, []]);
+  });
+});
+
+test('a child without a control group costs no look at any', () => {
+  cgroups.take.mockClear();
+  cgroups.add.mockClear();
+  spawn(11);
+  expect([cgroups.take.mock.calls, cgroups.add.mock.calls]).toEqual([[], []]);
 });
 
 test('a child that does not report is not listened to', () => {
@@ -173,6 +225,14 @@ describe('a signal', () => {
       [-11, 'SIGCONT'],
       [-11, 'SIGKILL'],
     ]);
+  });
+
+  test('that cannot be ignored reaches whoever has left the process group for as long as there is a control group', () => {
+    const child = spawn(11);
+    children.signal(child, 'SIGTERM');
+    expect(cgroups.kill).not.toHaveBeenCalled();
+    children.signal(child, 'SIGKILL');
+    expect(cgroups.kill).toHaveBeenCalledWith(11);
   });
 
   test('goes to the child itself while it has no group yet', () => {

@@ -63,8 +63,9 @@ beforeEach(() => {
   jest.spyOn(performance, 'now').mockImplementation(() => kernel.nowMs);
   Object.assign(kernel, { dead: [], announced: [], lookMs: CHEAP_MS, nowMs: 0 });
   [exits, onExit] = [[], () => undefined];
-  children = new Children({ add: jest.fn() }, { open: jest.fn(), add: jest.fn() });
-  reaper = new Reaper(children, { settle: () => undefined }, { settle: () => undefined });
+  const cgroups = { take: jest.fn(), add: jest.fn(), putBack: jest.fn(), kill: jest.fn(), settle: () => undefined };
+  children = new Children({ add: jest.fn() }, { open: jest.fn(), add: jest.fn() }, cgroups);
+  reaper = new Reaper(children, { settle: () => undefined }, { settle: () => undefined }, cgroups);
   jest.clearAllMocks();
   native.reap.mockImplementation((records) => write(records, kernel.announced.splice(0, records.length / 15)));
   native.reapWalk.mockImplementation(walk);
@@ -90,7 +91,7 @@ function spawnMany(count: number): number[] {
   for (const pid of pids) {
     native.spawn.mockReturnValueOnce(pid as Pid);
     children.spawn(
-      { native: {} as NativePlan, varying: null, channel: null, hasOomScore: false, pipe: null },
+      { native: {} as NativePlan, varying: null, channel: null, hasOomScore: false, pipe: null, cgroup: null },
       { fd: 5 as Fd, facts: '' },
       '',
       errand,

@@ -3,7 +3,7 @@
  * Files are real (each test makes its own); who may execute them is decided by their permission bits alone.
  */
 import { statSync } from 'node:fs';
-import type { Account, Entry, Group, Machine } from '../../../src/config/machine/machine';
+import type { Account, CgroupFacts, Entry, Group, Machine } from '../../../src/config/machine/machine';
 import { absolute, readEntry, readFacts, readHead, realPath } from '../../../src/machine/files';
 import type { Identity } from '../../../src/service/service';
 
@@ -32,6 +32,17 @@ const PORTS = {
   ]),
 };
 
+export const DELEGATED: CgroupFacts = {
+  folder: '/sys/fs/cgroup/system.slice/stdiod.service',
+  isDelegated: true,
+  isWritable: true,
+  strangers: [],
+  controllers: ['cpu', 'io', 'memory', 'pids'],
+  known: ['cpu', 'io', 'memory', 'pids'],
+  hasKill: true,
+  hasFile: () => true,
+};
+
 export function pretendMachine(changes: Partial<Machine> = {}): Machine {
   return {
     uid: 0,
@@ -54,6 +65,7 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
     highestLimit: () => -1,
     lowestNice: () => -20,
     cpus: () => [0, 1],
+    cgroup: () => DELEGATED,
     whyNotReadable: () => null,
     whyNotWritable: () => null,
     interfaces: () => ['lo', 'eth0', 'eth1'],

@@ -24,6 +24,7 @@ export const REAPED: Reaped = {
   duration: 0.182,
   cpu: 0.004,
   rss: 1_992_294,
+  memory: undefined,
   in: undefined,
   out: undefined,
   usage: {

@@ -207,6 +207,10 @@ describe('colour', () => {
     [{ ...REAPED, exit: 1 }, [`${RED}reaped`, `${RED}exit=1`]],
     [{ ...died, signal: 'SIGSEGV' }, [`${RED}reaped`, `${RED}signal=SIGSEGV`]],
     [{ ...died, signal: 'SIGTERM', reason: 'stop' }, []],
+    [
+      { ...died, signal: 'SIGKILL', reason: 'out-of-memory' },
+      [`${RED}reaped`, `${RED}signal=SIGKILL`, `${RED}reason=out-of-memory`],
+    ],
     [{ event: 'rejected', problems: 3 }, [`${RED}rejected`, `${RED}problems=3`]],
     [PAUSED, [`${YELLOW}paused`, `${YELLOW}reason=full`]],
     [{ event: 'resumed', service: 'a', children: 0, limit: 1 }, [`${GREEN}resumed`]],

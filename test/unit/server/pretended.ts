@@ -24,6 +24,7 @@ export const SAMPLE_PLAN: Plan = {
   channel: null,
   hasOomScore: false,
   pipe: null,
+  cgroup: null,
 };
 
 /** What is there beside the part that a test is about. */

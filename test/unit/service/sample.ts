@@ -28,6 +28,7 @@ export function sampleExec(fields: Partial<Process> = {}, command = CAT): Exec {
     directory: '/',
     umask: 0o22,
     resources: { limits: [], nice: null, cpus: null, scheduling: null, ioPriority: null, oomScore: null },
+    cgroup: null,
     rights: { noNewPrivileges: false, capabilities: null },
     sandbox: NO_SANDBOX,
     environment: { PATH: '/bin' },

@@ -112,6 +112,19 @@ test('a child that we ended says why', () => {
   expect(server.told).toMatchObject([{ event: 'reaped', exit: undefined, signal: 'SIGTERM', reason: 'stop' }]);
 });
 
+test.each([
+  [{ signal: 'SIGKILL', status: null }, {}, 'out-of-memory'],
+  [{ signal: null, status: 0 }, {}, undefined],
+  [{ signal: 'SIGKILL', status: null }, { endReason: 'stop' }, 'stop'],
+] as const)(
+  'a child whose group had no memory left, %j %j, has reason=%s, and what all its processes had',
+  (end, fields, reason) => {
+    const group = { cpuSeconds: 1, memoryBytes: 8192, hadOomKill: true };
+    endings.onExit(childOf(connect(), fields), { ...EXIT, ...end, group });
+    expect(server.told).toMatchObject([{ reason, memory: 8192 }]);
+  },
+);
+
 test('a child that never ran its program is a connection dropped, and not one reaped', () => {
   const failure = { step: 'execve', error: 'ENOENT' };
   endings.onExit(childOf(connect()), { ...EXIT, status: 127, failure });
