@@ -228,6 +228,7 @@ describe('a signal', () => {
   });
 
   test('that cannot be ignored reaches whoever has left the process group for as long as there is a control group', () => {
+    cgroups.kill.mockReset();
     const child = spawn(11);
     children.signal(child, 'SIGTERM');
     expect(cgroups.kill).not.toHaveBeenCalled();

@@ -1,0 +1,2 @@
+/** Every promise, in the order in which they are tried. */
+import './cgroup';
