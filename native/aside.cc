@@ -8,6 +8,9 @@
 // One thread looks, and the main thread waits for it with a limit. One that does not come back is left to
 // itself, and another one takes its place. Pipes have a thread of their own, so that whoever holds up those
 // does not hold up sockets. What nobody waits for is done by others (closers.h).
+//
+// How many may be left behind, and how long the main thread waits for sockets, is measured by user: who locks
+// what the children of one have takes nothing from the others.
 #include "aside.h"
 
 #include "addon.h"
@@ -20,20 +23,41 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // Far more than any of this takes when nobody is in the way, on a busy machine too.
-constexpr std::chrono::milliseconds kLimit{500};
-// Beyond it nothing is tried until one of them comes back.
-constexpr size_t kMostStuck[] = {32, 64};
+constexpr double kLimitMs = 500;
+// What takes longer than this is held up by somebody.
+constexpr double kSlowMs = 50;
+// For the sockets of a user the main thread waits so long at once, and then for this share of all time; and
+// when that is used up, so long each time. A reload or a stop looks at all of them.
+constexpr double kBurstMs = 1000;
+constexpr double kShare = 0.1;
+constexpr double kLeastMs = 20;
+// Of sockets and of pipes. With so many of one user, or of all, nothing is tried until one of them comes
+// back.
+constexpr size_t kMostOfUser[] = {32, 16};
+constexpr size_t kMostOfAll[] = {512, 256};
+// Whose sockets nobody else has had.
+constexpr uid_t kOurs = static_cast<uid_t>(-1);
+
+// What is to be looked at; file 0: to be closed.
+struct Subject {
+  ino_t file;
+  uid_t user;
+};
 
 struct Job {
   explicit Job(std::function<void()> what) : work(std::move(what)) {}
@@ -50,8 +74,8 @@ struct Worker {
   // Its last job did not end in time: it takes no other one.
   bool is_given_up = false;
   std::atomic<bool> is_stuck{false};
-  // What the job that did not end in time is about; 0: to close something, or it is closed.
-  ino_t stuck_on = 0;
+  // What the job that did not end in time is about.
+  Subject stuck_on = {0, kOurs};
 };
 
 void do_jobs(Worker *worker, Alarm *alarm) {
@@ -107,29 +131,67 @@ bool has(std::shared_ptr<Worker> *worker) {
   return *worker != nullptr;
 }
 
-bool has_too_many_stuck(Kind kind) {
-  auto &stuck = aside(kind).stuck;
-  for (size_t i = stuck.size(); i-- > 0;) {
-    if (!stuck[i]->is_stuck) stuck.erase(stuck.begin() + static_cast<long>(i));
-  }
-  return stuck.size() >= kMostStuck[static_cast<size_t>(kind)];
-}
-
 // A number may be that of another file the next time. Asks for no lock.
-ino_t file_of(int fd) {
+struct stat file_of(int fd) {
   struct stat file;
-  return fd < 0 || fstat(fd, &file) < 0 ? 0 : file.st_ino;
+  if (fd < 0 || fstat(fd, &file) < 0) file = {};
+  return file;
 }
 
-bool is_stuck(Kind kind, int fd) {
-  if (has_too_many_stuck(kind)) return true;
-  const auto &stuck = aside(kind).stuck;
-  const ino_t file = stuck.empty() ? 0 : file_of(fd);
-  if (file == 0) return false;
+// Under whom a child has had it, by inode.
+std::map<ino_t, uid_t> borrowers;
+
+// A pipe belongs to the user of its child.
+Subject subject_of(int fd, Kind kind) {
+  const struct stat file = file_of(fd);
+  if (kind == Kind::kPipe) return {file.st_ino, file.st_uid};
+  const auto borrower = borrowers.find(file.st_ino);
+  return {file.st_ino, borrower == borrowers.end() ? kOurs : borrower->second};
+}
+
+void forget_returned(std::vector<std::shared_ptr<Worker>> *stuck) {
+  const auto is_back = [](const std::shared_ptr<Worker> &worker) { return !worker->is_stuck; };
+  stuck->erase(std::remove_if(stuck->begin(), stuck->end(), is_back), stuck->end());
+}
+
+bool is_stuck(Kind kind, const Subject &subject) {
+  auto &stuck = aside(kind).stuck;
+  forget_returned(&stuck);
+  size_t of_user = 0;
   for (const auto &worker : stuck) {
-    if (worker->stuck_on == file) return true;
+    if (subject.file != 0 && worker->stuck_on.file == subject.file) return true;
+    if (worker->stuck_on.user == subject.user) of_user += 1;
   }
-  return false;
+  return of_user >= kMostOfUser[static_cast<size_t>(kind)] ||
+         stuck.size() >= kMostOfAll[static_cast<size_t>(kind)];
+}
+
+// What the sockets of a user have cost.
+struct Account {
+  double debt_ms = 0;
+  Clock::time_point at = Clock::now();
+};
+
+std::map<uid_t, Account> accounts;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+double debt_of(const Account &account) {
+  return std::max(0.0, account.debt_ms - ms_since(account.at) * kShare);
+}
+
+double limit_for(uid_t user) {
+  const auto known = accounts.find(user);
+  if (known == accounts.end()) return kLimitMs;
+  return std::clamp(kBurstMs - debt_of(known->second), kLeastMs, kLimitMs);
+}
+
+void spend(uid_t user, double took_ms) {
+  if (took_ms < kSlowMs) return;
+  Account &account = accounts[user];
+  account = {debt_of(account) + took_ms, Clock::now()};
 }
 
 void give(Worker *worker, std::shared_ptr<Job> job) {
@@ -138,13 +200,35 @@ void give(Worker *worker, std::shared_ptr<Job> job) {
   worker->has_work.notify_one();
 }
 
-bool wait_for(Worker *worker, const Job &job, int fd) {
+bool wait_for(Worker *worker, const Job &job, const Subject &subject, double limit_ms) {
   std::unique_lock<std::mutex> lock(worker->mutex);
-  if (worker->has_done.wait_for(lock, kLimit, [&job] { return job.is_done; })) return true;
+  const std::chrono::duration<double, std::milli> limit{limit_ms};
+  if (worker->has_done.wait_for(lock, limit, [&job] { return job.is_done; })) return true;
   worker->is_given_up = true;
   worker->is_stuck = true;
-  worker->stuck_on = file_of(fd);
+  worker->stuck_on = subject;
   return false;
+}
+
+// Pipes are left alone for a while by whoever reads them (src/child/deafness.ts).
+bool wait_within_measure(Worker *worker, const Job &job, const Subject &subject, Kind kind) {
+  if (kind == Kind::kPipe) return wait_for(worker, job, subject, kLimitMs);
+  const auto start = Clock::now();
+  const bool is_done = wait_for(worker, job, subject, limit_for(subject.user));
+  spend(subject.user, ms_since(start));
+  return is_done;
+}
+
+Outcome run(const Subject &subject, std::function<void()> work, Kind kind) {
+  Aside &own = aside(kind);
+  if (is_stuck(kind, subject) || !has(&own.looker)) return Outcome::kNotTried;
+  const std::shared_ptr<Worker> worker = own.looker;
+  auto job = std::make_shared<Job>(std::move(work));
+  give(worker.get(), job);
+  if (wait_within_measure(worker.get(), *job, subject, kind)) return Outcome::kDone;
+  own.stuck.push_back(worker);
+  own.looker = nullptr;
+  return Outcome::kLate;
 }
 
 // startAside(): the threads are there from now on, and need no other when processes run out.
@@ -171,16 +255,21 @@ struct Own {
 
 }  // namespace
 
+void note_borrower(int fd, uid_t user) {
+  borrowers[file_of(fd).st_ino] = user;
+}
+
 Outcome run_aside(int fd, std::function<void()> work, Kind kind) {
-  Aside &own = aside(kind);
-  if (is_stuck(kind, fd) || !has(&own.looker)) return Outcome::kNotTried;
-  const std::shared_ptr<Worker> worker = own.looker;
-  auto job = std::make_shared<Job>(std::move(work));
-  give(worker.get(), job);
-  if (wait_for(worker.get(), *job, fd)) return Outcome::kDone;
-  own.stuck.push_back(worker);
-  own.looker = nullptr;
-  return Outcome::kLate;
+  return run(subject_of(fd, kind), std::move(work), kind);
+}
+
+Outcome close_aside(int fd, Kind kind) {
+  const Subject subject = subject_of(fd, kind);
+  if (kind == Kind::kSocket) borrowers.erase(subject.file);
+  const Outcome outcome = run(
+      {0, subject.user}, [fd] { close(fd); }, kind);
+  if (outcome == Outcome::kNotTried) close_later(fd, kind);
+  return outcome;
 }
 
 Outcome look_aside(int fd, std::function<void(int own)> work) {

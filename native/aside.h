@@ -4,6 +4,8 @@
 
 #include "closers.h"
 
+#include <sys/types.h>
+
 #include <functional>
 
 enum class Outcome {
@@ -14,10 +16,15 @@ enum class Outcome {
   kNotTried
 };
 
-// Runs `work` on another thread and waits for it, though not for long. `fd` is what it is about; -1:
-// something that has no number afterwards.
+// Runs `work` on another thread and waits for it, though not for long. `fd` is what it is about.
 Outcome run_aside(int fd, std::function<void()> work, Kind kind = Kind::kSocket);
 
-// The same with a descriptor of its own: what comes late goes on when `fd` has been closed and its number may
-// be that of another socket.
+// Closes it in the same way; what is not tried is closed sooner or later.
+Outcome close_aside(int fd, Kind kind = Kind::kSocket);
+
+// As `run_aside`, with a descriptor of its own: what comes late goes on when `fd` has been closed and its
+// number may be that of another socket.
 Outcome look_aside(int fd, std::function<void(int own)> work);
+
+// A child that runs as `user` gets this socket: who may lock it is measured with that user's others.
+void note_borrower(int fd, uid_t user);

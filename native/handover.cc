@@ -288,7 +288,7 @@ Napi::Value WhoListens(const Napi::CallbackInfo &info) {
   if (fd < 0) return Napi::Number::New(info.Env(), errno);
   const int error = connect(fd, &address.generic, address.length) < 0 ? errno : 0;
   // Whoever it is may have sent us something.
-  if (run_aside(fd, [fd] { close(fd); }) == Outcome::kNotTried) close_later(fd);
+  close_aside(fd);
   return Napi::Number::New(info.Env(), error == EAGAIN || error == EPROTOTYPE ? 0 : error);
 }
 

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 namespace {
 
@@ -73,6 +74,7 @@ const char *read_step(const Napi::Object &from, Plan *plan) {
   ChildStep step = {op, {}, plan->lists.back().data(), list.size()};
   for (size_t i = 0; i < numbers.size(); ++i) step.arguments[i] = numbers[i];
   plan->steps.push_back(step);
+  if (op == kOpUid) plan->user = static_cast<uid_t>(numbers[0]);
   return nullptr;
 }
 
@@ -116,6 +118,7 @@ void read_sandbox(const Napi::Value &value, Plan *plan) {
 Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   const auto options = info[0].As<Napi::Object>();
   auto plan = std::make_shared<Plan>();
+  plan->user = geteuid();
   if (!read_steps(options.Get("steps").As<Napi::Array>(), plan.get())) return info.Env().Undefined();
   if (!read_clone_flags(options.Get("cloneFlags"), plan.get())) return info.Env().Undefined();
   read_sandbox(options.Get("sandbox"), plan.get());

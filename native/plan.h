@@ -33,6 +33,8 @@ struct Plan {
   bool has_group;
   // It has a copy of our memory instead of the memory itself.
   bool is_apart;
+  // Under which its children run.
+  uid_t user;
   // What becomes fd 2: -1 for the connection itself.
   int stderr_fd;
   ChildPlan view = {};

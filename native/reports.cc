@@ -156,10 +156,7 @@ Napi::Value ReadPipe(const Napi::CallbackInfo &info) {
 Napi::Value ClosePipe(const Napi::CallbackInfo &info) {
   const int fd = info[0].ToNumber().Int32Value();
   late_pieces.erase(fd);
-  const Outcome outcome = run_aside(
-      -1, [fd] { close(fd); }, Kind::kPipe);
-  if (outcome == Outcome::kNotTried) close_later(fd, Kind::kPipe);
-  return Napi::Boolean::New(info.Env(), outcome != Outcome::kLate);
+  return Napi::Boolean::New(info.Env(), close_aside(fd, Kind::kPipe) != Outcome::kLate);
 }
 
 // countLines(Uint8Array, from, to) → line ends between the two

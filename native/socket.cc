@@ -325,8 +325,8 @@ void Close(const Napi::CallbackInfo &info) {
   // A pipe or a folder waits for nobody.
   if (family_of(fd) == AF_UNSPEC)
     close(fd);
-  else if (run_aside(fd, [fd] { close(fd); }) == Outcome::kNotTried)
-    close_later(fd);
+  else
+    close_aside(fd);
 }
 
 // interfaces() → the names of the network interfaces, of our own network namespace (/sys may show another

@@ -9,6 +9,7 @@
 #include "spawn.h"
 
 #include "addon.h"
+#include "aside.h"
 #include "child.h"
 #include "clone-into.h"
 #include "closers.h"
@@ -392,6 +393,7 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
   lay_out_descriptors(slot);
   lay_out_namespaces(slot);
   lay_out_task(slot);
+  if (slot->plan->view.is_lent) note_borrower(slot->connection, slot->plan->user);
   slot->cloned_ns = uv_hrtime();
   const bool has_group = slot->plan->has_group;
   slot->pid = clone_child(slot, has_group ? start.Get("group").ToNumber().Int32Value() : -1);

@@ -13,7 +13,7 @@ import { datagramClient, type DatagramClient } from './datagram-client';
 import { Denial } from './denial';
 import { atEnd, endAll } from './endings';
 import { fixture, libraryFixture, makeFolder } from './fixtures';
-import { findFreePorts } from './machine';
+import { findFreePorts, testAsRoot } from './machine';
 import { isRunning, listeners, moreFds, openFds } from './proc';
 import { expectRest } from './rest';
 import { askUnix, exchangeUnix } from './unix-client';
@@ -166,6 +166,35 @@ describe('who locks a socket that was lent', () => {
     await daemon.waitForCount('reaped', 2 * MANY_SOCKETS, { service: 'it', exit: 0 });
     expect(daemon.all('failed')).toHaveLength(1);
   }, 60_000);
+
+  testAsRoot(
+    'and all others that its user has costs a reload a moment, and no other user a socket (needs root)',
+    async () => {
+      const file = join(makeFolder(), 'locked');
+      const env = { LD_PRELOAD: libraryFixture('slow-options.c'), SLOW_OPTIONS: file };
+      const first = await findFreePorts(MANY_SOCKETS);
+      const range = `127.0.0.1:${first}-${first + MANY_SOCKETS - 1}`;
+      const other = entry('"true"', '127.0.0.1:0/udp', 'user: "54322", group: "54322"');
+      const text = (more: string): string =>
+        services({ it: entry(HEIR, range, `wait: true, user: "54321", group: "54321"${more}`), other });
+      const daemon = await startDaemon(text(''), { env });
+      for (let at = 0; at < MANY_SOCKETS; at += 1) {
+        const client = await connectTo(first + at);
+        killAtEnd(Number(await client.line()));
+      }
+      await daemon.waitForCount('reaped', MANY_SOCKETS, { service: 'it', exit: 0 });
+      writeFileSync(file, Array.from({ length: MANY_SOCKETS }, (_, at) => first + at).join(' '));
+      const startMs = performance.now();
+      await daemon.reload(text(', socket: {backlog: 7}'));
+      // To wait for each of them in vain would take 20 s.
+      expect(performance.now() - startMs).toBeLessThan(MANY_SOCKETS * 250);
+      await (await datagramClient()).send('x', udpPort(daemon, 'other'));
+      await daemon.waitFor('reaped', { service: 'other', exit: 0 });
+      expect(daemon.all('failed').map(({ service }) => service)).toEqual(Array<string>(MANY_SOCKETS).fill('it'));
+      rmSync(file);
+    },
+    60_000,
+  );
 });
 
 describe('who is left behind with a datagram socket', () => {
