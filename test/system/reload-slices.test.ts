@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { connectTo, exchange } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { endAll } from './endings';
+import { findFreePorts } from './machine';
 import { stat } from './proc';
 import { untilTrue } from './until';
 
@@ -20,11 +21,11 @@ const MOST_ATTEMPTS = 10;
 const KEPT = '  kept: {listen: "127.0.0.1:0", exec: cat}\n';
 const FEW = `services:\n${KEPT}`;
 
-/** Beside the one that stays: each with a path in the daemon's folder. */
-function many({ folder }: Daemon, name = 'a'): string {
+/** Beside those that stay: each with a path in the daemon's folder. */
+function many({ folder }: Daemon, name = 'a', few = FEW): string {
   const path = join(folder, name);
   const lines = Array.from({ length: MANY }, (_, at) => `  ${name}${at}: {listen: "unix:${path}${at}", exec: cat}\n`);
-  return FEW + lines.join('');
+  return few + lines.join('');
 }
 
 function hasPath(daemon: Daemon, name: string): boolean {
@@ -36,19 +37,19 @@ function pathsOf(daemon: Daemon): string[] {
 }
 
 /** Leaves the daemon stopped where it has bound the first address of a reload and not the last one. */
-async function stopInTheMiddle(daemon: Daemon): Promise<void> {
+async function stopInTheMiddle(daemon: Daemon, before = FEW, after = FEW): Promise<void> {
   for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt += 1) {
-    if (await isInTheMiddle(daemon)) return;
+    if (await isInTheMiddle(daemon, many(daemon, 'a', after))) return;
     daemon.signal('SIGCONT');
     await daemon.waitForCount('reloaded', 2 * attempt - 1);
-    await daemon.reload(FEW);
+    await daemon.reload(before);
     await untilTrue('they are closed', () => pathsOf(daemon).length === 0);
   }
   throw new Error('it was never caught in the middle');
 }
 
-async function isInTheMiddle(daemon: Daemon): Promise<boolean> {
-  daemon.configure(many(daemon));
+async function isInTheMiddle(daemon: Daemon, text: string): Promise<boolean> {
+  daemon.configure(text);
   daemon.signal('SIGHUP');
   const isBegun = (): boolean => hasPath(daemon, 'a0');
   while (!isBegun()) await new Promise(setImmediate);
@@ -80,6 +81,21 @@ test('TERM in the middle undoes what was begun, and the end is that of any stop'
   daemon.signal('SIGCONT');
   expect(await daemon.ended()).toBe(0);
   expect([pathsOf(daemon), daemon.all('reloaded').length, daemon.all('stopped').length]).toEqual([[], reloads, 1]);
+}, 120_000);
+
+test('TERM in the middle is no end for clients of a new address of a service that was there before', async () => {
+  const port = await findFreePorts(1);
+  const at = (address: string): string => `${FEW}  it: {listen: "${address}:${port}", exec: cat}\n`;
+  const [wide, narrow] = [at('0.0.0.0'), at('127.0.0.1')];
+  const daemon = await startDaemon(wide);
+  await stopInTheMiddle(daemon, wide, narrow);
+  const clients = await Promise.all(Array.from({ length: 20 }, () => connectTo(port)));
+  daemon.signal('SIGTERM');
+  daemon.signal('SIGCONT');
+  for (const client of clients) client.send('hello\n');
+  expect(await Promise.all(clients.map((client) => client.line()))).toEqual(clients.map(() => 'hello'));
+  for (const client of clients) client.socket.destroy();
+  expect(await daemon.ended()).toBe(0);
 }, 120_000);
 
 test('a second HUP in the middle is a reload of its own, and the last file is in force', async () => {

@@ -12,6 +12,7 @@ import type { Hosted, HostedListener } from '../hosted/hosted';
 import { Existing } from './existing';
 import { Opening, type ListenKeys } from './open-listeners';
 import { Rebinder } from './rebind';
+import type { RetiredListeners } from './retired';
 import { versionsOf, type Version } from './versions';
 
 /** What is made anew with a service. */
@@ -19,7 +20,7 @@ export type Roles = Pick<Hosted, 'intake' | 'handler'>;
 
 export interface CandidateParts {
   readonly listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'sharePort' | 'giveWay' | 'isInPlace'>;
-  readonly retired: Iterable<HostedListener>;
+  readonly retired: Pick<RetiredListeners, 'retire'> & Iterable<HostedListener>;
   readonly keys: ListenKeys;
   readonly roles: { readonly of: (service: Service) => Roles };
 }
@@ -100,8 +101,16 @@ export class Candidate {
   /** Unless it was taken, all is as it was before. */
   giveBack(): void {
     if (this.#isTaken) return;
-    this.opening.closeFresh();
+    for (const listener of this.opening.fresh) this.#undo(listener);
     this.rebinder.restore();
+  }
+
+  /** Where an address of a service in force is bound beside the one that it has, clients may have come to the new one. */
+  #undo(listener: HostedListener): void {
+    const { owner, address } = listener;
+    const isServed = this.#inForce.hosted.get(owner.service.name) === owner && address.type !== 'datagram';
+    if (isServed) this.#parts.retired.retire(listener);
+    else this.#parts.listeners.close(listener);
   }
 
   /** With the version before, where there is one: the dearest part of a reload of thousands, and done once for each. */

@@ -114,10 +114,6 @@ export class Opening implements OpenedSockets {
     );
   }
 
-  closeFresh(): void {
-    for (const listener of this.fresh) this.#parts.listeners.close(listener);
-  }
-
   #put({ name }: Service, opened: readonly Keyed[]): void {
     this.byService.set(
       name,

@@ -156,6 +156,8 @@ test('given up at any pause, all is as it was before, at the very sockets of bef
     if (pause === 'binding') return;
     const sockets = [...roster].flatMap(({ listeners }) => listeners);
     work.return({ ok: false, failures: [] });
+    jest.mocked(addon).hasWaiting.mockReturnValue(false);
+    jest.advanceTimersByTime(1000);
     expect([bound(), server.sockets.sharing]).toEqual([ADDRESSES_BEFORE, []]);
     expect([...roster].map(({ service }) => service)).toEqual(BEFORE.services);
     expect([...roster].flatMap(({ listeners }) => listeners)).toEqual(sockets);
@@ -165,6 +167,18 @@ test('given up at any pause, all is as it was before, at the very sockets of bef
     jest.advanceTimersByTime(1000);
     expect(bound()).toEqual(ADDRESSES_AFTER);
   });
+});
+
+test('given up at any pause, whoever has come to a new socket of a service in force is served', () => {
+  const begun = new Set<string>();
+  atEachPause(({ work }, pause) => {
+    if (pause === 'binding') return;
+    work.return({ ok: false, failures: [] });
+    for (const { owner, address, phase } of retired)
+      begun.add(`${owner.service.name} ${formatAddress(address)} ${phase}`);
+    expect(server.told.filter(({ event }) => event === 'failed')).toEqual([]);
+  });
+  expect([...begun].sort()).toEqual(['path unix-seqpacket:/run/it retired', 'wide 127.0.0.1:3 retired']);
 });
 
 test('what fails in it changes nothing, whichever service it is', () => {
