@@ -238,7 +238,11 @@ void StartAside(const Napi::CallbackInfo &info) {
     throw_system_error(info.Env(), EAGAIN, "clone");
     return;
   }
-  if (!start_closers(Kind::kProcess)) throw_system_error(info.Env(), EAGAIN, "clone");
+  for (const Kind kind : {Kind::kProcess, Kind::kClient}) {
+    if (start_closers(kind)) continue;
+    throw_system_error(info.Env(), EAGAIN, "clone");
+    return;
+  }
 }
 
 // Closed when the last one who works with it is done. Where no descriptor is left it is the number itself.

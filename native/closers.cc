@@ -55,7 +55,7 @@ struct Closers {
 
 // Never destroyed: the threads outlive main's end.
 Closers &closers(Kind kind) {
-  static auto *all = new Closers[3];
+  static auto *all = new Closers[kKinds];
   return all[static_cast<size_t>(kind)];
 }
 
@@ -172,10 +172,11 @@ void close_later(int fd, Kind kind) {
 void end_later(int connection, std::function<void()> work) {
   const std::string socket = socket_of(connection);
   count(socket, 1);
-  run_later([socket, work = std::move(work)] {
+  auto last = [socket, work = std::move(work)] {
     work();
     count(socket, -1);
-  });
+  };
+  run_later(std::move(last), Kind::kClient);
 }
 
 size_t ending(int listener) {

@@ -6,8 +6,10 @@
 
 #include <functional>
 
-// What holds up the one does not hold up the other.
-enum class Kind { kSocket, kPipe, kProcess };
+// What holds up the one does not hold up the other. kClient: what a client of a Unix socket has put something
+// into, of which there may be more than there are threads.
+enum class Kind { kSocket, kPipe, kProcess, kClient };
+constexpr size_t kKinds = 4;
 
 // False: the system has no thread for us.
 bool start_closers(Kind kind);
