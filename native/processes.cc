@@ -55,12 +55,13 @@ std::string folder_of(pid_t pid) {
   return "/proc/" + std::to_string(pid);
 }
 
-// proc_pid_stat(5). The name may hold spaces and parentheses: the fields are counted from behind it. The
-// parent is the second of those, its process group the third, the start the twentieth.
+// proc_pid_stat(5); false: it is gone, or dead and not collected, of which there may be very many. The name
+// may hold spaces and parentheses: the fields are counted from behind it. The parent is the second of those,
+// its process group the third, the start the twentieth.
 bool read_process(pid_t pid, Process *process) {
   const std::string text = read_file(folder_of(pid) + "/stat", 1024);
   size_t at = text.rfind(')');
-  if (at == std::string::npos) return false;
+  if (at == std::string::npos || text.compare(at, 3, ") Z") == 0) return false;
   for (int field = 1; field <= 20; ++field) {
     at = text.find(' ', at + 1);
     if (at == std::string::npos) return false;

@@ -7,6 +7,11 @@ import type { ProcessFacts } from './census';
 import type { Child, Children, EndReason } from './children';
 import type { Kin } from './families';
 
+/** With very many processes it takes long to find those of a session: its child does not wait for SIGTERM any longer than this … */
+const LONGEST_LOOK_MS = 250;
+/** … nor for SIGKILL. */
+const LONGEST_CHASE_MS = 500;
+
 export class Terminator<Owner> {
   readonly #children: Pick<Children<Owner>, 'signal' | 'has'>;
   readonly #onSignal: (signal: NodeJS.Signals, count: number) => void;
@@ -38,13 +43,18 @@ export class Terminator<Owner> {
         onSeen(group.flatMap((child) => found.of(child)));
       });
     });
-    chase.look((members) => {
-      const others = this.#beyondGroups(members, group);
+    const ask = once(() => {
       this.#signal(group, 'SIGTERM', reason);
-      chase.ask(others);
       setTimeout(() => {
         this.#endAll(chase, group, reason, onDone);
       }, graceMs).unref();
+    });
+    const timer = setTimeout(ask, LONGEST_LOOK_MS).unref();
+    chase.look((members) => {
+      clearTimeout(timer);
+      const others = this.#beyondGroups(members, group);
+      ask();
+      chase.ask(others);
     });
   }
 
@@ -57,10 +67,18 @@ export class Terminator<Owner> {
     const stop = (): void => {
       for (const child of group) this.#children.signal(child, 'SIGSTOP');
     };
-    chase.corner(stop, () => {
+    const end = once(() => {
       this.end(group, reason);
-      chase.kill();
       onDone();
+    });
+    const kill = (): void => {
+      end();
+      chase.kill();
+    };
+    const timer = setTimeout(kill, LONGEST_CHASE_MS).unref();
+    chase.corner(stop, () => {
+      clearTimeout(timer);
+      kill();
     });
   }
 
@@ -79,4 +97,13 @@ export class Terminator<Owner> {
       this.#children.signal(child, signal);
     }
   }
+}
+
+function once(action: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    action();
+  };
 }

@@ -52,6 +52,28 @@ test('children are asked to leave, and after their grace have to', () => {
   expect(jest.getTimerCount()).toBe(0);
 });
 
+test('a child does not wait for what belongs to it to be found', () => {
+  const found: (() => void)[] = [];
+  const look: Kin<string>['look'] = (onFound) => {
+    found.push(() => {
+      onFound(NOBODY);
+    });
+  };
+  const children = {
+    has: (child: Child<string>): boolean => alive.has(child),
+    signal: ({ owner }: Child<string>, signal: NodeJS.Signals): void => void sent.push(`${signal} ${owner}`),
+  };
+  const slow = new Terminator(children, () => undefined, { ...KIN, look });
+  const onDone = jest.fn();
+  slow.begin([childOf('web')], 5000, 'stop', onDone);
+  jest.advanceTimersByTime(250);
+  expect(sent).toEqual(['SIGTERM web']);
+  jest.advanceTimersByTime(5500);
+  expect([sent.at(-1), onDone.mock.calls.length]).toEqual(['SIGKILL web', 1]);
+  for (const answer of found.splice(0)) answer();
+  expect([sent.filter((each) => each.startsWith('SIGTERM')).length, onDone.mock.calls.length]).toEqual([1, 1]);
+});
+
 test('who has left within the grace is not signalled again', () => {
   const [web, mail] = [childOf('web'), childOf('mail')];
   terminator.begin([web, mail], 5000, 'stop');
