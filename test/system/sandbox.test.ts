@@ -127,6 +127,7 @@ test('a program makes the calls that it is not denied, threads and processes of 
   expect(await inside.ask(thread)).toBe('[[null, null, false]]');
 });
 
+/** It has two more ways to number its system calls. */
 const testOnX64 = process.arch === 'x64' ? test : test.skip;
 
 testOnX64('the numbers of other architectures are no way around it (x86-64)', async () => {
@@ -277,6 +278,7 @@ describe.each(WAYS)('%s', (_, options) => {
   });
 });
 
+/** The files that it may read and write are Landlock's to keep. */
 const testStrict = hasLandlock ? testAsRoot : test.skip;
 
 testStrict(

@@ -59,7 +59,7 @@ export class Programs implements Handler {
       const question = this.#watch?.questionOf(connection) ?? null;
       const child = this.#spawn(connection);
       this.#tryLog(connection, child.pid);
-      this.#watch?.add(child, question);
+      this.#tryWatch(child, question);
       return 'taken';
     } catch (error) {
       const { step, error: code, shortage } = describeSpawnFailure(error);
@@ -83,6 +83,15 @@ export class Programs implements Handler {
       this.#logAccepted(connection, pid);
     } catch {
       // The child has it, and is told of when it ends.
+    }
+  }
+
+  /** Likewise. */
+  #tryWatch(child: Child<Served>, question: Buffer | null): void {
+    try {
+      this.#watch?.add(child, question);
+    } catch {
+      // It ends by itself.
     }
   }
 

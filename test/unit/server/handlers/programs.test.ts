@@ -83,6 +83,14 @@ test('a fault in what is told of a child that runs closes nothing: the number ma
   expect([dropped, children.running.length, hosted.gate.inUse]).toEqual([[], 1, 1]);
 });
 
+test('a fault in what sees to the end of its session closes nothing either', () => {
+  const add = (): never => {
+    throw new Error('not to be watched');
+  };
+  programs = new Programs(SAMPLE_PLAN, children, endings, server.emit, { questionOf: () => null, add });
+  expect([programs.take(connect()), dropped, children.started.length]).toEqual(['taken', [], 1]);
+});
+
 test('the end of the child is the end of the connection', () => {
   programs.take(connect());
   const [child] = children.running;
