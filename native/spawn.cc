@@ -15,10 +15,13 @@
 #include "closers.h"
 #include "descriptor.h"
 #include "error.h"
+#include "own-thread.h"
 #include "plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -114,6 +117,47 @@ bool has_queue(int fd) {
   return family == AF_UNIX || family == AF_UNSPEC;
 }
 
+// What the program may have told a TCP connection whose last close then waits: to linger, or to speak TLS,
+// which has its own last words. Of any other kind it is not known.
+bool may_linger(int fd) {
+  linger wait = {};
+  socklen_t size = sizeof wait;
+  if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &wait, &size) < 0 || wait.l_onoff != 0) return true;
+  char protocol[16];
+  size = sizeof protocol;
+  return getsockopt(fd, IPPROTO_TCP, TCP_ULP, protocol, &size) < 0 || size > 0;
+}
+
+// For what is closed here: to wake another thread for it takes longer than all the rest of a connection's
+// end. The program may still tell it to linger after we have asked, and be gone before we close it: then the
+// alarm ends the wait. It is set once for all that one sweep closes.
+class Closing {
+ public:
+  Closing() = default;
+  Closing(const Closing &) = delete;
+  Closing &operator=(const Closing &) = delete;
+  ~Closing() {
+    if (is_alarm_on) alarm().set(false);
+  }
+
+  void close_here(int fd) {
+    if (!is_alarm_on) is_alarm_on = alarm().set(true);
+    if (is_alarm_on)
+      close(fd);
+    else
+      close_later(fd);
+  }
+
+ private:
+  // Of the main thread, where all this runs.
+  static Alarm &alarm() {
+    static auto *only = new Alarm();
+    return *only;
+  }
+
+  bool is_alarm_on = false;
+};
+
 // As long as the child has not reached its program it has this end too, and ours is not the last.
 void close_error_pipe(Slot *slot, bool is_child_ours) {
   if (slot->error_pipe < 0) return;
@@ -127,7 +171,7 @@ void close_error_pipe(Slot *slot, bool is_child_ours) {
 // Where the child has the connection still, as nobody but us has known it before, our close is one of two and
 // cannot wait. Else it may be the last one, of a socket that the program has told to linger; or of one with a
 // queue into which its client has put such a socket. What is lent has been in other hands.
-void close_connection(Slot *slot, bool is_child_ours) {
+void close_connection(Slot *slot, bool is_child_ours, Closing *closing) {
   close_error_pipe(slot, is_child_ours);
   if (slot->ruleset >= 0) close(slot->ruleset);
   slot->ruleset = -1;
@@ -136,14 +180,14 @@ void close_connection(Slot *slot, bool is_child_ours) {
   slot->connection = -1;
   if (!slot->plan->view.is_lent && has_queue(connection))
     end_later(connection, [connection] { close(connection); });
-  else if (is_child_ours && !slot->plan->view.is_lent)
-    close(connection);
-  else
+  else if (slot->plan->view.is_lent || (!is_child_ours && may_linger(connection)))
     close_later(connection);
+  else
+    closing->close_here(connection);
 }
 
-void free_slot(Slot *slot) {
-  close_connection(slot, false);
+void free_slot(Slot *slot, Closing *closing) {
+  close_connection(slot, false, closing);
   slot->plan.reset();
   slot->sandbox.reset();
   slot->pid = 0;
@@ -180,14 +224,15 @@ bool wants_score(const Slot *slot) {
 // come back soon: a connection is still open, or a child waits for its score. It gets that after its exec:
 // before, the kernel gives it to every process that shares the memory, and that is us.
 bool sweep() {
+  Closing closing;
   bool is_open = false;
   size_t kept = 0;
   for (Slot *slot : spawner.busy) {
     const bool left = has_left(slot);
-    if (left || is_unshared(slot)) close_connection(slot, !left);
+    if (left || is_unshared(slot)) close_connection(slot, !left, &closing);
     if (left && !has_failed(slot)) {
       if (wants_score(slot)) write_score(slot->pid, slot->plan->oom_score);
-      free_slot(slot);
+      free_slot(slot, &closing);
       continue;
     }
     is_open = is_open || slot->connection >= 0 || (!left && wants_score(slot));
@@ -347,7 +392,8 @@ void give_up(Napi::Env env, Slot *slot, const char *syscall) {
   const int error = errno;
   if (!slot->plan->view.is_lent) slot->connection = -1;
   slot->error_pipe = -1;
-  free_slot(slot);
+  Closing closing;
+  free_slot(slot, &closing);
   throw_system_error(env, error, syscall);
 }
 
@@ -459,13 +505,15 @@ SpawnFailure settle_child(pid_t pid) {
     if (slot->pid != pid) continue;
     const SpawnFailure failure = {slot->report->step, slot->report->error};
     spawner.busy.erase(spawner.busy.begin() + static_cast<long>(i));
-    free_slot(slot);
+    Closing closing;
+    free_slot(slot, &closing);
     return failure;
   }
   return SpawnFailure{kOpNone, 0};
 }
 
 void init_spawn(Napi::Env env, Napi::Object exports) {
+  handle_wake_signal();
   exports.Set("spawn", Napi::Function::New(env, Spawn));
   exports.Set("countInSetup", Napi::Function::New(env, CountInSetup));
   exports.Set("setOomScore", Napi::Function::New(env, SetOomScore));

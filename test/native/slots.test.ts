@@ -99,3 +99,26 @@ test('a spawn costs no descriptor: as many are open after 500 children as before
   );
   expect(after).toEqual(before);
 });
+
+const LINGERS = `
+import socket, struct
+connection = socket.socket(fileno=0)
+connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 3600))
+connection.setblocking(False)
+try:
+    while True: connection.send(b'x' * 65536)
+except BlockingIOError: pass`;
+
+test('a program that tells its connection to linger, and is gone before we let go of it, does not hold us up', async () => {
+  const isClosed = await inFreshProcess(async (kit, script) => {
+    kit.openReaper();
+    const { client, socket } = await kit.connection();
+    client.pause();
+    const pid = kit.addon.spawn(kit.plan([kit.python(), '-c', script]), { fd: socket.fd, facts: '' });
+    // We do not turn to the connection before the program is dead.
+    const nobody = new Int32Array(new SharedArrayBuffer(4));
+    while (!kit.isZombie(pid)) Atomics.wait(nobody, 0, 0, 1);
+    return kit.until(() => !kit.openFds().includes(String(socket.fd)));
+  }, LINGERS);
+  expect(isClosed).toBe(true);
+});
