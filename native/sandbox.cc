@@ -24,9 +24,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <iterator>
 #include <mutex>
 
 namespace {
@@ -34,7 +36,7 @@ namespace {
 // Far more than it takes when nobody is in the way, on a busy machine too.
 constexpr std::chrono::milliseconds kLimit{500};
 // Threads that have not come back; beyond it nothing is tried until one of them does.
-constexpr int kMostLate = 8;
+constexpr int kMostLate = 64;
 constexpr size_t kStack = 256 * 1024;
 
 struct Kind {
@@ -159,6 +161,40 @@ bool has_ended(Work *work) {
   return work->has_ended.wait_for(lock, kLimit, [work] { return work->is_done; });
 }
 
+// Those that nobody waited for any longer. Whoever makes a path of a service hang is not to have us wait for
+// it again with each attempt, nor with each service that names it.
+std::vector<std::shared_ptr<Work>> late;
+
+bool is_over(const std::shared_ptr<Work> &work) {
+  const std::lock_guard<std::mutex> lock(work->mutex);
+  return work->is_done;
+}
+
+bool is_among(const std::vector<std::string> &paths, const std::string &path) {
+  return std::find(paths.begin(), paths.end(), path) != paths.end();
+}
+
+bool names(const Work &work, const std::string &path) {
+  return is_among(work.mounts.hidden, path) || is_among(work.rules.read_only, path) ||
+         is_among(work.rules.read_write, path);
+}
+
+bool shares_path(const Work &one, const Work &other) {
+  const auto is_shared = [&other](const std::string &path) { return names(other, path); };
+  const std::vector<std::string> *const all[] = {&one.mounts.hidden, &one.rules.read_only,
+                                                 &one.rules.read_write};
+  return std::any_of(std::begin(all), std::end(all), [&](const std::vector<std::string> *paths) {
+    return std::any_of(paths->begin(), paths->end(), is_shared);
+  });
+}
+
+// It would wait where another one does already.
+bool is_held_up(const Work &work) {
+  late.erase(std::remove_if(late.begin(), late.end(), is_over), late.end());
+  return std::any_of(late.begin(), late.end(),
+                     [&](const std::shared_ptr<Work> &other) { return shares_path(work, *other); });
+}
+
 using Handle = std::shared_ptr<Sandbox>;
 
 Napi::Value refuse(Napi::Env env, int error, const char *call) {
@@ -191,10 +227,13 @@ Napi::Value OpenSandbox(const Napi::CallbackInfo &info) {
   work->mounts.has_own_tmp = options.Get("hasOwnTmp").ToBoolean();
   work->mounts.hidden = strings_of(options.Get("hidden"));
   read_rules(options.Get("files"), work.get());
-  if (threads >= kMostLate) return refuse(env, ETIMEDOUT, "unshare");
+  if (threads >= kMostLate || is_held_up(*work)) return refuse(env, ETIMEDOUT, "unshare");
   const int error = start(work);
   if (error != 0) return refuse(env, error, "clone");
-  if (!has_ended(work.get())) return refuse(env, ETIMEDOUT, "unshare");
+  if (!has_ended(work.get())) {
+    late.push_back(work);
+    return refuse(env, ETIMEDOUT, "unshare");
+  }
   if (!work->fault.call.empty()) return refuse(env, work->fault.error, work->fault.call.c_str());
   auto *held = new Handle(work->made);
   return Napi::External<Handle>::New(env, held, [](Napi::Env, Handle *old) { delete old; });

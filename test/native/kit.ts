@@ -441,6 +441,7 @@ export const kit = {
   takeEveryFd,
   unansweredSyns,
   python,
+  spawn,
   borrower,
   runPython,
   sendDatagrams,

@@ -29,6 +29,8 @@ export const LANDLOCK: Need = {
   name: 'Landlock',
   isMet: runsInPython('import ctypes\nassert ctypes.CDLL(None).syscall(444, None, 0, 1) >= 3'),
 };
+/** A file system of whoever opens it. */
+export const FUSE: Need = { name: '/dev/fuse', isMet: existsSync('/dev/fuse') };
 export const IPV6: Need = { name: 'IPv6', isMet: hasAddress('::1') };
 
 /** A folder in the tree of cgroup v2 in which groups can be made, with or without controllers. */
