@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -30,8 +31,11 @@ constexpr std::chrono::milliseconds kPatience{20};
 // For one that was started to take its first job; and where there may be no further one.
 constexpr std::chrono::milliseconds kStart{2};
 constexpr std::chrono::milliseconds kRest{250};
-// More than come to a few sockets (src/server/accept/acceptor.ts).
 constexpr size_t kMost = 1024;
+// One Unix socket has an eighth of what the others leave, so that there is always something left, however
+// many of them are attacked.
+constexpr size_t kShare = 8;
+constexpr size_t kLeast = 4;
 // That stay when there is nothing to do.
 constexpr size_t kMostIdle = 2;
 
@@ -135,6 +139,7 @@ bool has_closers(Closers *own) {
 
 std::mutex counts_mutex;
 std::map<std::string, size_t> counts;
+size_t total = 0;
 
 // A connection has the address of the socket to which it came. Asks for no lock of the socket's.
 std::string socket_of(int fd) {
@@ -146,6 +151,7 @@ std::string socket_of(int fd) {
 
 void count(const std::string &socket, int change) {
   const std::lock_guard<std::mutex> lock(counts_mutex);
+  total += static_cast<size_t>(change);
   const size_t now = counts[socket] += static_cast<size_t>(change);
   if (now == 0) counts.erase(socket);
 }
@@ -179,9 +185,11 @@ void end_later(int connection, std::function<void()> work) {
   run_later(std::move(last), Kind::kClient);
 }
 
-size_t ending(int listener) {
+bool has_too_many_ending(int listener) {
   const std::lock_guard<std::mutex> lock(counts_mutex);
-  if (counts.empty()) return 0;
+  if (counts.empty()) return false;
   const auto found = counts.find(socket_of(listener));
-  return found == counts.end() ? 0 : found->second;
+  if (found == counts.end()) return false;
+  const size_t left = kMost - std::min(kMost, total);
+  return found->second >= std::max(kLeast, left / kShare);
 }

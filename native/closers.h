@@ -22,5 +22,5 @@ void close_later(int fd, Kind kind = Kind::kSocket);
 // The same for what ends a connection to a Unix socket, which is counted until it has.
 void end_later(int connection, std::function<void()> work);
 
-// How many there are that have come to this Unix socket.
-size_t ending(int listener);
+// Of those that have come to this Unix socket.
+bool has_too_many_ending(int listener);

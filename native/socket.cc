@@ -313,9 +313,10 @@ void Refuse(const Napi::CallbackInfo &info) {
     end(fd);
 }
 
-// ending(listener) → how many connections that have come to this Unix socket are still to be closed.
-Napi::Value Ending(const Napi::CallbackInfo &info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(ending(info[0].ToNumber().Int32Value())));
+// hasTooManyEnding(listener) → whether its next client should wait: of those who have come to this Unix
+// socket before, too many are still to be closed.
+Napi::Value HasTooManyEnding(const Napi::CallbackInfo &info) {
+  return Napi::Boolean::New(info.Env(), has_too_many_ending(info[0].ToNumber().Int32Value()));
 }
 
 // close(fd): of a listener, which is closed when this returns, unless somebody else keeps it from that. EINTR
@@ -356,7 +357,7 @@ void init_socket(Napi::Env env, Napi::Object exports) {
   exports.Set("accept", Napi::Function::New(env, Accept));
   exports.Set("holdOff", Napi::Function::New(env, HoldOff));
   exports.Set("refuse", Napi::Function::New(env, Refuse));
-  exports.Set("ending", Napi::Function::New(env, Ending));
+  exports.Set("hasTooManyEnding", Napi::Function::New(env, HasTooManyEnding));
   exports.Set("hasWaiting", Napi::Function::New(env, HasWaiting));
   exports.Set("close", Napi::Function::New(env, Close));
 }

@@ -192,8 +192,8 @@ export interface Addon {
   close(fd: Fd): void;
   /** Closes a connection so that its client sees an end and no reset, whatever it has sent already. */
   refuse(connection: Fd): void;
-  /** Connections that have come to this Unix socket and are still to be closed: what their clients have sent may keep us from that. */
-  ending(listener: Fd): number;
+  /** Of the connections that have come to this Unix socket: what their clients have sent may keep us from closing them. */
+  hasTooManyEnding(listener: Fd): boolean;
   /** epoll(7); `onReady(count)` tells how many places of `ready` are filled: as many as it has, or 64. */
   openPoller(ready: Int32Array, onReady: (count: number) => void): Poller;
   /** landlock_create_ruleset(2); 0: there is no Landlock. */

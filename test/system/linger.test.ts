@@ -119,6 +119,29 @@ describe('ends of a pipe that cannot be closed, passed along by clients of a Uni
     await daemon.waitFor('resumed', { service: 'it' });
     await expectEnd(daemon);
   });
+
+  test('leave something for others when they come to ten sockets', async () => {
+    const folder = makeFolder();
+    const path = (name: string): string => join(folder, name);
+    const names = Array.from({ length: 10 }, (_, index) => `it${index}`);
+    const full = 'exec: sleep 60, max_connections: 1, when_full: refuse, stop_grace: 100ms';
+    const services = names.map((name) => `${name}: {listen: "unix:${path(name)}", ${full}}`);
+    const beside = `beside: {listen: "unix:${path('beside')}", exec: cat}`;
+    const daemon = await startBeside([...services, beside].join('\n  '));
+    const holders = await Promise.all(
+      names.map(async (service) => {
+        await connectUnix(path(service));
+        await daemon.waitFor('accepted', { service });
+        const holder = await passLocked(path(service), 128);
+        await daemon.waitFor('paused', { service, reason: 'closing' });
+        return holder;
+      }),
+    );
+    for (let time = 0; time < 3; time += 1) expect(await exchangeUnix(path('beside'), 'hello')).toBe('hello');
+    for (const holder of holders) holder.stdin?.end();
+    for (const service of names) await daemon.waitFor('resumed', { service });
+    await expectEnd(daemon);
+  });
 });
 
 test('a listening socket that a program has made a connection that lingers holds nobody up', async () => {

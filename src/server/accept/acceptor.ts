@@ -19,8 +19,6 @@ import type { Pauses } from './pauses';
 const BATCH = 3;
 /** How soon a listener is looked at again whose service has enough children on their way. */
 const PACE_MS = 1;
-/** Clients of a Unix socket whose end is not closed yet: they may have put something into it that cannot be. */
-const MOST_ENDING = 128;
 /** Clients who were gone already, in a row: by then it is not they who are at fault. */
 const MOST_GONE = 16;
 
@@ -126,9 +124,9 @@ export class Acceptor implements Intake {
   }
 }
 
-/** Of a passed socket the family need not be known. */
+/** Clients of a Unix socket may have put something into it that cannot be closed. Of a passed one the family need not be known. */
 function isHeldUp({ address: { family }, fd }: HostedListener): boolean {
-  return (family === 'unix' || family === 'passed') && addon.ending(fd) >= MOST_ENDING;
+  return (family === 'unix' || family === 'passed') && addon.hasTooManyEnding(fd);
 }
 
 function reasonOf(code: string): PauseReason {

@@ -9,7 +9,7 @@ import { hostedService, PretendServer, systemError } from '../pretended';
 
 jest.mock('../../../../src/native/addon', () => ({
   ACCEPT_FIELDS: 6,
-  addon: { accept: jest.fn(), ending: jest.fn(), hasWaiting: jest.fn(), isUsable: jest.fn() },
+  addon: { accept: jest.fn(), hasTooManyEnding: jest.fn(), hasWaiting: jest.fn(), isUsable: jest.fn() },
 }));
 
 const kernel = jest.mocked(addon);
@@ -150,7 +150,7 @@ test('clients of a Unix socket wait where too many of those before them cannot b
   const owner = hostedService({}, { intake: acceptor, handler });
   const listener = server.listen(owner, { family: 'unix', type: 'stream', path: '/run/it' });
   fill(3);
-  kernel.ending.mockReturnValueOnce(127).mockReturnValue(128);
+  kernel.hasTooManyEnding.mockReturnValueOnce(false).mockReturnValue(true);
   expect(acceptor.onReadable(listener)).toBe('paused');
   expect([taken.length, paused, owner.gate.inUse]).toEqual([1, ['closing'], 1]);
 });
