@@ -3,8 +3,8 @@
 // who closes that waits for the lock, where no signal reaches.
 //
 // Nobody waits for them, and none of them holds up the others: one more is started where something has waited
-// for a while. What has come to one Unix socket, and is not closed yet, is counted, so that its clients can
-// be left in its queue before there are too many of them here.
+// for a while. What has come to one Unix socket, or belonged to one user's services, and is not closed yet,
+// is counted, so that further clients can be left in their queue before there are too many of them here.
 #include "closers.h"
 
 #include "address.h"
@@ -119,13 +119,18 @@ void *watch(void *argument) {
   }
 }
 
-void give(Closers *own, std::function<void()> work) {
-  const std::lock_guard<std::mutex> lock(own->mutex);
-  own->queue.push_back({std::move(work), Clock::now()});
+// The lock is held.
+void wake_for_work(Closers *own) {
   own->has_work.notify_one();
   if (own->is_watched || own->queue.size() <= own->idle) return;
   own->is_watched = true;
   own->is_behind.notify_one();
+}
+
+void give(Closers *own, std::function<void()> work) {
+  const std::lock_guard<std::mutex> lock(own->mutex);
+  own->queue.push_back({std::move(work), Clock::now()});
+  wake_for_work(own);
 }
 
 bool has_closers(Closers *own) {
@@ -135,11 +140,39 @@ bool has_closers(Closers *own) {
   return own->count > 0;
 }
 
-// --- What has come to which Unix socket ---
+// --- Whose are not closed yet ---
 
-std::mutex counts_mutex;
-std::map<std::string, size_t> counts;
-size_t total = 0;
+// Counts what is given to the closers of one kind, by who may keep them from it.
+template <typename Name>
+class Tally {
+ public:
+  void count(const Name &whose, int change) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    total += static_cast<size_t>(change);
+    const size_t now = counts[whose] += static_cast<size_t>(change);
+    if (now == 0) counts.erase(whose);
+  }
+
+  // What the name costs to find is only paid when there are any.
+  template <typename Find>
+  bool has_too_many(Find find) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (counts.empty()) return false;
+    const auto found = counts.find(find());
+    if (found == counts.end()) return false;
+    const size_t left = kMost - std::min(kMost, total);
+    return found->second >= std::max(kLeast, left / kShare);
+  }
+
+ private:
+  std::mutex mutex;
+  std::map<Name, size_t> counts;
+  size_t total = 0;
+};
+
+// By the Unix socket to which they have come; by the user of the service. Never destroyed either.
+auto *const clients = new Tally<std::string>();
+auto *const users = new Tally<uid_t>();
 
 // A connection has the address of the socket to which it came. Asks for no lock of the socket's.
 std::string socket_of(int fd) {
@@ -149,11 +182,17 @@ std::string socket_of(int fd) {
   return std::string(reinterpret_cast<const char *>(&own.storage), own.length);
 }
 
-void count(const std::string &socket, int change) {
-  const std::lock_guard<std::mutex> lock(counts_mutex);
-  total += static_cast<size_t>(change);
-  const size_t now = counts[socket] += static_cast<size_t>(change);
-  if (now == 0) counts.erase(socket);
+void close_and_count(const Given &given) {
+  close(given.fd);
+  users->count(given.user, -1);
+}
+
+// One thread is woken for all of them.
+void give_closes(Closers *own, const std::vector<Given> &all) {
+  const auto now = Clock::now();
+  const std::lock_guard<std::mutex> lock(own->mutex);
+  for (const Given &given : all) own->queue.push_back({[given] { close_and_count(given); }, now});
+  wake_for_work(own);
 }
 
 }  // namespace
@@ -175,21 +214,31 @@ void close_later(int fd, Kind kind) {
   run_later([fd] { close(fd); }, kind);
 }
 
+void close_later(const std::vector<Given> &all) {
+  if (all.empty()) return;
+  for (const Given &given : all) users->count(given.user, 1);
+  Closers *own = &closers(Kind::kSocket);
+  if (has_closers(own)) {
+    give_closes(own, all);
+    return;
+  }
+  for (const Given &given : all) close_and_count(given);
+}
+
 void end_later(int connection, std::function<void()> work) {
   const std::string socket = socket_of(connection);
-  count(socket, 1);
+  clients->count(socket, 1);
   auto last = [socket, work = std::move(work)] {
     work();
-    count(socket, -1);
+    clients->count(socket, -1);
   };
   run_later(std::move(last), Kind::kClient);
 }
 
 bool has_too_many_ending(int listener) {
-  const std::lock_guard<std::mutex> lock(counts_mutex);
-  if (counts.empty()) return false;
-  const auto found = counts.find(socket_of(listener));
-  if (found == counts.end()) return false;
-  const size_t left = kMost - std::min(kMost, total);
-  return found->second >= std::max(kLeast, left / kShare);
+  return clients->has_too_many([listener] { return socket_of(listener); });
+}
+
+bool has_too_many_ending_of(uid_t user) {
+  return users->has_too_many([user] { return user; });
 }

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <functional>
+#include <vector>
 
 // What holds up the one does not hold up the other. kClient: what a client of a Unix socket has put something
 // into, of which there may be more than there are threads.
@@ -19,8 +21,19 @@ void run_later(std::function<void()> work, Kind kind = Kind::kSocket);
 
 void close_later(int fd, Kind kind = Kind::kSocket);
 
+// A socket that a program of this user has had.
+struct Given {
+  int fd;
+  uid_t user;
+};
+
+// To wake a thread costs more than to close one.
+void close_later(const std::vector<Given> &all);
+
 // The same for what ends a connection to a Unix socket, which is counted until it has.
 void end_later(int connection, std::function<void()> work);
 
-// Of those that have come to this Unix socket.
+// Whether those who come next should wait: of what came to this Unix socket too much is not closed yet, or of
+// what this user's programs have had.
 bool has_too_many_ending(int listener);
+bool has_too_many_ending_of(uid_t user);

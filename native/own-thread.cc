@@ -18,6 +18,14 @@ int wake_signal() {
 
 void on_wake(int) {}
 
+// Without SA_RESTART: the wait is to end.
+void handle_wake_signal() {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_wake;
+  sigaction(wake_signal(), &action, nullptr);
+}
+
 bool make_timer(timer_t *timer) {
   sigevent event;
   memset(&event, 0, sizeof event);
@@ -33,15 +41,8 @@ bool make_timer(timer_t *timer) {
 
 }  // namespace
 
-// Without SA_RESTART: the wait is to end.
-void handle_wake_signal() {
-  struct sigaction action;
-  memset(&action, 0, sizeof action);
-  action.sa_handler = on_wake;
-  sigaction(wake_signal(), &action, nullptr);
-}
-
 bool start_thread(void *(*work)(void *), void *argument) {
+  handle_wake_signal();
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStack);
@@ -63,8 +64,8 @@ Alarm::~Alarm() {
   if (is_there) timer_delete(timer);
 }
 
-bool Alarm::set(bool is_on) {
+void Alarm::set(bool is_on) {
   const long ns = is_on ? kWakeNs : 0;
   const itimerspec every = {{0, ns}, {0, ns}};
-  return is_there && timer_settime(timer, 0, &every, nullptr) == 0;
+  if (is_there) timer_settime(timer, 0, &every, nullptr);
 }

@@ -3,9 +3,6 @@
 
 #include <time.h>
 
-// Once, before there is an alarm.
-void handle_wake_signal();
-
 // Detached, and not for the signals of the process. False: the system has no thread for us.
 bool start_thread(void *(*work)(void *), void *argument);
 
@@ -17,8 +14,7 @@ class Alarm {
   ~Alarm();
   Alarm(const Alarm &) = delete;
   Alarm &operator=(const Alarm &) = delete;
-  // False: there is none, or it cannot be set.
-  bool set(bool is_on);
+  void set(bool is_on);
 
  private:
   timer_t timer;

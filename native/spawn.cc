@@ -15,13 +15,10 @@
 #include "closers.h"
 #include "descriptor.h"
 #include "error.h"
-#include "own-thread.h"
 #include "plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -117,47 +114,6 @@ bool has_queue(int fd) {
   return family == AF_UNIX || family == AF_UNSPEC;
 }
 
-// What the program may have told a TCP connection whose last close then waits: to linger, or to speak TLS,
-// which has its own last words. Of any other kind it is not known.
-bool may_linger(int fd) {
-  linger wait = {};
-  socklen_t size = sizeof wait;
-  if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &wait, &size) < 0 || wait.l_onoff != 0) return true;
-  char protocol[16];
-  size = sizeof protocol;
-  return getsockopt(fd, IPPROTO_TCP, TCP_ULP, protocol, &size) < 0 || size > 0;
-}
-
-// For what is closed here: to wake another thread for it takes longer than all the rest of a connection's
-// end. The program may still tell it to linger after we have asked, and be gone before we close it: then the
-// alarm ends the wait. It is set once for all that one sweep closes.
-class Closing {
- public:
-  Closing() = default;
-  Closing(const Closing &) = delete;
-  Closing &operator=(const Closing &) = delete;
-  ~Closing() {
-    if (is_alarm_on) alarm().set(false);
-  }
-
-  void close_here(int fd) {
-    if (!is_alarm_on) is_alarm_on = alarm().set(true);
-    if (is_alarm_on)
-      close(fd);
-    else
-      close_later(fd);
-  }
-
- private:
-  // Of the main thread, where all this runs.
-  static Alarm &alarm() {
-    static auto *only = new Alarm();
-    return *only;
-  }
-
-  bool is_alarm_on = false;
-};
-
 // As long as the child has not reached its program it has this end too, and ours is not the last.
 void close_error_pipe(Slot *slot, bool is_child_ours) {
   if (slot->error_pipe < 0) return;
@@ -168,10 +124,11 @@ void close_error_pipe(Slot *slot, bool is_child_ours) {
   slot->error_pipe = -1;
 }
 
-// Where the child has the connection still, as nobody but us has known it before, our close is one of two and
-// cannot wait. Else it may be the last one, of a socket that the program has told to linger; or of one with a
-// queue into which its client has put such a socket. What is lent has been in other hands.
-void close_connection(Slot *slot, bool is_child_ours, Closing *closing) {
+// Ours may be the last reference: of a socket that the program has told to linger, or has put into an epoll
+// set whose lock somebody holds; or of one with a queue into which its client has put such a socket. Even
+// where the child has not reached its program yet it may have done so, and be gone, before our close is
+// through.
+void close_connection(Slot *slot, bool is_child_ours, std::vector<Given> *closing) {
   close_error_pipe(slot, is_child_ours);
   if (slot->ruleset >= 0) close(slot->ruleset);
   slot->ruleset = -1;
@@ -180,18 +137,22 @@ void close_connection(Slot *slot, bool is_child_ours, Closing *closing) {
   slot->connection = -1;
   if (!slot->plan->view.is_lent && has_queue(connection))
     end_later(connection, [connection] { close(connection); });
-  else if (slot->plan->view.is_lent || (!is_child_ours && may_linger(connection)))
-    close_later(connection);
   else
-    closing->close_here(connection);
+    closing->push_back({connection, slot->plan->user});
 }
 
-void free_slot(Slot *slot, Closing *closing) {
+void free_slot(Slot *slot, std::vector<Given> *closing) {
   close_connection(slot, false, closing);
   slot->plan.reset();
   slot->sandbox.reset();
   slot->pid = 0;
   spawner.free.push_back(slot);
+}
+
+void free_now(Slot *slot) {
+  std::vector<Given> closing;
+  free_slot(slot, &closing);
+  close_later(closing);
 }
 
 bool has_left(const Slot *slot) {
@@ -224,7 +185,7 @@ bool wants_score(const Slot *slot) {
 // come back soon: a connection is still open, or a child waits for its score. It gets that after its exec:
 // before, the kernel gives it to every process that shares the memory, and that is us.
 bool sweep() {
-  Closing closing;
+  std::vector<Given> closing;
   bool is_open = false;
   size_t kept = 0;
   for (Slot *slot : spawner.busy) {
@@ -239,6 +200,7 @@ bool sweep() {
     spawner.busy[kept++] = slot;
   }
   spawner.busy.resize(kept);
+  close_later(closing);
   return is_open;
 }
 
@@ -392,8 +354,7 @@ void give_up(Napi::Env env, Slot *slot, const char *syscall) {
   const int error = errno;
   if (!slot->plan->view.is_lent) slot->connection = -1;
   slot->error_pipe = -1;
-  Closing closing;
-  free_slot(slot, &closing);
+  free_now(slot);
   throw_system_error(env, error, syscall);
 }
 
@@ -474,6 +435,12 @@ Napi::Value CountInSetup(const Napi::CallbackInfo &info) {
   return Napi::Number::New(info.Env(), count);
 }
 
+// hasTooManyEndingOf(plan) → whether its next client should wait: of the connections that its user's programs
+// have had, too many are still to be closed.
+Napi::Value HasTooManyEndingOf(const Napi::CallbackInfo &info) {
+  return Napi::Boolean::New(info.Env(), has_too_many_ending_of(plan_of(info[0])->user));
+}
+
 // On our memory.
 bool is_in_setup(pid_t pid) {
   for (const Slot *slot : spawner.busy) {
@@ -505,17 +472,16 @@ SpawnFailure settle_child(pid_t pid) {
     if (slot->pid != pid) continue;
     const SpawnFailure failure = {slot->report->step, slot->report->error};
     spawner.busy.erase(spawner.busy.begin() + static_cast<long>(i));
-    Closing closing;
-    free_slot(slot, &closing);
+    free_now(slot);
     return failure;
   }
   return SpawnFailure{kOpNone, 0};
 }
 
 void init_spawn(Napi::Env env, Napi::Object exports) {
-  handle_wake_signal();
   exports.Set("spawn", Napi::Function::New(env, Spawn));
   exports.Set("countInSetup", Napi::Function::New(env, CountInSetup));
+  exports.Set("hasTooManyEndingOf", Napi::Function::New(env, HasTooManyEndingOf));
   exports.Set("setOomScore", Napi::Function::New(env, SetOomScore));
   exports.Set("setPlainFork", Napi::Function::New(env, SetPlainFork));
 }

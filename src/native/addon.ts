@@ -96,7 +96,6 @@ export interface PipeOwner {
 export interface Poller {
   watch(fd: Fd): void;
   unwatch(fd: Fd): void;
-  close(): void;
 }
 
 export interface NativeIdentity {
@@ -208,6 +207,8 @@ export interface Addon {
   spawn(plan: NativePlan, start: Start): Pid;
   /** How many children of the plan were spawned within that time and have not reached their program yet. */
   countInSetup(plan: NativePlan, withinMs: number): number;
+  /** Of the connections that programs of the plan's user have had: something may keep us from closing them. */
+  hasTooManyEndingOf(plan: NativePlan): boolean;
   /** /proc/PID/oom_score_adj (proc(5)) of a child that has not been reaped; one that is still in its set-up is left alone. */
   setOomScore(pid: Pid, score: number): void;
   setPlainFork(isPlain: boolean): void;

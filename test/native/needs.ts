@@ -21,6 +21,8 @@ export interface Need {
 }
 
 export const ROOT: Need = { name: 'root', isMet: process.getuid?.() === 0 };
+/** Where a test has numbers of system calls. */
+export const X64: Need = { name: 'x86-64', isMet: process.arch === 'x64' };
 export const VSOCK: Need = { name: 'vsock', isMet: runsInPython('socket.socket(socket.AF_VSOCK)') };
 /** A machine that can reach itself through vsock: VMADDR_CID_LOCAL (Linux 5.6, vsock_loopback). */
 export const VSOCK_LOOPBACK: Need = { name: 'vsock loopback', isMet: runsInPython(REACHES_ITSELF) };

@@ -3,6 +3,7 @@
  * native/spawn.cc.
  */
 import { inFreshProcess } from './fresh-process';
+import { ROOT, testWith, X64 } from './needs';
 
 const WAYS = [
   { way: 'clone', isFork: false },
@@ -122,3 +123,53 @@ test('a program that tells its connection to linger, and is gone before we let g
   }, LINGERS);
   expect(isClosed).toBe(true);
 });
+
+/** Leaves a process behind that holds the lock of an epoll set with the connection in it, and tells its pid. */
+const HOLDS_SET = `
+import ctypes, fcntl, os, select, signal, struct, threading
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+is_held, hold = os.pipe()
+epoll = select.epoll()
+epoll.register(0)
+holder = os.fork()
+if holder == 0:
+    signal.alarm(600)
+    for fd in (0, 1, 2): os.close(fd)
+    ready, filled = os.pipe()
+    os.write(filled, b'x')
+    epoll.register(ready)
+    page = libc.mmap(None, ctypes.c_size_t(4096), 3, 0x22, -1, ctypes.c_long(0))
+    fault = libc.syscall(323, os.O_CLOEXEC)
+    fcntl.ioctl(fault, 0xC018AA3F, struct.pack('QQQ', 0xAA, 0, 0))
+    fcntl.ioctl(fault, 0xC020AA00, struct.pack('QQQQ', page, 4096, 1, 0))
+    threading.Thread(target=libc.epoll_wait, args=(epoll.fileno(), ctypes.c_void_p(page), 8, -1)).start()
+    os.read(fault, 32)
+    os.write(hold, b'x')
+    signal.pause()
+os.read(is_held, 1)
+os.write(1, str(holder).encode())`;
+
+testWith(ROOT, X64)(
+  'a program whose connection cannot be closed, and is gone before we let go of it, does not hold us up',
+  async () => {
+    const answer = await inFreshProcess(async (kit, script) => {
+      const held = kit.plan([kit.python(), '-c', script]);
+      const [echo, { client, socket }] = [kit.plan(['/bin/cat']), await kit.connection()];
+      const holder = new Promise<string>((resolve) => client.setEncoding('utf8').once('data', resolve));
+      kit.openReaper();
+      const pid = kit.addon.spawn(held, { fd: socket.fd, facts: '' });
+      const nobody = new Int32Array(new SharedArrayBuffer(4));
+      while (!kit.isZombie(pid)) Atomics.wait(nobody, 0, 0, 1);
+      await kit.until(() => !kit.openFds().includes(String(socket.fd)));
+      const next = await kit.connection();
+      kit.addon.spawn(echo, { fd: next.socket.fd, facts: '' });
+      next.client.end('hello');
+      const answer = await kit.readAll(next.client);
+      // Until it is gone this process cannot end.
+      process.kill(Number(await holder), 'SIGKILL');
+      return answer;
+    }, HOLDS_SET);
+    expect(answer).toBe('hello');
+  },
+);

@@ -125,8 +125,9 @@ export class Acceptor implements Intake {
 }
 
 /** Clients of a Unix socket may have put something into it that cannot be closed. Of a passed one the family need not be known. */
-function isHeldUp({ address: { family }, fd }: HostedListener): boolean {
-  return (family === 'unix' || family === 'passed') && addon.hasTooManyEnding(fd);
+function isHeldUp({ address: { family }, fd, owner }: HostedListener): boolean {
+  const isHeldUpByClients = (family === 'unix' || family === 'passed') && addon.hasTooManyEnding(fd);
+  return isHeldUpByClients || owner.handler.isHeldUp === true;
 }
 
 function reasonOf(code: string): PauseReason {

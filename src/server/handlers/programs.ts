@@ -54,6 +54,10 @@ export class Programs implements Handler {
     return addon.countInSetup(this.#plan.native, UNDER_WAY_MS) >= MOST_UNDER_WAY;
   }
 
+  get isHeldUp(): boolean {
+    return addon.hasTooManyEndingOf(this.#plan.native);
+  }
+
   take(connection: Connection): 'taken' | Shortage {
     try {
       const question = this.#watch?.questionOf(connection) ?? null;

@@ -56,6 +56,8 @@ export type Shortage = 'processes' | 'memory' | 'open-files';
 export interface Handler {
   /** Enough of its children are on their way to their program: the next client is served as soon if it waits for them. */
   readonly isBusy: boolean;
+  /** Too many connections of before cannot be closed: the next client waits until they can. */
+  readonly isHeldUp?: boolean;
   /** taken: the handler sees to its end. */
   take(connection: Connection): 'taken' | Shortage;
 }

@@ -155,6 +155,14 @@ test('clients of a Unix socket wait where too many of those before them cannot b
   expect([taken.length, paused, owner.gate.inUse]).toEqual([1, ['closing'], 1]);
 });
 
+test('nobody is accepted for a handler whose connections of before cannot be closed', () => {
+  const listener = serve();
+  fill(1);
+  listener.owner.handler = { isBusy: false, isHeldUp: true, take: () => 'taken' };
+  expect(acceptor.onReadable(listener)).toBe('paused');
+  expect([paused, listener.owner.gate.inUse]).toEqual([['closing'], 0]);
+});
+
 test('where nobody waits after all the slot is put back, which makes no room for anybody', () => {
   const listener = serve();
   expect(acceptor.onReadable(listener)).toBe('empty');
