@@ -60,9 +60,11 @@ async function startFailing({ name, fd }: Call): Promise<Failing> {
 /** Long enough for clients to be served, or not, on a machine with little to do. */
 const VISIT_MS = 1_000;
 
-/** Clients come until one of them has met with it. */
-async function meet({ denial, visit }: Failing): Promise<void> {
+/** From now on the call fails, or fails once; clients come until one of them has met with it. */
+async function meet({ denial, fd, visit }: Failing, error: Errno, times = 0): Promise<void> {
+  // Counted first: what the clients before have left to be done may meet with it at once, and then the only failure is over.
   const before = denial.count;
+  denial.deny(error, { fd, times });
   const hasFailed = (): true | undefined => (denial.count > before ? true : undefined);
   await untilTrue('a call fails', async () => {
     await visit();
@@ -74,17 +76,14 @@ const EACH = CALLS.flatMap((call) => call.errors.map((error): [string, Errno, Ca
 
 test.each(EACH)('%s that fails with %s is survived', async (_, error, call) => {
   const failing = await startFailing(call);
-  const { denial, daemon, fd, expectService } = failing;
-  denial.deny(error, { fd, times: 1 });
-  await meet(failing);
+  const { denial, daemon, expectService } = failing;
+  await meet(failing, error, 1);
   await expectService();
-  denial.deny(error, { fd });
-  await meet(failing);
+  await meet(failing, error);
   await expectRest(daemon.pid);
   denial.allow();
   await expectService();
-  denial.deny(error, { fd });
-  await meet(failing);
+  await meet(failing, error);
   const children = childrenOf(daemon.pid);
   expect([0, 1]).toContain(await daemon.stop());
   for (const pid of children) if (isRunning(pid)) process.kill(pid, 'SIGKILL');
