@@ -4,15 +4,16 @@
  */
 import { dirname, join } from 'node:path';
 import { connectTo, exchange } from './client';
-import { startDaemon, startWords, type Daemon, type DaemonOptions } from './daemon';
+import { startDaemon, startWords, type Daemon } from './daemon';
 import { datagramClient } from './datagram-client';
 import { dumpProgram, goldenDump, parseDump, plainDump, type Dump, type Value } from './dump';
 import { endAll } from './endings';
 import { makeFolder } from './fixtures';
-import { testAsRoot, testIpv6 } from './machine';
+import { isRoot, testAsRoot, testIpv6 } from './machine';
 import { askUnix, exchangeUnix } from './unix-client';
 
-afterEach(endAll);
+// One daemon starts them all, as far as it can: what a service says must not show in another one.
+afterAll(endAll);
 
 type Facts = Record<string, Value>;
 
@@ -20,24 +21,54 @@ type Facts = Record<string, Value>;
 interface Way {
   readonly listen?: string;
   readonly keys?: string;
-  /** More services. */
-  readonly services?: string;
-  readonly options?: DaemonOptions;
-  readonly ask?: (daemon: Daemon, path: string) => Promise<string>;
+  readonly isForked?: boolean;
+  readonly ask?: (service: Running) => Promise<string>;
   /** What differs from the golden dump. */
   readonly differs?: Partial<Record<'descriptors' | 'environment', readonly Value[]>>;
 }
 
+interface Running {
+  readonly daemon: Daemon;
+  readonly name: string;
+  /** Of its socket, where it has one. */
+  readonly path: string;
+}
+
 const LISTEN = '127.0.0.1:0';
 
+/** By name, a service for each question. */
+const services = new Map<string, { way: Way; keys: string }>();
+let daemon: Daemon;
+let forking: Daemon;
+let [program, sockets] = ['', ''];
+
+beforeAll(async () => {
+  [program, sockets] = [dumpProgram(), makeFolder()];
+  daemon = await startDaemon(configuration(false));
+  forking = await startDaemon(configuration(true), { env: { STDIOD_SPAWN: 'fork' } });
+});
+
+/** @returns the name of a service of its own, which is there when tests run */
+function serve(way: Way, keys = ''): string {
+  const name = `s${services.size}`;
+  services.set(name, { way, keys });
+  return name;
+}
+
+function configuration(isForked: boolean): string {
+  const lines = [...services].map(([name, { way, keys }]) => {
+    const listen = (way.listen ?? `listen: "${LISTEN}",`).replace('PATH', join(sockets, name));
+    return `  ${name}: {${listen} exec: ${program}, enabled: ${(way.isForked ?? false) === isForked}, ${way.keys ?? ''} ${keys}}\n`;
+  });
+  return `services:\n  mux: {listen: "${LISTEN}", builtin: tcpmux}\n${lines.join('')}`;
+}
+
 /** @param said what the keys are to change */
-async function found(way: Way, keys = '', said: Facts = {}): Promise<Facts> {
-  const [program, path] = [dumpProgram(), join(makeFolder(), 'socket')];
-  const listen = (way.listen ?? `listen: "${LISTEN}",`).replace('PATH', path);
-  const service = `{${listen} exec: ${program}, ${way.keys ?? ''} ${keys}}`;
-  const yaml = `services:\n  ${way.services ?? ''}\n  it: ${service}\n`;
-  const daemon = await startDaemon(yaml, way.options);
-  return plain(await (way.ask ?? askTcp)(daemon, path), daemon, program, said);
+async function found(name: string, said: Facts = {}): Promise<Facts> {
+  const way = services.get(name)?.way;
+  const by = way?.isForked === true ? forking : daemon;
+  const answer = await (way?.ask ?? askTcp)({ daemon: by, name, path: join(sockets, name) });
+  return plain(answer, by, program, said);
 }
 
 async function plain(answer: string, daemon: Daemon, program: string, said: Facts = {}): Promise<Facts> {
@@ -46,18 +77,18 @@ async function plain(answer: string, daemon: Daemon, program: string, said: Fact
   return plainDump(dump, daemon, dirname(program), Object.keys(said));
 }
 
-function askTcp(daemon: Daemon): Promise<string> {
-  return exchange(daemon.port(), '');
+function askTcp({ daemon, name }: Running): Promise<string> {
+  return exchange(daemon.port(name), '');
 }
 
-async function askMux(daemon: Daemon): Promise<string> {
-  const client = await connectTo(daemon.port());
-  client.send('it\r\n');
+async function askMux({ daemon, name }: Running): Promise<string> {
+  const client = await connectTo(daemon.port('mux'));
+  client.send(`${name}\r\n`);
   return client.rest();
 }
 
-async function askUdp(daemon: Daemon): Promise<string> {
-  return (await datagramClient()).ask('hello', daemon.port());
+async function askUdp({ daemon, name }: Running): Promise<string> {
+  return (await datagramClient()).ask('hello', daemon.port(name));
 }
 
 async function askKind(kind: 'stream' | 'seqpacket' | 'dgram', path: string): Promise<string> {
@@ -103,8 +134,8 @@ function lent(facts: Facts): Value[] {
   ];
 }
 
-const NAMES = ['STDIOD_SERVICE=it', 'STDIOD_CONNECTION=<connection>'];
-const PASSED = ['LISTEN_FDS=1', 'LISTEN_FDNAMES=it', ...NAMES, 'LISTEN_PID=<pid>'];
+const NAMES = ['STDIOD_SERVICE=<service>', 'STDIOD_CONNECTION=<connection>'];
+const PASSED = ['LISTEN_FDS=1', 'LISTEN_FDNAMES=<service>', ...NAMES, 'LISTEN_PID=<pid>'];
 const PERSON = ['LANG=C.UTF-8', "HOME=<user's>", "USER=<user's>", "LOGNAME=<user's>"];
 const BASICS = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...PERSON];
 
@@ -119,15 +150,14 @@ const UNIX_PEER = [
 
 const WAYS: Readonly<Record<string, Way>> = {
   'for a connection': {},
-  'by a plain fork': { options: { env: { STDIOD_SPAWN: 'fork' } } },
+  'by a plain fork': { isForked: true },
   'by tcpmux': {
     listen: 'tcpmux: true,',
-    services: `mux: {listen: "${LISTEN}", builtin: tcpmux}`,
     ask: askMux,
   },
   'behind a Unix socket': {
     listen: 'listen: "unix:PATH", socket: {mode: "0666"},',
-    ask: (_, path) => exchangeUnix(path),
+    ask: ({ path }) => exchangeUnix(path),
     differs: {
       descriptors: connection({ family: 'unix', peer: null }),
       environment: [...UNIX_PEER, ...NAMES, ...BASICS],
@@ -135,7 +165,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   },
   'behind a Unix socket of packets': {
     listen: 'listen: "unix-seqpacket:PATH", socket: {mode: "0666"},',
-    ask: (_, path) => askKind('seqpacket', path),
+    ask: ({ path }) => askKind('seqpacket', path),
     differs: {
       descriptors: connection({ family: 'unix', type: 'seqpacket', peer: null }),
       environment: [...UNIX_PEER, ...NAMES, ...BASICS],
@@ -158,7 +188,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   },
   'for Unix datagrams': {
     listen: 'listen: "unix-dgram:PATH", socket: {mode: "0666"},',
-    ask: (_, path) => askKind('dgram', path),
+    ask: ({ path }) => askKind('dgram', path),
     differs: {
       descriptors: lent({ family: 'unix', type: 'datagram' }),
       environment: ['PROTO=UNIX', 'UNIXLOCALPATH=<path>', ...PASSED, ...BASICS],
@@ -167,6 +197,7 @@ const WAYS: Readonly<Record<string, Way>> = {
 };
 
 const GOLDEN = goldenDump();
+const OF_OTHER = 'user: 54321, group: 54322, groups: [54323, 54324], capabilities: [net_raw, kill]';
 /** Keys of every kind at once; what they mean for who has no right to more. */
 const MANY =
   'directory: /, umask: "0027", nice: 19, scheduling: batch, cpu_affinity: 0, io_priority: best-effort:6, argv0: me, ' +
@@ -189,37 +220,41 @@ const OF_MANY: Facts = {
 };
 
 describe.each(Object.entries(WAYS))('a program that was started %s', (_, way) => {
+  const [ordinary, many] = [serve(way), serve(way, MANY)];
+  const ofOther = isRoot ? serve(way, OF_OTHER) : '';
+
   test('finds what the golden dump has, and nothing else', async () => {
-    expect(await found(way)).toEqual({ ...GOLDEN, ...way.differs });
+    expect(await found(ordinary)).toEqual({ ...GOLDEN, ...way.differs });
   });
 
   test('finds what the file says, and nothing else has changed', async () => {
-    expect(await found(way, MANY, OF_MANY)).toEqual({ ...GOLDEN, ...OF_MANY, ...way.differs });
+    expect(await found(many, OF_MANY)).toEqual({ ...GOLDEN, ...OF_MANY, ...way.differs });
   });
 
   testAsRoot('is whom the file says, with the rights that the file gives (needs root)', async () => {
-    const keys = 'user: 54321, group: 54322, groups: [54323, 54324], capabilities: [net_raw, kill]';
     const set = ['kill', 'net_raw'];
     const sets = { effective: set, permitted: set, inheritable: set, ambient: set, bounding: set };
     const ids = { uid: four(54321), gid: four(54322), groups: [54323, 54324], capabilities: sets };
     const environment = asNumber((way.differs?.environment ?? GOLDEN.environment) as readonly string[]);
-    expect(await found(way, keys)).toEqual({ ...GOLDEN, ...ids, ...way.differs, environment });
+    expect(await found(ofOther)).toEqual({ ...GOLDEN, ...ids, ...way.differs, environment });
   });
 });
 
+const OVER_IPV6 = serve({
+  listen: 'listen: "[::1]:0",',
+  ask: ({ daemon, name }) => exchange(daemon.port(name), '', '::1'),
+});
+
 testIpv6('over IPv6 only the addresses differ', async () => {
-  const way = { listen: 'listen: "[::1]:0",', ask: (daemon: Daemon) => exchange(daemon.port(), '', '::1') };
   const environment = GOLDEN.environment.map((variable) => variable.replace('127.0.0.1', '::1'));
-  expect(await found(way)).toEqual({ ...GOLDEN, descriptors: connection({ family: 'ipv6' }), environment });
+  expect(await found(OVER_IPV6)).toEqual({ ...GOLDEN, descriptors: connection({ family: 'ipv6' }), environment });
 });
 
 test('under try a program finds the PATH and the folder of the caller, and its standard error is the log', async () => {
   const program = dumpProgram();
   const daemon = await startWords(['try', LISTEN, '--', program], { env: { PATH: '/usr/bin:/bin' } });
-  const found = await plain(await askTcp(daemon), daemon, program);
-  const environment = GOLDEN.environment.map((variable) =>
-    variable.replace(/^PATH=.*/, 'PATH=/usr/bin:/bin').replace(/^(STDIOD_SERVICE)=.*/, '$1=try'),
-  );
+  const found = await plain(await exchange(daemon.port(), ''), daemon, program);
+  const environment = GOLDEN.environment.map((variable) => variable.replace(/^PATH=.*/, 'PATH=/usr/bin:/bin'));
   const descriptors = [...connection({}).slice(0, 2), { fd: 2, ...PIPE }];
   expect(found).toEqual({ ...GOLDEN, descriptors, environment });
 });
@@ -242,8 +277,10 @@ const KEYS: readonly [keys: string, differs: Facts][] = [
   ['env: {B: "x y", A: "%{peer.port}"}', { environment: withVariables('B=x y', 'A=<peer port>') }],
 ];
 
-test.each(KEYS)('%s changes that and nothing else', async (keys, differs) => {
-  expect(await found({}, keys, differs)).toEqual({ ...GOLDEN, ...differs });
+const KEYED = KEYS.map(([keys, differs]): [string, string, Facts] => [keys, serve({}, keys), differs]);
+
+test.each(KEYED)('%s changes that and nothing else', async (_, name, differs) => {
+  expect(await found(name, differs)).toEqual({ ...GOLDEN, ...differs });
 });
 
 function limitsWith(limits: Facts): Value {

@@ -102,7 +102,7 @@ function isAlike(one: Value | undefined, other: Value | undefined): boolean {
 
 /** Right values, by what they are called in a golden dump. */
 function namesOf(dump: Dump, daemon: Daemon, folder: string): Map<string, string> {
-  const { connection, peer, local } = factsOf(dump.pid, daemon);
+  const { service, connection, peer, local } = factsOf(dump.pid, daemon);
   const [, peerPort = ''] = /^(?!unix:).*:(\d+)$/.exec(peer) ?? [];
   const [, peerPid = ''] = /^unix:pid:(\d+),/.exec(peer) ?? [];
   const [, localPort = ''] = /:(\d+)(?:\/udp)?$/.exec(local) ?? [];
@@ -111,6 +111,7 @@ function namesOf(dump: Dump, daemon: Daemon, folder: string): Map<string, string
   const names: [string, string][] = [
     [String(dump.pid), '<pid>'],
     [String(daemon.pid), '<daemon>'],
+    [service, '<service>'],
     [connection, '<connection>'],
     [peer, '<peer>'],
     [peerPort, '<peer port>'],
@@ -125,13 +126,14 @@ function namesOf(dump: Dump, daemon: Daemon, folder: string): Map<string, string
 }
 
 /** Of the child's beginning. */
-function factsOf(pid: number, daemon: Daemon): { connection: string; peer: string; local: string } {
+function factsOf(pid: number, daemon: Daemon): { service: string; connection: string; peer: string; local: string } {
   const [started] = daemon.all('started', { pid });
-  if (started !== undefined) return { connection: started.connection, peer: '', local: started.address };
+  if (started !== undefined) return { ...started, peer: '', local: started.address };
   const [accepted] = daemon.all('accepted', { pid });
   if (accepted === undefined) throw new Error(`${pid} is no child of ${daemon.pid}: ${daemon.stderr}`);
-  const [listening] = daemon.all('listening');
-  return { connection: accepted.connection, peer: accepted.peer, local: listening?.address ?? '' };
+  // One that is chosen by its name has no address of its own.
+  const [listening] = [accepted.service, 'mux'].flatMap((service) => daemon.all('listening', { service }));
+  return { ...accepted, local: listening?.address ?? '' };
 }
 
 /** `socket:[4711]` → `socket 1`: those that lead to the same have the same number. */
