@@ -1,8 +1,8 @@
 /**
- * Sessions that have to end.
+ * Sessions that have to end. What ends with them is in session-processes.test.ts.
  */
 import { connectTo, exchange } from './client';
-import { startDaemon, type Daemon } from './daemon';
+import { startDaemon } from './daemon';
 import { endAll } from './endings';
 import { fixture } from './fixtures';
 import { testAsRoot } from './machine';
@@ -27,16 +27,6 @@ describe('session_timeout', () => {
     expect(reaped).toMatchObject({ signal: 'SIGTERM', reason: 'session-timeout', children: 0 });
     expect(reaped.duration).toBeGreaterThanOrEqual(0.3);
     expect([reaped.hint, daemon.all('terminating')]).toEqual([undefined, []]);
-  });
-
-  test('ends with SIGKILL what does not leave at SIGTERM', async () => {
-    const daemon = await startDaemon(serve(fixture('ignores-sigterm.sh'), ENOUGH));
-    const client = await connectTo(daemon.port());
-    expect(await client.line()).toBe('ready');
-    const { pid } = await daemon.waitFor('accepted');
-    await client.rest();
-    expect(await daemon.waitFor('reaped')).toMatchObject({ pid, signal: 'SIGKILL', reason: 'session-timeout' });
-    expect(isRunning(pid)).toBe(false);
   });
 
   test('is counted from the start of each', async () => {
@@ -135,66 +125,6 @@ describe('on_disconnect: terminate', () => {
     gone.reset();
     expect(await daemon.waitFor('reaped')).toMatchObject({ pid: waiting.pid, reason: 'disconnected' });
     expect(isRunning(pid)).toBe(true);
-  });
-});
-
-describe('with a session ends', () => {
-  /** @returns the process that has left its session, which is there */
-  async function leave(daemon: Daemon): Promise<number> {
-    const client = await connectTo(daemon.port());
-    const pid = Number(await client.line());
-    expect(isRunning(pid)).toBe(true);
-    return pid;
-  }
-
-  async function expectGone(pid: number): Promise<void> {
-    await untilTrue(`${pid} is gone`, () => !isRunning(pid));
-  }
-
-  test.each(['', 'stubborn', 'stopped', 'stubborn stopped'])(
-    'a process that has left its family (%s)',
-    async (words) => {
-      const exec = `"${fixture('forks-twice.py')} ${words}"`;
-      const daemon = await startDaemon(serve(exec, ENOUGH));
-      const pid = await leave(daemon);
-      await untilTrue('it has lost its parent', () => childrenOf(daemon.pid).includes(pid) || !isRunning(pid));
-      await daemon.waitFor('reaped', { reason: 'session-timeout' });
-      await expectGone(pid);
-      await untilTrue('it is collected', () => childrenOf(daemon.pid).length === 0);
-      expect(daemon.all('reaped')).toHaveLength(1);
-    },
-  );
-
-  test.each(['', 'naked', 'stubborn naked'])(
-    'one in another process group, whatever its environment (%s)',
-    async (words) => {
-      const exec = `"${fixture('forks-twice.py')} waits ${words}"`;
-      const daemon = await startDaemon(serve(exec, ENOUGH));
-      const pid = await leave(daemon);
-      await daemon.waitFor('reaped', { reason: 'session-timeout' });
-      await expectGone(pid);
-    },
-  );
-
-  test('nobody of another session, and nobody who only says so', async () => {
-    const program = fixture('forks-twice.py');
-    const daemon = await startDaemon(`
-defaults: {stop_grace: 100ms}
-services:
-  it: {listen: "127.0.0.1:0", exec: ${program}, ${ENOUGH}}
-  other: {listen: "127.0.0.1:0", exec: ${program}}
-  forged: {listen: "127.0.0.1:0", exec: ${program} forged}
-`);
-    const [, other, forged] = await Promise.all(
-      ['it', 'other', 'forged'].map(async (name) => {
-        const client = await connectTo(daemon.port(name));
-        return Number(await client.line());
-      }),
-    );
-    await daemon.waitFor('reaped', { service: 'it', reason: 'session-timeout' });
-    expect([isRunning(other ?? 0), isRunning(forged ?? 0)]).toEqual([true, true]);
-    await daemon.stop();
-    await Promise.all([other, forged].map((pid) => expectGone(pid ?? 0)));
   });
 });
 
