@@ -1,5 +1,5 @@
 /**
- * System calls of a daemon that fail when a test says so: those of one step of test/fixtures/deny-syscall.c.
+ * System calls of a daemon that fail when a test says so: those of steps of test/fixtures/deny-syscall.c, one step at a time.
  */
 import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -15,23 +15,28 @@ export interface Extent {
   readonly skip?: number;
   /** Only with this descriptor as its first argument. */
   readonly fd?: number;
+  /** Of the steps, where there are several; absent: the first. */
+  readonly step?: string;
 }
 
 export class Denial {
   /** For `DaemonOptions`. */
   readonly wrapper: readonly string[];
   readonly #file = join(makeFolder(), 'denial');
+  readonly #steps: readonly string[];
   #serial = 0;
 
-  constructor(step: string) {
-    this.wrapper = [fixture('deny-syscall.c'), step, this.#file];
+  constructor(...steps: readonly string[]) {
+    this.#steps = steps;
+    this.wrapper = [fixture('deny-syscall.c'), steps.join(','), this.#file];
   }
 
   /** From now on, in place of what was said before. @param error null: the call comes late */
-  deny(error: Errno | null, { times = 0, skip = 0, fd = -1 }: Extent = {}): void {
+  deny(error: Errno | null, { times = 0, skip = 0, fd = -1, step }: Extent = {}): void {
     this.#serial += 1;
+    const which = step === undefined ? 0 : this.#steps.indexOf(step);
     const number = error === null ? 0 : constants.errno[error];
-    writeFileSync(`${this.#file}.new`, [this.#serial, number, skip, times, fd].join(' '));
+    writeFileSync(`${this.#file}.new`, [this.#serial, number, skip, times, fd, which].join(' '));
     renameSync(`${this.#file}.new`, this.#file);
   }
 

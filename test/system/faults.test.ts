@@ -5,12 +5,13 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { clientThatSent, connectTo, exchange, Load, type Client } from './client';
+import { connectTo, exchange, Load, type Client } from './client';
 import { launchDaemon, startDaemon, type Daemon, type DaemonOptions } from './daemon';
 import { Denial } from './denial';
+import { expectDrop } from './drop';
 import { atEnd, endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
-import { asOther, findProgram, isRoot, setSoftLimit, testAsOther } from './machine';
+import { asOther, findProgram, setSoftLimit, testAsOther } from './machine';
 import { childrenOf, limits, moreFds, openFds } from './proc';
 import { expectRest } from './rest';
 import { untilTrue } from './until';
@@ -24,15 +25,6 @@ const WAYS: readonly [string, DaemonOptions][] = [
   ['clone', {}],
   ['plain fork', { env: { STDIOD_SPAWN: 'fork' } }],
 ];
-
-/** A client that has sent something sees an end and no reset; the drop is told with its step. */
-async function expectDrop(daemon: Daemon, step: string, error: string): Promise<void> {
-  const client = await daemon.whileStopped(() => clientThatSent(daemon.port(), 'x'.repeat(10_000)));
-  expect(await client.rest()).toBe('');
-  const dropped = await daemon.waitFor('dropped', { peer: client.address });
-  expect(dropped).toMatchObject({ service: 'it', step, error });
-  client.end();
-}
 
 describe('a program that makes processes children of stdiod', () => {
   const MAKERS = 3;
@@ -114,59 +106,6 @@ describe.each(WAYS)('a program that cannot be started (%s)', (_, options) => {
     mkdirSync(work);
     expect(await exchange(daemon.port(), 'back')).toBe('back');
   });
-});
-
-describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
-  const STEPS = [
-    'setns',
-    'close_range',
-    'dup3',
-    'close-rest',
-    'rt_sigaction',
-    'setsid',
-    'prlimit',
-    'umask',
-    'setpriority',
-    'sched_setaffinity',
-    'sched_setscheduler',
-    'ioprio_set',
-    'prctl',
-    'capbset_drop',
-    'setgroups',
-    'setresgid',
-    'setresuid',
-    'verify-ids',
-    'capset',
-    'no_new_privs',
-    'chdir',
-    'seccomp',
-    'rt_sigprocmask',
-    'execve',
-  ];
-  const ALL_STEPS =
-    'nice: 19, cpu_affinity: 0-8191, scheduling: batch, io_priority: idle, capabilities: [], system_calls: {deny: [clock]}';
-  const keys = isRoot ? `${ALL_STEPS}, private_network: true` : ALL_STEPS;
-  const OF_ROOT = ['setns', 'capbset_drop', 'setgroups', 'setresgid', 'setresuid', 'verify-ids'];
-
-  const testSteps = isRoot ? test : test.skip;
-  testSteps.each(STEPS.filter((step) => OF_ROOT.includes(step)))('is told: %s (needs root)', checkStep);
-  test.each(STEPS.filter((step) => !OF_ROOT.includes(step)))('is told: %s', checkStep);
-
-  async function checkStep(step: string): Promise<void> {
-    const denial = new Denial(step);
-    const yaml = `services: {it: {listen: "127.0.0.1:0", exec: cat, max_connections: 1, ${keys}}}\n`;
-    const daemon = await startDaemon(yaml, { ...options, wrapper: denial.wrapper });
-    const fds = openFds(daemon.pid);
-    expect(await exchange(daemon.port(), 'before')).toBe('before');
-    denial.deny('EIO');
-    // Of a wrong identity the kernel gives no errno: the child compared.
-    for (let time = 0; time < 3; time += 1) await expectDrop(daemon, step, step === 'verify-ids' ? 'EPERM' : 'EIO');
-    denial.allow();
-    expect(await exchange(daemon.port(), 'after')).toBe('after');
-    await daemon.waitForCount('reaped', 2);
-    expect(childrenOf(daemon.pid)).toEqual([]);
-    await untilTrue('no descriptor is left', () => moreFds(daemon.pid, fds).length === 0);
-  }
 });
 
 test('a supervisor that is asked before a child closes what belongs to others may be slow', async () => {
