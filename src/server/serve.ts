@@ -57,8 +57,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const { configuration, passed, json } = options;
   const chooseFormat = formatChooser(screenOfStderr(), json);
   const log = new Log(openOutput(), chooseFormat(configuration.log.format));
-  await startThreads();
-  const server = startServer(log, options);
+  const server = await startServer(log, options);
   if ('isOpen' in server) return server;
   leaveFolder();
   for (const socket of unusedSockets(configuration, passed.list)) log.emit({ event: 'unused', socket });
@@ -91,11 +90,12 @@ function untilStopped(
 }
 
 /** Or why there is none. */
-function startServer(log: Log, { configuration, passed, need }: ServeOptions): Server | Refused {
+async function startServer(log: Log, { configuration, passed, need }: ServeOptions): Promise<Server | Refused> {
   const emit = (event: LogEvent): void => {
     log.emit(event);
   };
   try {
+    await startThreads();
     const hasRoom = (isLast: boolean): boolean => log.hasRoomForWords(isLast);
     const server = new Server(emit, hasRoom, configuration.limits.maxConnections, passed);
     const failures = server.start(configuration, need);

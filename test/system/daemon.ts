@@ -86,7 +86,8 @@ export class Daemon {
   }
 
   async untilReady(): Promise<void> {
-    const isReady = (): boolean => /serving\b/.test(this.stderr);
+    // A stack trace may name a file of that name.
+    const isReady = (): boolean => /serving\b(?!\.)/.test(this.stderr);
     const what = (): string => `the daemon is ready or has ended\n${this.stderr}\n${threads(this.pid).join('\n')}`;
     await until(what, () => (isReady() || this.isEnded ? true : undefined));
     if (!isReady()) throw new Error(`the daemon did not start: ${this.stderr}`);

@@ -8,6 +8,7 @@ import { launchDaemon, startDaemon, type Daemon } from './daemon';
 import { Denial, type Errno } from './denial';
 import { endAll } from './endings';
 import { makeFolder } from './fixtures';
+import { withPreload } from './preload';
 import { childrenOf, listenerFd, openFds, strings } from './proc';
 import { expectRest } from './rest';
 import { exchangeUnix } from './unix-client';
@@ -156,6 +157,24 @@ describe('a start without', () => {
     const daemon = launchDaemon(reporting, { wrapper: denial.wrapper });
     expect(await daemon.ended()).toBe(1);
     expect(daemon.stderr).toMatch(new RegExp(`"event":"failed".*"error":"${step}: ${error} .*"nothing was started"`));
+  });
+
+  test('threads of its own says so and ends with 1', async () => {
+    // Node's own threads would be refused first.
+    const env = withPreload(`
+const load = process.dlopen;
+process.dlopen = (module, ...rest) => {
+  load.call(process, module, ...rest);
+  if (typeof module.exports.startAside === 'function') module.exports.startAside = refuse;
+};
+function refuse() {
+  throw Object.assign(new Error('clone: EAGAIN refused'), { code: 'EAGAIN', errno: 11, syscall: 'clone' });
+}
+`);
+    const daemon = launchDaemon(TWO, { env });
+    expect(await daemon.ended()).toBe(1);
+    expect(daemon.stderr).toMatch(/"event":"failed".*"error":"clone: EAGAIN .*"nothing was started"/);
+    expect(daemon.stderr).not.toMatch(/^ +at /m);
   });
 });
 
