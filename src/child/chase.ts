@@ -7,6 +7,7 @@
  */
 import type { ProcessFacts } from './census';
 import type { Kin } from './families';
+import type { StopSignal } from '../service/stop-signal';
 
 /** Looks for somebody new before SIGKILL … */
 const MOST_ROUNDS = 20;
@@ -34,9 +35,9 @@ export class Chase {
     });
   }
 
-  /** Who is stopped takes no SIGTERM before it goes on. */
-  ask(members: readonly ProcessFacts[]): void {
-    this.#kin.signal(members, 'SIGTERM');
+  /** Who is stopped takes no signal to leave before it goes on. */
+  ask(members: readonly ProcessFacts[], signal: StopSignal): void {
+    this.#kin.signal(members, signal);
     this.#kin.signal(members, 'SIGCONT');
   }
 

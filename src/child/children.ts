@@ -11,6 +11,7 @@ import { OomScores } from './oom-scores';
 import { PidTable } from './pid-table';
 import type { Plan } from './plan';
 import type { Reports, Traffic } from './reports';
+import type { StopSignal } from '../service/stop-signal';
 import type { Words } from './words';
 
 export interface Child<Owner> {
@@ -20,6 +21,8 @@ export interface Child<Owner> {
   /** CLOCK_MONOTONIC, milliseconds. */
   readonly startedMs: number;
   readonly errand: Errand<Owner>;
+  /** As its service said when it was started: another program may leave at another one. */
+  readonly stopSignal: StopSignal;
   /** Absent: it ends by itself. */
   endReason?: EndReason;
 }
@@ -96,7 +99,7 @@ export class Children<Owner> {
   spawn(plan: Plan, start: Start, owner: Owner, errand: Errand<Owner>): Child<Owner> {
     const pipe = plan.pipe === null ? null : this.#words.open({ owner }, plan.pipe.owner);
     const pid = spawnWith(plan, start, pipe, this.#cgroups);
-    const child = { pid, owner, startedMs: Math.round(performance.now()), errand };
+    const child = { pid, owner, startedMs: Math.round(performance.now()), errand, stopSignal: plan.stopSignal };
     this.#byPid.add(pid, child);
     if (!plan.hasOomScore) this.#oomScores.add(pid);
     if (plan.channel !== null) this.#reports.add(pid, child, plan.channel);
@@ -119,11 +122,11 @@ export class Children<Owner> {
     return this.#byPid.get(child.pid) === child;
   }
 
-  /** To the child's process group. Who is stopped takes no SIGTERM before it goes on. */
+  /** To the child's process group. Who is stopped takes no signal to leave before it goes on. */
   signal(child: Child<Owner>, name: NodeJS.Signals): void {
     if (!this.has(child)) return;
     signalGroup(child.pid, name);
-    if (name === 'SIGTERM') signalGroup(child.pid, 'SIGCONT');
+    if (name === child.stopSignal) signalGroup(child.pid, 'SIGCONT');
     // Who has left the process group as well.
     if (name === 'SIGKILL') this.#cgroups.kill(child.pid);
   }

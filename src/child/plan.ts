@@ -15,6 +15,7 @@ import {
 import { hasMemoryLimit, type Cgroup } from '../service/cgroup';
 import { FACT_NAMES } from '../service/fact-names';
 import type { CapabilitySet, Exec, Identity, Process, Resources } from '../service/service';
+import type { StopSignal } from '../service/stop-signal';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
 import { planGroup } from './cgroups';
 import { filterOf } from './filter';
@@ -32,6 +33,8 @@ export interface Plan {
   readonly pipe: { readonly owner: PipeOwner | null } | null;
   /** Each is born in a leaf of its own in this group (cgroups.ts); null: in ours. */
   readonly cgroup: Cgroup | null;
+  /** What asks them to leave. */
+  readonly stopSignal: StopSignal;
 }
 
 /** Where fd 2 of children may lead, beside their connection. Open for as long as any plan is used. */
@@ -65,11 +68,11 @@ export function preparePlan(run: Exec, isWait: boolean, sinks: Sinks, sandbox: N
   const options = planOf(run, isWait, sinks);
   const native = addon.preparePlan(sandbox === null ? options : { ...options, sandbox });
   const { process } = run;
-  const { cgroup, resources } = process;
+  const { cgroup, resources, stopSignal } = process;
   if (cgroup !== null) planGroup(cgroup);
   const hasOomScore = resources.oomScore !== null;
   const [channel, pipe] = [channelOf(process, sinks), pipeOf(process)];
-  return { native, varying: varyingOf(run), channel, hasOomScore, pipe, cgroup };
+  return { native, varying: varyingOf(run), channel, hasOomScore, pipe, cgroup, stopSignal };
 }
 
 export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks): PlanOptions {

@@ -4,6 +4,7 @@
  */
 import { Chase } from './chase';
 import type { Kin } from './families';
+import { DEFAULT_STOP_SIGNAL } from '../service/stop-signal';
 
 const POLL_MS = 20;
 /** After SIGKILL: who sleeps where no signal reaches must not keep us. */
@@ -22,7 +23,7 @@ export class Rest {
     this.#onSignal = onSignal;
   }
 
-  /** SIGTERM now, SIGKILL after the grace. @param onDone nobody is left, or nobody whom we can end */
+  /** SIGTERM now, as their service may be gone by now; SIGKILL after the grace. @param onDone nobody is left, or nobody whom we can end */
   end(graceMs: number, onDone: () => void): void {
     this.#deadlineMs = performance.now() + graceMs;
     this.#chase.look((there) => {
@@ -30,8 +31,8 @@ export class Rest {
         onDone();
         return;
       }
-      this.#onSignal('SIGTERM', there.length);
-      this.#chase.ask(there);
+      this.#onSignal(DEFAULT_STOP_SIGNAL, there.length);
+      this.#chase.ask(there, DEFAULT_STOP_SIGNAL);
       this.#wait(() => {
         this.#kill(onDone);
       }, onDone);

@@ -1,13 +1,14 @@
 /**
- * The one way from SIGTERM to SIGKILL: sessions are asked to leave, and after their grace whoever is still there has to. That is a child
+ * The one way from the stop signal to SIGKILL: sessions are asked to leave, and after their grace whoever is still there has to. That is a child
  * with its process group, and every process of its session that has left that.
  */
 import { Chase } from './chase';
 import type { ProcessFacts } from './census';
 import type { Child, Children, EndReason } from './children';
 import type { Kin } from './families';
+import { DEFAULT_STOP_SIGNAL, type StopSignal } from '../service/stop-signal';
 
-/** With very many processes it takes long to find those of a session: its child does not wait for SIGTERM any longer than this … */
+/** With very many processes it takes long to find those of a session: its child does not wait for its signal any longer than this … */
 const LONGEST_LOOK_MS = 250;
 /** … nor for SIGKILL. */
 const LONGEST_CHASE_MS = 500;
@@ -29,7 +30,7 @@ export class Terminator<Owner> {
   }
 
   /**
-   * SIGTERM as soon as it is known who is there, SIGKILL after the grace for whoever still is.
+   * The stop signal of each as soon as it is known who is there, SIGKILL after the grace for whoever still is.
    * @param onDone SIGKILL was sent to all who were
    */
   begin(
@@ -38,13 +39,35 @@ export class Terminator<Owner> {
     reason: EndReason,
     onDone: () => void = () => undefined,
   ): void {
+    const alike = bySignal(group);
+    let outstanding = alike.length;
+    for (const [signal, children] of alike) {
+      this.#begin(children, signal, graceMs, reason, () => {
+        outstanding -= 1;
+        if (outstanding === 0) onDone();
+      });
+    }
+  }
+
+  /** SIGKILL now, to the children and their process groups. */
+  end(group: readonly Child<Owner>[], reason: EndReason): void {
+    this.#signal(group, 'SIGKILL', reason);
+  }
+
+  #begin(
+    group: readonly Child<Owner>[],
+    signal: StopSignal,
+    graceMs: number,
+    reason: EndReason,
+    onDone: () => void,
+  ): void {
     const chase = new Chase(this.#kin, (onSeen) => {
       this.#kin.look((found) => {
         onSeen(group.flatMap((child) => found.of(child)));
       });
     });
     const ask = once(() => {
-      this.#signal(group, 'SIGTERM', reason);
+      this.#signal(group, signal, reason);
       setTimeout(() => {
         this.#endAll(chase, group, reason, onDone);
       }, graceMs).unref();
@@ -54,13 +77,8 @@ export class Terminator<Owner> {
       clearTimeout(timer);
       const others = this.#beyondGroups(members, group);
       ask();
-      chase.ask(others);
+      chase.ask(others, signal);
     });
-  }
-
-  /** SIGKILL now, to the children and their process groups. */
-  end(group: readonly Child<Owner>[], reason: EndReason): void {
-    this.#signal(group, 'SIGKILL', reason);
   }
 
   #endAll(chase: Chase, group: readonly Child<Owner>[], reason: EndReason, onDone: () => void): void {
@@ -97,6 +115,15 @@ export class Terminator<Owner> {
       this.#children.signal(child, signal);
     }
   }
+}
+
+/** Nobody at all has nothing to be told, and a grace all the same. */
+function bySignal<Owner>(
+  group: readonly Child<Owner>[],
+): readonly (readonly [signal: StopSignal, children: readonly Child<Owner>[]])[] {
+  const signals = new Set(group.map(({ stopSignal }) => stopSignal));
+  if (signals.size < 2) return [[group[0]?.stopSignal ?? DEFAULT_STOP_SIGNAL, group]];
+  return [...signals].map((signal) => [signal, group.filter(({ stopSignal }) => stopSignal === signal)]);
 }
 
 function once(action: () => void): () => void {

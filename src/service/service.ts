@@ -9,6 +9,7 @@ import type { Rlimit } from './rlimits';
 import type { Sandbox } from './sandbox';
 import type { Scheduling } from './scheduling';
 import type { OptionValues } from './socket-options';
+import type { StopSignal } from './stop-signal';
 
 export interface Service {
   readonly name: string;
@@ -28,7 +29,7 @@ export interface Service {
   readonly whenFull: WhenFull;
   readonly session: SessionLimits;
   readonly socket: SocketOptions;
-  /** How long a stop waits before SIGTERM, and again from SIGTERM to SIGKILL; milliseconds. */
+  /** How long a stop waits before the stop signal, and again from that to SIGKILL; milliseconds. */
   readonly stopGraceMs: number;
 }
 
@@ -68,6 +69,8 @@ export interface Process {
    * file by its absolute path, which each child opens for itself.
    */
   readonly stderr: 'socket' | 'log' | 'null' | 'report' | { readonly file: string };
+  /** What asks it to leave. */
+  readonly stopSignal: StopSignal;
 }
 
 /** What a child may use, and its place beside others. null: as stdiod itself. */

@@ -74,6 +74,70 @@ services: {echo: {listen: "127.0.0.1:0", builtin: echo}}
   });
 });
 
+describe('stop_signal', () => {
+  const FIXTURE = fixture('leaves-at.sh');
+
+  test('is what a session gets whose time is over', async () => {
+    const daemon = await startDaemon(serve(`${FIXTURE} USR1`, `${ENOUGH}, stop_signal: USR1`));
+    const client = await connectTo(daemon.port());
+    expect(await client.line()).toBe('ready');
+    expect(await client.rest()).toBe('left at USR1\n');
+    expect(await daemon.waitFor('reaped')).toMatchObject({ exit: 3, reason: 'session-timeout' });
+  });
+
+  test('is followed by SIGKILL where a program does not leave at it', async () => {
+    const daemon = await startDaemon(serve(`${FIXTURE} TERM`, `${ENOUGH}, stop_signal: SIGHUP`));
+    const client = await connectTo(daemon.port());
+    expect(await client.line()).toBe('ready');
+    expect(await client.rest()).toBe('');
+    expect(await daemon.waitFor('reaped')).toMatchObject({ signal: 'SIGKILL', reason: 'session-timeout' });
+  });
+
+  test('reaches who was stopped, at a stop, each service by its own', async () => {
+    const daemon = await startDaemon(`defaults: {stop_grace: 1s}
+services:
+  usr: {listen: "127.0.0.1:0", exec: ${FIXTURE} USR1, stop_signal: USR1}
+  term: {listen: "127.0.0.1:0", exec: ${FIXTURE} TERM}
+`);
+    const [usr, term] = [await connectTo(daemon.port('usr')), await connectTo(daemon.port('term'))];
+    expect([await usr.line(), await term.line()]).toEqual(['ready', 'ready']);
+    const { pid } = await daemon.waitFor('accepted', { service: 'usr' });
+    process.kill(-pid, 'SIGSTOP');
+    daemon.signal('SIGTERM');
+    expect([await usr.rest(), await term.rest()]).toEqual(['left at USR1\n', 'left at TERM\n']);
+    expect(await daemon.ended()).toBe(0);
+    const signals = daemon.all('terminating').map(({ signal, children }) => [signal, children]);
+    expect(signals.sort()).toEqual([
+      ['SIGTERM', 1],
+      ['SIGUSR1', 1],
+    ]);
+  });
+
+  test('stays for a child what it was when that began', async () => {
+    const yaml = (key: string): string => serve(`${FIXTURE} USR1`, `${ENOUGH}${key}`);
+    const daemon = await startDaemon(yaml(', stop_signal: USR1'));
+    const client = await connectTo(daemon.port());
+    expect(await client.line()).toBe('ready');
+    daemon.configure(yaml(''));
+    daemon.signal('SIGHUP');
+    expect(await daemon.waitFor('reloaded')).toMatchObject({ changed: ['it'] });
+    expect(await client.rest()).toBe('left at USR1\n');
+  });
+
+  test('is what the child of a wait service gets that is removed', async () => {
+    const program = '[python3, -c, "import signal; signal.sigwait([signal.SIGUSR2])"]';
+    const daemon = await startDaemon(`services:
+  other: {listen: "127.0.0.1:0", exec: cat}
+  it: {listen: "127.0.0.1:0", exec: ${program}, wait: true, stop_signal: USR2, stop_grace: 100ms}
+`);
+    await connectTo(daemon.port('it'));
+    const { pid } = await daemon.waitFor('started', { service: 'it' });
+    daemon.configure('services: {other: {listen: "127.0.0.1:0", exec: cat}}\n');
+    daemon.signal('SIGHUP');
+    expect(await daemon.waitFor('reaped')).toMatchObject({ pid, signal: 'SIGUSR2', reason: 'removed' });
+  });
+});
+
 describe('idle_timeout', () => {
   test('ends a session in which nothing was sent nor received, and no other', async () => {
     const daemon = await startDaemon(serve('cat', 'idle_timeout: 4s'));

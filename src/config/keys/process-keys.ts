@@ -16,6 +16,7 @@ import {
   nonEmpty,
   path,
   stderr,
+  stopSignal,
   variableName,
   variables,
 } from './values';
@@ -95,6 +96,9 @@ export const processKeys = {
       "Standard error: to the client (`socket`), told as events (`log`), nowhere (`null`), or a file's path. " +
         'Without it: `socket`, or with `wait`: `log`.',
     ),
+  stop_signal: stopSignal
+    .optional()
+    .describe('What asks it to leave when it has to go, before SIGKILL: `SIGINT`, `HUP`. Without it: `SIGTERM`.'),
 };
 
 /** Of the command itself: each service says its own. */

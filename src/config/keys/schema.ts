@@ -95,7 +95,7 @@ const sessionKeys = {
   session_timeout: someTime
     .optional()
     .describe(
-      'How long a session may last; then its child gets SIGTERM, and SIGKILL after `stop_grace`. Without it: for ever.',
+      'How long a session may last; then its child gets `stop_signal`, and SIGKILL after `stop_grace`. Without it: for ever.',
     ),
   idle_timeout: someTime
     .optional()
@@ -121,7 +121,9 @@ const sharedKeys = {
   socket: socketSchema.prefault({}).describe('Options of the listening socket.'),
   stop_grace: duration
     .default('5s')
-    .describe('When a child has to go: the time from SIGTERM to SIGKILL; at a stop as much before SIGTERM.'),
+    .describe(
+      'When a child has to go: the time from `stop_signal` to SIGKILL; at a stop as much before `stop_signal`.',
+    ),
 };
 
 export const serviceSchema = z.strictObject({ ...ownKeys, ...sharedKeys });

@@ -7,6 +7,7 @@ import { DURATION_PATTERN, LONGEST_DURATION_MS, parseDuration } from '../../serv
 import { parseCpus } from '../../service/scheduling';
 import { nearestWord } from '../../service/nearest';
 import { SIZE_PATTERN, parseSize } from '../../service/size';
+import { STOP_SIGNAL_NAMES, parseStopSignal, whyNotHandled } from '../../service/stop-signal';
 import { remedies } from './remedies';
 
 /** One word of argv or of the environment (MAX_ARG_STRLEN, execve(2)), its ending NUL included. */
@@ -133,6 +134,18 @@ export const capability = z
       return near === undefined ? 'capabilities(7) has their names' : `did you mean "${near}"?`;
     },
   });
+
+export const stopSignal = z
+  .string()
+  .refine((value) => parseStopSignal(value) !== undefined, { error: 'not a signal to leave at' })
+  .register(remedies, { remedy: (value) => stopSignalRemedy(String(value)) });
+
+function stopSignalRemedy(value: string): string {
+  const why = whyNotHandled(value);
+  if (why !== null) return why;
+  const near = nearestWord(value.toUpperCase().replace(/^SIG/, ''), STOP_SIGNAL_NAMES);
+  return near === undefined ? 'by name: SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 …' : `did you mean "SIG${near}"?`;
+}
 
 /** YAML reads digits without quotes as a number. @param example what to write in place of what is no mode at all */
 export function fileMode(example: string): z.ZodString {

@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { formatListen } from '../../service/listen-text';
 import type { Sandbox } from '../../service/sandbox';
 import type { Command, Identity, Process, Service } from '../../service/service';
+import { DEFAULT_STOP_SIGNAL } from '../../service/stop-signal';
 import { escapeTemplate, unescapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
 import { IDENTITY_KEYS, SETUP_KEYS } from '../keys/schema';
@@ -111,14 +112,15 @@ function describeBuiltin({ builtin, amplify, quotes }: ServiceSettings, shape: S
 
 /** Keys are as they were written, with defaults filled in, unless they were resolved to something else. */
 function describeProcess(
-  { identity, directory, umask, rights, sandbox, stderr }: Process,
+  { identity, directory, umask, rights, sandbox, stderr, stopSignal }: Process,
   settings: ServiceSettings,
 ): EffectiveProcess {
-  const others = SETUP_KEYS.filter((key) => key !== 'stderr');
+  const others = SETUP_KEYS.filter((key) => key !== 'stderr' && key !== 'stop_signal');
   return {
     ...(identity === null ? written(IDENTITY_KEYS, settings) : describeIdentity(identity)),
     ...written(others, { ...settings, ...resolvedKeys(sandbox), directory, no_new_privileges: rights.noNewPrivileges }),
     umask: `0${umask.toString(8).padStart(3, '0')}`,
+    ...(stopSignal === DEFAULT_STOP_SIGNAL ? {} : { stop_signal: stopSignal }),
     ...(stderr === 'report' ? {} : { stderr: typeof stderr === 'object' ? stderr.file : stderr }),
   };
 }

@@ -5,6 +5,7 @@
 import { resolve as resolvePath } from 'node:path';
 import { FACT_NAMES } from '../../service/fact-names';
 import type { Command, Exec, Identity, Process } from '../../service/service';
+import { DEFAULT_STOP_SIGNAL, parseStopSignal, type StopSignal } from '../../service/stop-signal';
 import { escapeTemplate, hasPlaceholders, unescapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
@@ -45,6 +46,7 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     // Its words are for the operator: to its client every byte is the target's.
     stderr: shape.run === 'redirect' ? 'report' : resolveStderr(settings, shape, identity, machine, layers),
+    stopSignal: shape.run === 'exec' ? resolveStopSignal(settings) : DEFAULT_STOP_SIGNAL,
   } as const;
   const command = resolveCommand(settings, shape, { identity, directory }, machine, layers);
   const exec = { kind: 'exec', command, process } as const;
@@ -68,6 +70,10 @@ function resolveStderr(
   const problem = whyNotAppendable(file, identity, machine);
   if (problem !== null) layers.onMachine.report(['stderr'], problem);
   return { file };
+}
+
+function resolveStopSignal({ stop_signal }: ServiceSettings): StopSignal {
+  return (stop_signal === undefined ? undefined : parseStopSignal(stop_signal)) ?? DEFAULT_STOP_SIGNAL;
 }
 
 /** Whom a disabled service's environment names when its user does not exist. */

@@ -38,6 +38,7 @@ const PLAN: Plan = {
   hasOomScore: false,
   pipe: null,
   cgroup: null,
+  stopSignal: 'SIGTERM',
 };
 const START = { fd: 5 as Fd, facts: '' };
 /** In the unit of a reap record, KiB. */

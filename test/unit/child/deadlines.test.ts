@@ -24,7 +24,13 @@ afterEach(() => jest.useRealTimers());
 
 function start(owner: number): Child<number> {
   const startedMs = Math.round(performance.now());
-  const child = { pid: (owner + 1) as Pid, owner, startedMs, errand: { onExit: () => undefined } };
+  const child = {
+    pid: (owner + 1) as Pid,
+    owner,
+    startedMs,
+    errand: { onExit: () => undefined },
+    stopSignal: 'SIGTERM' as const,
+  };
   alive.add(child);
   deadlines.add(child);
   return child;

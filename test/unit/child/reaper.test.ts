@@ -91,7 +91,15 @@ function spawnMany(count: number): number[] {
   for (const pid of pids) {
     native.spawn.mockReturnValueOnce(pid as Pid);
     children.spawn(
-      { native: {} as NativePlan, varying: null, channel: null, hasOomScore: false, pipe: null, cgroup: null },
+      {
+        native: {} as NativePlan,
+        varying: null,
+        channel: null,
+        hasOomScore: false,
+        pipe: null,
+        cgroup: null,
+        stopSignal: 'SIGTERM',
+      },
       { fd: 5 as Fd, facts: '' },
       '',
       errand,

@@ -5,6 +5,7 @@ import type { Child } from '../../../src/child/children';
 import { Terminator } from '../../../src/child/terminate';
 import type { Found, Kin } from '../../../src/child/families';
 import type { Pid } from '../../../src/native/addon';
+import type { StopSignal } from '../../../src/service/stop-signal';
 
 let alive: Set<Child<string>>;
 /** `SIGTERM web`. */
@@ -35,8 +36,8 @@ beforeEach(() => {
 
 afterEach(() => jest.useRealTimers());
 
-function childOf(owner: string): Child<string> {
-  const child = { pid: (alive.size + 1) as Pid, owner, startedMs: 0, errand: { onExit: () => undefined } };
+function childOf(owner: string, stopSignal: StopSignal = 'SIGTERM'): Child<string> {
+  const child = { pid: (alive.size + 1) as Pid, owner, startedMs: 0, errand: { onExit: () => undefined }, stopSignal };
   alive.add(child);
   return child;
 }
@@ -50,6 +51,18 @@ test('children are asked to leave, and after their grace have to', () => {
   expect(sent.slice(2)).toEqual(['SIGKILL web', 'SIGKILL mail']);
   expect(told).toEqual(['SIGTERM 2', 'SIGKILL 2']);
   expect(jest.getTimerCount()).toBe(0);
+});
+
+test('each child is asked by its own signal, and the end is told once', () => {
+  const onDone = jest.fn();
+  terminator.begin([childOf('web'), childOf('mail', 'SIGUSR1'), childOf('ftp')], 5000, 'stop', onDone);
+  expect([sent, told]).toEqual([
+    ['SIGTERM web', 'SIGTERM ftp', 'SIGUSR1 mail'],
+    ['SIGTERM 2', 'SIGUSR1 1'],
+  ]);
+  jest.runAllTimers();
+  expect(sent.slice(3)).toEqual(['SIGKILL web', 'SIGKILL ftp', 'SIGKILL mail']);
+  expect(onDone).toHaveBeenCalledTimes(1);
 });
 
 test('a child does not wait for what belongs to it to be found', () => {

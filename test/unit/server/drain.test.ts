@@ -154,7 +154,13 @@ function serve(name: string, stopGraceMs: number): Hosted {
 
 function childOf(owner: Hosted): Child<Served> {
   const served = { hosted: owner, connection: 'c1', peer: '-', slot: server.takeSlot(owner) };
-  const child = { pid: (alive.size + 1) as Pid, owner: served, startedMs: 0, errand: { onExit: () => undefined } };
+  const child = {
+    pid: (alive.size + 1) as Pid,
+    owner: served,
+    startedMs: 0,
+    errand: { onExit: () => undefined },
+    stopSignal: 'SIGTERM' as const,
+  };
   alive.add(child);
   return child;
 }

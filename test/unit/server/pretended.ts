@@ -25,6 +25,7 @@ export const SAMPLE_PLAN: Plan = {
   hasOomScore: false,
   pipe: null,
   cgroup: null,
+  stopSignal: 'SIGTERM',
 };
 
 /** What is there beside the part that a test is about. */
@@ -208,7 +209,13 @@ export class PretendChildren {
   spawn(_plan: Plan, start: { fd: Fd; facts: string }, owner: Served, errand: Errand<Served>): Child<Served> {
     if (this.refusal !== null) throw this.refusal;
     this.started.push(start);
-    const child = { pid: (4710 + this.started.length) as Pid, owner, startedMs: performance.now(), errand };
+    const child = {
+      pid: (4710 + this.started.length) as Pid,
+      owner,
+      startedMs: performance.now(),
+      errand,
+      stopSignal: 'SIGTERM' as const,
+    };
     this.running.push(child);
     return child;
   }

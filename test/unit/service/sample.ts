@@ -33,6 +33,7 @@ export function sampleExec(fields: Partial<Process> = {}, command = CAT): Exec {
     sandbox: NO_SANDBOX,
     environment: { PATH: '/bin' },
     stderr: 'socket',
+    stopSignal: 'SIGTERM',
     ...fields,
   };
   return { kind: 'exec', command, process };

@@ -1,4 +1,4 @@
-import { load, problemsOf, service, withKeys } from '../loading';
+import { load, problemsOf, processOf, service, withKeys } from '../loading';
 
 const NEVER = { timeoutMs: null, idleMs: null, disconnectMs: null };
 
@@ -33,4 +33,36 @@ test('is shown as it holds', () => {
     disconnect_delay: '10s',
   });
   expect(load(withKeys('disconnect_delay: 1s')).effective.services['a']).not.toHaveProperty('disconnect_delay');
+});
+
+test('a program is asked to leave by a signal with or without SIG, in any letter case', () => {
+  const of = (keys: string) => processOf(service(withKeys(keys))).stopSignal;
+  expect([of(''), of('stop_signal: int'), of('stop_signal: SIGUSR1'), of('stop_signal: SigHup')]).toEqual([
+    'SIGTERM',
+    'SIGINT',
+    'SIGUSR1',
+    'SIGHUP',
+  ]);
+  expect(load(withKeys('stop_signal: int')).effective.services['a']).toMatchObject({ stop_signal: 'SIGINT' });
+  expect(load(withKeys('')).effective.services['a']).not.toHaveProperty('stop_signal');
+});
+
+test.each([
+  ['stop_signal: KILL', /not a signal to leave at \(no program can handle it: it comes after "stop_grace" anyway\)/],
+  ['stop_signal: SIGSTOP', /no program can handle it, and who is stopped does not leave/],
+  ['stop_signal: SIGCONT', /it goes along with each of them/],
+  ['stop_signal: SIGTREM', /not a signal to leave at \(did you mean "SIGTERM"\?\)/],
+  ['stop_signal: everything', /by name: SIGTERM/],
+  ['stop_signal: 15', /expected a string/],
+  ['builtin: echo\nstop_signal: INT', /"stop_signal" has no meaning with "builtin"/],
+  ['redirect: 127.0.0.1:9\nstop_signal: INT', /"stop_signal" has no meaning with "redirect"/],
+  ['builtin: tcpmux\nstop_signal: INT', /"stop_signal" has no meaning with "builtin"/],
+])('%s is told', (keys, problem) => {
+  expect(problemsOf(withKeys(keys))).toEqual([expect.stringMatching(problem)]);
+});
+
+test('what defaults say of it does not concern programs of our own', () => {
+  const text = `defaults: {stop_signal: INT}\n${withKeys('builtin: echo')}`;
+  expect(processOf(service(text)).stopSignal).toBe('SIGTERM');
+  expect(load(text).effective.services['a']).not.toHaveProperty('stop_signal');
 });

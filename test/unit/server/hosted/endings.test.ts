@@ -43,7 +43,14 @@ function connect(): Connection {
 
 function childOf({ id, slot }: Connection, fields: Partial<Child<Served>> = {}): Child<Served> {
   const owner = { hosted, connection: id, peer: '10.0.0.5:7', slot };
-  return { pid: 4711 as Pid, owner, startedMs: Math.round(performance.now()), errand: endings, ...fields };
+  return {
+    pid: 4711 as Pid,
+    owner,
+    startedMs: Math.round(performance.now()),
+    errand: endings,
+    stopSignal: 'SIGTERM',
+    ...fields,
+  };
 }
 
 /** In use at both gates, and whether room is there for those who ask. */
