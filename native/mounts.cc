@@ -23,6 +23,7 @@ constexpr const char *kTmpOptions = "mode=1777,size=10%";
 constexpr const char *kBench = "/proc";
 constexpr const char *kFolder = "/proc/folder";
 constexpr const char *kFile = "/proc/file";
+constexpr size_t kPage = 4096;
 
 // Both names lead to the same folder: one measure for both.
 bool mount_tmp(Fault *fault) {
@@ -87,6 +88,60 @@ bool lay_covers(const Targets &targets, Fault *fault) {
   return true;
 }
 
+bool write_all(int fd, const std::string &text) {
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t count = write(fd, text.data() + done, text.size() - done);
+    if (count < 0) return false;
+    done += static_cast<size_t>(count);
+  }
+  return true;
+}
+
+bool write_credential(int folder, const Credential &file, const Credentials &all, Fault *fault) {
+  const int fd =
+      openat(folder, file.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
+  if (fd < 0) return fail(fault, "open " + file.name);
+  const bool is_done =
+      write_all(fd, file.contents) && fchmod(fd, 0400) == 0 && fchown(fd, all.uid, all.gid) == 0;
+  const bool result = is_done || fail(fault, "write " + file.name);
+  close(fd);
+  return result;
+}
+
+// The folder last: until it is theirs, nobody but root gets in.
+bool write_credentials(const Credentials &all, Fault *fault) {
+  const int folder = open(all.folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (folder < 0) return fail(fault, "open " + all.folder);
+  bool is_done = true;
+  for (const Credential &file : all.files) is_done = is_done && write_credential(folder, file, all, fault);
+  if (is_done && (fchmod(folder, 0500) < 0 || fchown(folder, all.uid, all.gid) < 0))
+    is_done = fail(fault, "chown " + all.folder);
+  close(folder);
+  return is_done;
+}
+
+// Room for them and no more. They stay out of the swap where the kernel can promise it (Linux 6.4).
+bool mount_room(const Credentials &all, unsigned long flags) {
+  size_t pages = 1;
+  for (const Credential &file : all.files) pages += 1 + file.contents.size() / kPage;
+  const std::string options = "mode=0700,size=" + std::to_string(pages * kPage) +
+                              ",nr_inodes=" + std::to_string(all.files.size() + 2);
+  const char *folder = all.folder.c_str();
+  if (mount("tmpfs", folder, "tmpfs", flags, (options + ",noswap").c_str()) == 0) return true;
+  return mount("tmpfs", folder, "tmpfs", flags, options.c_str()) == 0;
+}
+
+// What is mounted over the folder is there for who is in this namespace, and gone with it.
+bool mount_credentials(const Credentials &all, Fault *fault) {
+  const unsigned long flags = kQuiet | MS_NOEXEC;
+  const char *folder = all.folder.c_str();
+  if (mkdir(folder, 0755) < 0 && errno != EEXIST) return fail(fault, "mkdir " + all.folder);
+  if (!mount_room(all, flags)) return fail(fault, "mount " + all.folder);
+  if (!write_credentials(all, fault)) return false;
+  const bool is_closed = mount(nullptr, folder, nullptr, MS_REMOUNT | MS_RDONLY | flags, nullptr) == 0;
+  return is_closed || fail(fault, "mount " + all.folder);
+}
+
 bool hide(const std::vector<std::string> &paths, Fault *fault) {
   Targets targets;
   if (!open_targets(paths, &targets, fault)) return false;
@@ -101,5 +156,6 @@ bool hide(const std::vector<std::string> &paths, Fault *fault) {
 bool make_mounts(const MountWishes &wishes, Fault *fault) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0) return fail(fault, "mount /");
   if (wishes.has_own_tmp && !mount_tmp(fault)) return false;
+  if (!wishes.credentials.folder.empty() && !mount_credentials(wishes.credentials, fault)) return false;
   return wishes.hidden.empty() || hide(wishes.hidden, fault);
 }

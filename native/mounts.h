@@ -1,12 +1,30 @@
 // What the files of a mount namespace look like to a service's children.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <vector>
 
 #include "sandbox-fault.h"
 
+struct Credential {
+  std::string name;
+  std::string contents;
+};
+
+// Files that are one user's alone.
+struct Credentials {
+  // Where they are; empty: there are none.
+  std::string folder;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<Credential> files;
+};
+
 struct MountWishes {
+  Credentials credentials;
+
   // /tmp and /var/tmp are theirs.
   bool has_own_tmp = false;
   // Files and folders in whose place there is nothing to see.

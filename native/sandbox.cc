@@ -217,8 +217,22 @@ void read_rules(const Napi::Value &value, Work *work) {
   work->rules.read_write = strings_of(files.Get("readWrite"));
 }
 
-// openSandbox({namespaces, hasOwnTmp, hidden: string[], files: {readOnly: string[], readWrite: string[]} |
-// null}) → sandbox
+void read_credentials(const Napi::Value &value, Credentials *credentials) {
+  if (!value.IsObject()) return;
+  const auto from = value.As<Napi::Object>();
+  credentials->folder = from.Get("folder").ToString();
+  credentials->uid = from.Get("uid").ToNumber().Uint32Value();
+  credentials->gid = from.Get("gid").ToNumber().Uint32Value();
+  const auto files = from.Get("files").As<Napi::Array>();
+  for (uint32_t i = 0; i < files.Length(); ++i) {
+    const auto file = files.Get(i).As<Napi::Object>();
+    const auto contents = file.Get("contents").As<Napi::Buffer<char>>();
+    credentials->files.push_back({file.Get("name").ToString(), {contents.Data(), contents.Length()}});
+  }
+}
+
+// openSandbox({namespaces, hasOwnTmp, hidden: string[], credentials?: {folder, uid, gid, files}, files:
+// {readOnly: string[], readWrite: string[]} | null}) → sandbox
 Napi::Value OpenSandbox(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const auto options = info[0].As<Napi::Object>();
@@ -226,6 +240,7 @@ Napi::Value OpenSandbox(const Napi::CallbackInfo &info) {
   work->flags = options.Get("namespaces").ToNumber().Int32Value();
   work->mounts.has_own_tmp = options.Get("hasOwnTmp").ToBoolean();
   work->mounts.hidden = strings_of(options.Get("hidden"));
+  read_credentials(options.Get("credentials"), &work->mounts.credentials);
   read_rules(options.Get("files"), work.get());
   if (threads >= kMostLate || is_held_up(*work)) return refuse(env, ETIMEDOUT, "unshare");
   const int error = start(work);

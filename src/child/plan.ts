@@ -13,6 +13,7 @@ import {
   type Step,
 } from '../native/addon';
 import { hasMemoryLimit, type Cgroup } from '../service/cgroup';
+import { CREDENTIALS_VARIABLE } from '../service/credentials';
 import { FACT_NAMES } from '../service/fact-names';
 import type { CapabilitySet, Exec, Identity, Process, Resources } from '../service/service';
 import type { StopSignal } from '../service/stop-signal';
@@ -63,9 +64,16 @@ const STDERR_IS_CONNECTION = -1;
 /**
  * @param isWait the children get the listening or datagram socket
  * @param sandbox what they join first; null: nothing
+ * @param credentials the folder in which they find theirs; null: they have none
  */
-export function preparePlan(run: Exec, isWait: boolean, sinks: Sinks, sandbox: NativeSandbox | null): Plan {
-  const options = planOf(run, isWait, sinks);
+export function preparePlan(
+  run: Exec,
+  isWait: boolean,
+  sinks: Sinks,
+  sandbox: NativeSandbox | null,
+  credentials: string | null = null,
+): Plan {
+  const options = planOf(run, isWait, sinks, credentials);
   const native = addon.preparePlan(sandbox === null ? options : { ...options, sandbox });
   const { process } = run;
   const { cgroup, resources, stopSignal } = process;
@@ -75,13 +83,20 @@ export function preparePlan(run: Exec, isWait: boolean, sinks: Sinks, sandbox: N
   return { native, varying: varyingOf(run), channel, hasOomScore, pipe, cgroup, stopSignal };
 }
 
-export function planOf({ command, process }: Exec, isWait: boolean, sinks: Sinks): PlanOptions {
+export function planOf(
+  { command, process }: Exec,
+  isWait: boolean,
+  sinks: Sinks,
+  credentials: string | null = null,
+): PlanOptions {
+  const secrets = credentials === null ? [] : [`${CREDENTIALS_VARIABLE}=${credentials}`];
   return {
     path: command.path,
     argv: command.argv.map(unescapeTemplate),
     environment: variablesOf(process)
       .filter(([, value]) => !hasPlaceholders(value))
-      .map(([name, value]) => `${name}=${unescapeTemplate(value)}`),
+      .map(([name, value]) => `${name}=${unescapeTemplate(value)}`)
+      .concat(secrets),
     directory: unescapeTemplate(process.directory),
     steps: stepsOf(process),
     stderrFd: stderrOf(process, sinks),
@@ -198,9 +213,11 @@ function varyingOf({ command: { argv }, process }: Exec): Varying | null {
   return isAlike ? null : { argv, directory, variables };
 }
 
-/** A fact of the connection outranks a variable of the same name; two entries of one name would be read differently by each program. */
-function variablesOf({ environment }: Process): [name: string, value: string][] {
-  return Object.entries(environment).filter(([name]) => !FACT_NAMES.has(name));
+/** A fact of the connection, and where its credentials are, outranks a variable of the same name; two entries of one name would be read differently by each program. */
+function variablesOf({ environment, credentials }: Process): [name: string, value: string][] {
+  const isOurs = (name: string): boolean =>
+    FACT_NAMES.has(name) || (name === CREDENTIALS_VARIABLE && credentials !== null);
+  return Object.entries(environment).filter(([name]) => !isOurs(name));
 }
 
 function endEach(words: readonly string[]): string {

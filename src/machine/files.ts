@@ -72,6 +72,30 @@ function readBeginning(fd: number): Buffer {
   return head.subarray(0, readSync(fd, head, 0, HEAD_BYTES, 0));
 }
 
+/** Or the errno name; of what is no regular file EINVAL. Nobody is waited for, as above. */
+export function readContents(path: string, mostBytes: number): Buffer | string {
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    try {
+      return fstatSync(fd).isFile() ? readUpTo(fd, mostBytes) : 'EINVAL';
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    return errnoName(error);
+  }
+}
+
+function readUpTo(fd: number, mostBytes: number): Buffer {
+  const buffer = Buffer.alloc(mostBytes);
+  let length = 0;
+  for (;;) {
+    const count = readSync(fd, buffer, length, mostBytes - length, length);
+    length += count;
+    if (count === 0 || length === mostBytes) return buffer.subarray(0, length);
+  }
+}
+
 export function realPath(path: string): string {
   try {
     return realpathSync(path);

@@ -11,7 +11,7 @@ import { asSystemError, errnoName, isSystemError } from '../native/system-error'
 import { capabilityNumber, type Capability } from '../service/capabilities';
 import type { PassedSocket } from '../service/listen-text';
 import { readCgroupFacts } from './cgroup';
-import { absolute, readBinaryFormats, readEntry, readFacts, readHead, readProc, realPath } from './files';
+import { absolute, readBinaryFormats, readContents, readEntry, readFacts, readHead, readProc, realPath } from './files';
 import { readStartBytes } from './start-bytes';
 import { readPortNames } from './port-names';
 import { highestLimit, lowestNice, ownCpus, ownOomScore } from './resources';
@@ -55,6 +55,7 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     entry: readEntry,
     absolute,
     head: readHead,
+    contents: readContents,
     realPath,
     whyNotExecutable: (path, identity) => errnoNameOrNull(native.whyNoAccess(path, 'execute', identity)),
     whyNotReadable: (path, identity) => errnoNameOrNull(native.whyNoAccess(path, 'read', identity)),

@@ -30,6 +30,13 @@ export interface SandboxOptions {
   readonly hasOwnTmp: boolean;
   /** Absolute paths of files and folders. */
   readonly hidden: readonly string[];
+  /** Files in a file system of their own, read-only and in memory, at that folder (it is made where it is missing); needs ns. */
+  readonly credentials?: {
+    readonly folder: string;
+    readonly uid: number;
+    readonly gid: number;
+    readonly files: readonly { readonly name: string; readonly contents: Buffer }[];
+  };
   /** All that may be read and written (landlock(7)), absolute paths; null: everything. */
   readonly files: { readonly readOnly: readonly string[]; readonly readWrite: readonly string[] } | null;
 }

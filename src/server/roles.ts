@@ -24,7 +24,7 @@ export interface RoleParts {
   readonly endings: Endings;
   readonly emit: Emit;
   readonly sinks: Sinks;
-  readonly sandboxes: Pick<Sandboxes, 'of'>;
+  readonly sandboxes: Pick<Sandboxes, 'of' | 'credentialsOf'>;
   /** Who sees to it that the sessions of a service end; null: they may last. */
   readonly watchFor: (service: Service) => Watch | null;
 }
@@ -48,7 +48,7 @@ export class RoleMaker {
   /** @throws SandboxError */
   #planFor(service: Service, run: Exec): Plan {
     const { sinks, sandboxes } = this.#parts;
-    return preparePlan(run, service.wait, sinks, sandboxes.of(service));
+    return preparePlan(run, service.wait, sinks, sandboxes.of(service), sandboxes.credentialsOf(service));
   }
 
   #program(service: Service, plan: Plan): Roles {

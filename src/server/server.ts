@@ -72,6 +72,7 @@ export class Server {
   readonly #roster: Roster;
   readonly #drain: Drain;
   readonly #cgroups = new Cgroups();
+  readonly #sandboxes = new Sandboxes();
   /** Of what is served: one reload or retry at a time. */
   readonly #changes = new Slices();
   /** Room that came free is given away once in a turn of the loop. */
@@ -174,7 +175,7 @@ export class Server {
       waits,
       looks: new Looks(),
     };
-    const sandboxes = new Sandboxes();
+    const sandboxes = this.#sandboxes;
     const quietTerminator = new Terminator<Served>(children, () => undefined, families);
     const sessions = new Sessions({ children, terminator: quietTerminator, questions: new Questions(), emit });
     const watchFor = (service: Service): Watch | null => sessions.watchFor(service);
@@ -245,6 +246,7 @@ export class Server {
     this.#changes.end();
     const isClean = await this.#drain.start(signal);
     this.#cgroups.close();
+    this.#sandboxes.close();
     return isClean;
   }
 

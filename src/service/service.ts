@@ -5,6 +5,7 @@
  */
 import type { ListenAddress } from './address';
 import type { Cgroup } from './cgroup';
+import type { Credentials } from './credentials';
 import type { Rlimit } from './rlimits';
 import type { Sandbox } from './sandbox';
 import type { Scheduling } from './scheduling';
@@ -62,6 +63,8 @@ export interface Process {
   readonly cgroup: Cgroup | null;
   readonly rights: Rights;
   readonly sandbox: Sandbox;
+  /** null: none. */
+  readonly credentials: Credentials | null;
   /** All of it but for the facts of the connection; values are templates. */
   readonly environment: Readonly<Record<string, string>>;
   /**

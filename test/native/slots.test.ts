@@ -151,7 +151,7 @@ os.read(is_held, 1)
 os.write(1, str(holder).encode())`;
 
 testWith(ROOT, X64)(
-  'a program whose connection cannot be closed, and is gone before we let go of it, does not hold us up',
+  'a program that leaves a connection behind which cannot be closed does not hold us up',
   async () => {
     const answer = await inFreshProcess(async (kit, script) => {
       const held = kit.plan([kit.python(), '-c', script]);

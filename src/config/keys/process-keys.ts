@@ -12,6 +12,7 @@ import {
   accounts,
   capability,
   cpus,
+  credentials,
   fileMode,
   nonEmpty,
   path,
@@ -88,6 +89,11 @@ export const processKeys = {
       'The capabilities that it has, through every program that it starts: `[net_raw]`. Without it: none, or as root all.',
     ),
   ...sandboxKeys,
+  credentials: credentials
+    .default({})
+    .describe(
+      'Secrets by name, and the files that stdiod reads them from: files that only its children have, in the folder `$CREDENTIALS_DIRECTORY`.',
+    ),
   env: variables.default({}).describe('Variables to set, over those that every service gets.'),
   pass_env: z.array(variableName).default([]).describe("Names of variables to pass on from stdiod's own environment."),
   stderr: stderr

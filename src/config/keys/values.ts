@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import { CAPABILITY_NAMES, parseCapability } from '../../service/capabilities';
+import { MOST_CREDENTIALS } from '../../service/credentials';
 import { DURATION_PATTERN, LONGEST_DURATION_MS, parseDuration } from '../../service/duration';
 import { parseCpus } from '../../service/scheduling';
 import { nearestWord } from '../../service/nearest';
@@ -91,6 +92,23 @@ const whole = text
 export const path = whole
   .refine((value) => value !== '', { error: 'must not be empty' })
   .register(remedies, { remedy: (value) => (SHELL_PATH.test(String(value)) ? 'write the full path' : null) });
+
+const CREDENTIAL_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/;
+
+export const credentials = z
+  .record(
+    z.string().regex(CREDENTIAL_NAME, { error: 'not the name of a file: letters, digits, "_", "-" and "."' }),
+    path,
+  )
+  .refine((value) => Object.keys(value).length <= MOST_CREDENTIALS, {
+    error: `more than ${MOST_CREDENTIALS} of them`,
+  })
+  .register(remedies, {
+    remedy: (value) => {
+      const [, name, file] = /^([^:]+):(.+)$/.exec(Array.isArray(value) ? String(value[0]) : '') ?? [];
+      return name === undefined ? null : `write a map: {${name}: ${file}}`;
+    },
+  });
 
 /** In a list of what would do. */
 export const FILE_KIND = 'the path of a file, with a slash';

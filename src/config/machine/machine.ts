@@ -74,6 +74,8 @@ export interface Machine {
   absolute(path: string): string;
   /** The first bytes of a file; undefined: stdiod may not read it. */
   head(path: string): Buffer | undefined;
+  /** As much as the first so many bytes of a regular file, or the errno name. */
+  contents(path: string, mostBytes: number): Buffer | string;
   /** Without symbolic links; as it is where it leads nowhere. */
   realPath(path: string): string;
   /** What the kernel says when this identity (null: stdiod itself) wants to execute the file or enter the folder: null or an errno name. */

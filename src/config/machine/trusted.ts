@@ -43,6 +43,23 @@ export function whoElseForRoot(program: string, machine: Machine): Problem | nul
   });
 }
 
+/** What root reads in somebody's stead, who could have it read any other file by a link in its place. null: the way is root's alone. */
+export function whyNotForOthers(file: string, machine: Machine): Problem | null {
+  if (machine.uid !== 0) return null;
+  const gap = findGap(file, machine);
+  if (gap !== null && gap.kind !== 'written') return explainFolder(gap, 'file');
+  const top = machine.entry('/');
+  const owners = [0, typeof top === 'string' ? 0 : top.uid];
+  return onTheWay(file, machine, (_folder, path, entry) => {
+    if (path === file && entry.kind === 'file') return null;
+    const isShared = entry.kind !== 'link' && entry.gid !== 0 && (entry.mode & GROUP_WRITES) !== 0;
+    if (owners.includes(entry.uid) && !isShared) return null;
+    const who = isShared ? `the group ${entry.gid}` : `user ${entry.uid}`;
+    const message = `${who} may put a link to any file of root's in its place: ${path} is not root's alone`;
+    return { message, remedy: 'put it in a folder that is, such as /etc/stdiod' };
+  });
+}
+
 function elseForRoot(program: string, path: string, who: string, remedy: string): Problem {
   const way = path === program ? 'may write it' : `may put another in its place: ${path}`;
   return {

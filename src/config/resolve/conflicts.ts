@@ -142,6 +142,7 @@ function reportBuiltin(
 ): void {
   exclude(layers, ['argv0'], ['builtin'], 'a built-in has its own name');
   exclude(layers, ['stop_signal'], ['builtin'], 'a built-in knows how to leave');
+  exclude(layers, ['credentials'], ['builtin'], 'a built-in needs no secrets');
   if (!shape.isDatagram) {
     exclude(layers, ['amplify'], ['builtin'], 'over a stream an answer may have any length');
     if (wait === true) exclude(layers, ['wait'], ['builtin'], 'over a stream it serves one connection');
@@ -163,7 +164,7 @@ function reportRedirect(
   entries: readonly WrittenEntry[],
   layers: Layers,
 ): void {
-  exclude(layers, ['argv0', 'stop_signal'], ['redirect'], 'what runs is a program of ours');
+  exclude(layers, ['argv0', 'stop_signal', 'credentials'], ['redirect'], 'what runs is a program of ours');
   exclude(layers, ['stderr'], ['redirect'], 'what it has to say goes to the log');
   if (private_network === true) exclude(layers, ['private_network'], ['redirect'], 'it connects to elsewhere');
   exclude(layers, BUILTIN_KEYS, ['redirect'], 'only a built-in has it');

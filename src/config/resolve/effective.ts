@@ -65,7 +65,7 @@ export function describeService(service: Service, settings: ServiceSettings, fin
     ...describeRun(service, settings, findings),
     wait: service.wait,
     ...(service.tcpmux === null ? {} : { tcpmux: service.tcpmux === 'plus' ? 'plus' : true }),
-    ...(service.run.kind === 'exec' ? describeProcess(service.run.process, settings) : {}),
+    ...(service.run.kind === 'exec' ? describeProcess(service.run.process, settings, findings.layers) : {}),
     ...(service.wait ? {} : { max_connections: service.maxConnections, when_full: service.whenFull }),
     ...describeSession(service, settings),
     ...(isEmpty(socket) ? {} : { socket }),
@@ -112,17 +112,26 @@ function describeBuiltin({ builtin, amplify, quotes }: ServiceSettings, shape: S
 
 /** Keys are as they were written, with defaults filled in, unless they were resolved to something else. */
 function describeProcess(
-  { identity, directory, umask, rights, sandbox, stderr, stopSignal }: Process,
+  { identity, directory, umask, rights, sandbox, credentials, stderr, stopSignal }: Process,
   settings: ServiceSettings,
+  layers: Layers,
 ): EffectiveProcess {
-  const others = SETUP_KEYS.filter((key) => key !== 'stderr' && key !== 'stop_signal');
+  const others = SETUP_KEYS.filter((key) => !['stderr', 'stop_signal', 'credentials'].includes(key));
   return {
     ...(identity === null ? written(IDENTITY_KEYS, settings) : describeIdentity(identity)),
     ...written(others, { ...settings, ...resolvedKeys(sandbox), directory, no_new_privileges: rights.noNewPrivileges }),
     umask: `0${umask.toString(8).padStart(3, '0')}`,
+    ...(credentials === null ? {} : { credentials: fullPaths(settings.credentials, layers) }),
     ...(stopSignal === DEFAULT_STOP_SIGNAL ? {} : { stop_signal: stopSignal }),
     ...(stderr === 'report' ? {} : { stderr: typeof stderr === 'object' ? stderr.file : stderr }),
   };
+}
+
+function fullPaths(credentials: ServiceSettings['credentials'], layers: Layers): ServiceSettings['credentials'] {
+  const entries = Object.entries(credentials);
+  return Object.fromEntries(
+    entries.map(([name, path]) => [name, resolve(layers.folderOf(['credentials', name]), path)]),
+  );
 }
 
 function resolvedKeys({ hidden, files }: Sandbox): Partial<ProcessSettings> {

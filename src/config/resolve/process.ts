@@ -17,6 +17,7 @@ import { builtinCommand } from './builtin';
 import { resolveCgroup } from './cgroup';
 import { locateProgram, makeCommand, readWords } from './command';
 import type { Shape } from './conflicts';
+import { resolveCredentials } from './secrets';
 import { makeEnvironment, searchPathOf } from './environment';
 import { type Start, reportLostFiles } from './lost-files';
 import { reportOutOfReach, whyHidden } from './out-of-reach';
@@ -43,6 +44,7 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
     cgroup: resolveCgroup(settings, shape, machine, layers),
     rights: resolveRights(settings, identity, sandbox, machine, layers),
     sandbox,
+    credentials: resolveCredentials(settings, shape, { identity, sandbox }, machine, layers),
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     // Its words are for the operator: to its client every byte is the target's.
     stderr: shape.run === 'redirect' ? 'report' : resolveStderr(settings, shape, identity, machine, layers),

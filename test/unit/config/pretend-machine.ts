@@ -4,7 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import type { Account, CgroupFacts, Entry, Group, Machine } from '../../../src/config/machine/machine';
-import { absolute, readEntry, readFacts, readHead, realPath } from '../../../src/machine/files';
+import { absolute, readContents, readEntry, readFacts, readHead, realPath } from '../../../src/machine/files';
 import type { Identity } from '../../../src/service/service';
 
 const ACCOUNTS: readonly Account[] = [
@@ -76,6 +76,7 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
     entry: ownedByRoot,
     absolute,
     head: readHead,
+    contents: readContents,
     realPath,
     binaryFormats: () => [],
     ownProgram: () => '/bin/cat',

@@ -31,6 +31,7 @@ export function sampleExec(fields: Partial<Process> = {}, command = CAT): Exec {
     cgroup: null,
     rights: { noNewPrivileges: false, capabilities: null },
     sandbox: NO_SANDBOX,
+    credentials: null,
     environment: { PATH: '/bin' },
     stderr: 'socket',
     stopSignal: 'SIGTERM',
