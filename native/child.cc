@@ -316,6 +316,18 @@ long set_capabilities(const long *words) {
   return 0;
 }
 
+// It takes a right that a change of the user has left permitted and made ineffective; `capset` comes later.
+long set_secure_bits(long bits) {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2];
+  long result = call(SYS_capget, address(&header), address(sets));
+  sets[0].effective |= sets[0].permitted & 1U << CAP_SETPCAP;
+  if (result == 0) result = call(SYS_capset, address(&header), address(sets));
+  if (result == 0) result = call(SYS_prctl, PR_SET_SECUREBITS, bits);
+  if (result < 0) return result;
+  return call(SYS_prctl, PR_GET_SECUREBITS) == bits ? 0 : -EPERM;
+}
+
 // From here on no exec gives rights: neither a set-user-ID file nor one with capabilities.
 long refuse_new_rights() {
   const long result = call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1);
@@ -367,6 +379,8 @@ long run(const ChildTask *task, const ChildStep *step) {
       return call(SYS_setresuid, first, first, first);
     case kOpVerify:
       return is_identity(step) ? 0 : -EPERM;
+    case kOpSecureBits:
+      return set_secure_bits(first);
     case kOpCapabilities:
       return set_capabilities(step->arguments);
     case kOpNoNewRights:

@@ -26,6 +26,7 @@
   X(kOpGid, "setresgid", 1)                \
   X(kOpUid, "setresuid", 1)                \
   X(kOpVerify, "verify-ids", 2)            \
+  X(kOpSecureBits, "securebits", 1)        \
   X(kOpCapabilities, "capset", 2)          \
   X(kOpNoNewRights, "no_new_privs", 0)     \
   X(kOpStderr, "stderr", 0)                \

@@ -111,7 +111,8 @@ type Settings = Pick<Process, 'umask' | 'resources' | 'identity' | 'rights' | 's
 
 /** What a child does to itself before it is the program, in this order. */
 export function stepsOf({ umask, resources, identity, rights, sandbox, stderr }: Settings): Step[] {
-  const { noNewPrivileges, capabilities } = rights;
+  const { noNewPrivileges, securebits } = rights;
+  const capabilities = rights.capabilities ?? leftOf(securebits, identity);
   return [
     { op: 'setsid' },
     ...stepsForResources(resources),
@@ -120,6 +121,8 @@ export function stepsOf({ umask, resources, identity, rights, sandbox, stderr }:
     { op: 'prctl', args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] },
     ...(capabilities === null ? [] : keep(capabilities)),
     ...(identity === null ? [] : become(identity)),
+    // By a right that goes with the next step, and no sooner: some of the bits would keep the user's change from taking rights away.
+    ...(securebits === null ? [] : [{ op: 'securebits', args: [securebits] } as const]),
     ...(capabilities === null ? [] : [{ op: 'capset', args: wordsOf(capabilities) } as const]),
     ...(noNewPrivileges ? [{ op: 'no_new_privs' } as const] : []),
     // As the user, so that nobody has a file written, or is placed in a folder, that is closed to them.
@@ -155,6 +158,14 @@ function maskOf(cpus: readonly number[]): number[] {
 }
 
 const MASK_BITS = 32;
+
+/** Whoever sets the bits keeps the right to it until then, and nothing after that. */
+function leftOf(securebits: number | null, identity: Identity | null): CapabilitySet | null {
+  const isOrdinary = identity !== null && identity.uid !== 0;
+  return securebits !== null && isOrdinary ? NO_CAPABILITIES : null;
+}
+
+const NO_CAPABILITIES: CapabilitySet = { numbers: [], isBound: false };
 
 /** Without KEEPCAPS the change to another user than root loses all of them; the exec forgets it. */
 function keep(capabilities: CapabilitySet): Step[] {

@@ -126,6 +126,7 @@ export type Step =
   | { readonly op: 'ioprio_set'; readonly args: readonly [priority: number] }
   | { readonly op: 'umask'; readonly args: readonly [mode: number] }
   | { readonly op: 'prctl'; readonly args: readonly [option: number, argument: number] }
+  | { readonly op: 'securebits'; readonly args: readonly [bits: number] }
   | { readonly op: 'capbset_drop' | 'capset'; readonly args: CapabilityWords }
   | { readonly op: 'setgroups'; readonly list: readonly number[] }
   | { readonly op: 'seccomp'; readonly list: readonly number[] }

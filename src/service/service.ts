@@ -97,6 +97,8 @@ export interface Rights {
   readonly noNewPrivileges: boolean;
   /** Exactly these, through every exec; null: none for an ordinary user, all for root. */
   readonly capabilities: CapabilitySet | null;
+  /** What root and a change of the user mean for capabilities, exactly (service/securebits.ts); null: as for stdiod. */
+  readonly securebits: number | null;
 }
 
 export interface CapabilitySet {

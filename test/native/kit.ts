@@ -160,7 +160,7 @@ function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {
       resources: { ...NO_WISHES, ...resources },
       identity: identity === null ? null : { user: '', ...identity },
       stderr: options.stderrFile === undefined ? 'socket' : { file: options.stderrFile },
-      rights: { noNewPrivileges: false, capabilities: null, ...rights },
+      rights: { noNewPrivileges: false, capabilities: null, securebits: null, ...rights },
       sandbox: { ...NO_SANDBOX, ...confined },
     }),
     stderrFd: -1,

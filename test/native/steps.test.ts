@@ -179,6 +179,7 @@ const REFUSALS: [step: string, call: string, error: number, more?: Partial<Fault
   ['setresgid', 'setresgid:error=EMFILE', EMFILE],
   ['setresuid', 'setresuid:error=EMFILE', EMFILE],
   ['verify-ids', 'setresuid:retval=0', EPERM],
+  ['securebits', 'prctl:error=EMFILE:when=3', EMFILE, { rights: { securebits: 3 } }],
   ['capset', 'capset:error=EMFILE', EMFILE],
   ['no_new_privs', 'prctl:error=EMFILE:when=2', EMFILE, { rights: NO_RIGHTS }],
   ['stderr', 'openat:error=EMFILE', EMFILE, { injectionPath: '/dev/zero' }],
@@ -212,6 +213,7 @@ for (const [step, injection, error, more] of REFUSALS) {
 /** The kernel says yes and does nothing: the child asks it afterwards. */
 const IDLE: [step: string, call: string, rights: Partial<Rights>][] = [
   ['capset', 'capset:retval=0', { capabilities: { numbers: [], isBound: false } }],
+  ['securebits', 'prctl:retval=0:when=3', { securebits: 3 }],
   ['capset', 'prctl:retval=0:when=3+', { capabilities: { numbers: [13], isBound: false } }],
   ['no_new_privs', 'prctl:retval=0:when=2', NO_RIGHTS],
 ];

@@ -46,11 +46,13 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
   let denial: Denial;
   let daemon: Daemon;
 
-  beforeAll(async () => {
-    denial = new Denial(...OF_ROOT, ...STEPS);
-    const yaml = `services: {it: {listen: "127.0.0.1:0", exec: cat, max_connections: 1, ${KEYS}}}\n`;
+  async function start(keys: string, ...steps: readonly string[]): Promise<void> {
+    denial = new Denial(...steps);
+    const yaml = `services: {it: {listen: "127.0.0.1:0", exec: cat, max_connections: 1, ${keys}}}\n`;
     daemon = await startDaemon(yaml, { ...options, wrapper: denial.wrapper });
-  });
+  }
+
+  beforeAll(() => start(KEYS, ...OF_ROOT, ...STEPS));
 
   afterEach(() => {
     denial.allow();
@@ -58,6 +60,12 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
 
   testAsRoot.each(OF_ROOT)('is told: %s (needs root)', checkStep);
   test.each(STEPS)('is told: %s', checkStep);
+
+  // Of the calls that set them one is that of another step: it has a daemon of its own.
+  testAsRoot('is told: securebits (needs root)', async () => {
+    await start(`${KEYS}, securebits: [noroot]`, 'securebits');
+    await checkStep('securebits');
+  });
 
   async function checkStep(step: string): Promise<void> {
     const [fds, reaped] = [openFds(daemon.pid), daemon.all('reaped').length];

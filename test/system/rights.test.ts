@@ -5,6 +5,7 @@ import { chmodSync, copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectTo, exchange } from './client';
 import { startDaemon, type DaemonOptions } from './daemon';
+import { dumpProgram, parseDump, type Dump } from './dump';
 import { endAll } from './endings';
 import { makeFolder } from './fixtures';
 import { asOther, findProgram, isRoot, testAsOther, testAsRoot } from './machine';
@@ -39,6 +40,30 @@ const WAYS: readonly [string, DaemonOptions][] = [
 ];
 
 describe.each(WAYS)('%s', (_, options) => {
+  testAsRoot('has the secure bits that the file says, and no right more than without them (needs root)', async () => {
+    const dumpOf = async (keys: string): Promise<Dump> => {
+      const yaml = `services: {it: {listen: "127.0.0.1:0", directory: /, exec: ${dumpProgram()}, ${keys}}}\n`;
+      return parseDump(await exchange((await startDaemon(yaml, options)).port(), ''));
+    };
+    const bits = ['noroot', 'noroot-locked', 'no-setuid-fixup', 'no-setuid-fixup-locked'];
+    const none = { effective: [], permitted: [], inheritable: [], ambient: [] };
+    expect(await dumpOf(`securebits: [${bits.join()}, keep-caps]`)).toMatchObject({
+      securebits: bits,
+      uid: [65534, 65534, 65534, 65534],
+      capabilities: none,
+    });
+    const raw = { effective: ['net_raw'], permitted: ['net_raw'], ambient: ['net_raw'] };
+    expect(await dumpOf('securebits: [noroot], capabilities: [net_raw]')).toMatchObject({
+      securebits: ['noroot'],
+      capabilities: raw,
+    });
+    expect(await dumpOf('user: root, securebits: [noroot]')).toMatchObject({
+      securebits: ['noroot'],
+      uid: [0, 0, 0, 0],
+      capabilities: none,
+    });
+  });
+
   testAsRoot('as an ordinary user gets no more rights (needs root)', async () => {
     expect(await rightsOf('umask: "022"', options)).toMatchObject({ effective: 0n, hasNoNewPrivileges: true });
   });

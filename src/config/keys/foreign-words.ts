@@ -121,6 +121,7 @@ export const SYSTEMD: Words = {
   ipaddressdeny: byTcpd,
   nonewprivileges: put('true or false', 'no_new_privileges'),
   capabilityboundingset: put('the list', 'capabilities'),
+  securebits: put('the list', 'securebits'),
   ambientcapabilities: put('the list', 'capabilities'),
   loadcredential: put('NAME: PATH', 'credentials'),
   privatetmp: put('true or false', 'private_tmp'),

@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import { parseIoPriority, parseScheduling } from '../../service/scheduling';
+import { SECUREBIT_NAMES } from '../../service/securebits';
 import { cgroupKeys } from './cgroup-keys';
 import { remedies } from './remedies';
 import { rlimitKeys } from './rlimit-keys';
@@ -88,6 +89,10 @@ export const processKeys = {
     .describe(
       'The capabilities that it has, through every program that it starts: `[net_raw]`. Without it: none, or as root all.',
     ),
+  securebits: z
+    .array(z.enum(SECUREBIT_NAMES))
+    .optional()
+    .describe('What root is no more for it (capabilities(7)), in the words of systemd: `[noroot, noroot-locked]`.'),
   ...sandboxKeys,
   credentials: credentials
     .default({})

@@ -2,6 +2,7 @@
  * What a service's program may do beyond its user's rights, and whether stdiod can give that.
  */
 import { capabilityNumber, parseCapability, type Capability } from '../../service/capabilities';
+import { securebitsOf, type Securebit } from '../../service/securebits';
 import { needsNoNewPrivileges, type Sandbox } from '../../service/sandbox';
 import type { CapabilitySet, Identity, Rights } from '../../service/service';
 import type { Layers } from '../keys/layers';
@@ -9,20 +10,36 @@ import type { ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
 
 export function resolveRights(
-  { no_new_privileges, capabilities }: ServiceSettings,
+  { no_new_privileges, capabilities, securebits: bits = [] }: ServiceSettings,
   identity: Identity | null,
   sandbox: Sandbox,
   machine: Machine,
   layers: Layers,
 ): Rights {
-  const isRoot = (identity?.uid ?? machine.uid) === 0;
+  const isRoot = isRootHere(identity, machine);
   const isKeptAway = needsNoNewPrivileges(sandbox);
   const noNewPrivileges = no_new_privileges ?? (isKeptAway || !isRoot);
   if (isKeptAway && !noNewPrivileges) reportEscape(isRoot && isAdmin(capabilities), layers);
-  if (capabilities === undefined) return { noNewPrivileges, capabilities: null };
+  const securebits = resolveSecurebits(bits, machine, layers);
+  if (capabilities === undefined) return { noNewPrivileges, capabilities: null, securebits };
   const set = resolveCapabilities(capabilities, machine, layers);
   if (!set.isBound && (isRoot || !noNewPrivileges)) reportUnbound(isRoot, layers);
-  return { noNewPrivileges, capabilities: set };
+  return { noNewPrivileges, capabilities: set, securebits };
+}
+
+function isRootHere(identity: Identity | null, machine: Machine): boolean {
+  return (identity?.uid ?? machine.uid) === 0;
+}
+
+function resolveSecurebits(names: readonly Securebit[], machine: Machine, layers: Layers): number | null {
+  if (names.length === 0) return null;
+  if (!machine.hasCapability('CAP_SETPCAP')) {
+    layers.onMachine.report(['securebits'], {
+      message: 'stdiod lacks CAP_SETPCAP, which this takes',
+      remedy: 'run stdiod as root, or with that capability',
+    });
+  }
+  return securebitsOf(names);
 }
 
 /** Of a program that runs as root: undefined is all. */

@@ -89,7 +89,7 @@ test('a child that becomes somebody gives up groups, then gid, then uid, is aske
 test('a filter of system calls comes last, when every other step is done', () => {
   const files = { readOnly: ['/'], readWrite: [] };
   const sandbox = { ...NO_SANDBOX, files, deniedCalls: ['clock'] as const };
-  const { steps } = optionsOf({ sandbox, rights: { noNewPrivileges: true, capabilities: null } });
+  const { steps } = optionsOf({ sandbox, rights: { noNewPrivileges: true, capabilities: null, securebits: null } });
   expect(steps.slice(-4)).toEqual([
     { op: 'no_new_privs' },
     { op: 'chdir' },

@@ -29,7 +29,7 @@ export function sampleExec(fields: Partial<Process> = {}, command = CAT): Exec {
     umask: 0o22,
     resources: { limits: [], nice: null, cpus: null, scheduling: null, ioPriority: null, oomScore: null },
     cgroup: null,
-    rights: { noNewPrivileges: false, capabilities: null },
+    rights: { noNewPrivileges: false, capabilities: null, securebits: null },
     sandbox: NO_SANDBOX,
     credentials: null,
     environment: { PATH: '/bin' },

@@ -6,8 +6,8 @@ function rights(keys: string) {
 }
 
 test('whoever is not root gets no new rights, unless the file says so', () => {
-  expect(rights('umask: "022"')).toEqual({ noNewPrivileges: true, capabilities: null });
-  expect(rights('user: root')).toEqual({ noNewPrivileges: false, capabilities: null });
+  expect(rights('umask: "022"')).toEqual({ noNewPrivileges: true, capabilities: null, securebits: null });
+  expect(rights('user: root')).toEqual({ noNewPrivileges: false, capabilities: null, securebits: null });
   expect(rights('no_new_privileges: false').noNewPrivileges).toBe(false);
   expect(rights('user: root\nno_new_privileges: true').noNewPrivileges).toBe(true);
 });
@@ -39,4 +39,15 @@ test('what stdiod cannot give or cannot keep away is told', () => {
     expect.stringMatching(/without CAP_SETPCAP stdiod cannot keep the program from having others/),
   ]);
   expect(problemsOf(withKeys('capabilities: []'), asAlice)).toEqual([]);
+});
+
+test('secure bits have the names that systemd gives them, and take a right of stdiod', () => {
+  expect(rights('securebits: [noroot, noroot-locked]').securebits).toBe(3);
+  expect(rights('securebits: [keep-caps-locked, no-setuid-fixup, no-setuid-fixup]').securebits).toBe(36);
+  expect(rights('securebits: []').securebits).toBeNull();
+  expect(load(withKeys('securebits: [noroot]')).effective.services['a']).toMatchObject({ securebits: ['noroot'] });
+  expect(problemsOf(withKeys('securebits: [noroot]'), asAlice)).toEqual([
+    expect.stringContaining('stdiod lacks CAP_SETPCAP, which this takes'),
+  ]);
+  expect(problemsOf(withKeys('securebits: [no-root]'))).toHaveLength(1);
 });
