@@ -26,6 +26,7 @@
         'native/aside.cc',
         'native/clone-into.cc',
         'native/closers.cc',
+        'native/closings.cc',
         'native/control.cc',
         'native/descriptors.cc',
         'native/diag.cc',

@@ -4,6 +4,7 @@
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   init_accounts(env, exports);
   init_aside(env, exports);
+  init_closings(env, exports);
   init_descriptors(env, exports);
   init_diag(env, exports);
   init_handover(env, exports);

@@ -5,6 +5,7 @@
 
 void init_accounts(Napi::Env env, Napi::Object exports);
 void init_aside(Napi::Env env, Napi::Object exports);
+void init_closings(Napi::Env env, Napi::Object exports);
 void init_descriptors(Napi::Env env, Napi::Object exports);
 void init_diag(Napi::Env env, Napi::Object exports);
 void init_handover(Napi::Env env, Napi::Object exports);

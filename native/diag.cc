@@ -173,6 +173,18 @@ Napi::Value QuestionOf(const Napi::CallbackInfo &info) {
   return Napi::Buffer<char>::Copy(info.Env(), reinterpret_cast<const char *>(&question), sizeof question);
 }
 
+// The largest whole number up to which JavaScript tells one from the next.
+constexpr uint64_t kLargestCookie = (uint64_t{1} << 53) - 1;
+
+// cookieOf(connection) → the kernel's number for it, which no other socket ever has; 0: it is no TCP
+// connection of our network namespace.
+Napi::Value CookieOf(const Napi::CallbackInfo &info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  const bool is_told = protocol_of(fd) == IPPROTO_TCP && is_in_our_namespace(fd);
+  const uint64_t cookie = is_told ? option_of(fd, SO_COOKIE) : 0;
+  return Napi::Number::New(info.Env(), cookie <= kLargestCookie ? static_cast<double>(cookie) : 0);
+}
+
 // canAsk() → whether the kernel tells of TCP sockets: of one that is there.
 Napi::Value CanAsk(const Napi::CallbackInfo &info) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -214,6 +226,7 @@ Napi::Value SocketsSoFar(const Napi::CallbackInfo &info) {
 
 void init_diag(Napi::Env env, Napi::Object exports) {
   exports.Set("questionOf", Napi::Function::New(env, QuestionOf));
+  exports.Set("cookieOf", Napi::Function::New(env, CookieOf));
   exports.Set("canAskSockets", Napi::Function::New(env, CanAsk));
   exports.Set("askSockets", Napi::Function::New(env, AskSockets));
   exports.Set("socketsSoFar", Napi::Function::New(env, SocketsSoFar));

@@ -83,7 +83,15 @@ export type LogEvent =
   /** `left`: and so many processes that children have left behind. */
   | { event: 'terminating'; signal: string; children: number; left?: number }
   | { event: 'stopped'; children: number }
-  | { event: 'status'; service: string; listeners: number; children: number; limit: number }
+  | {
+      event: 'status';
+      service: string;
+      listeners: number;
+      children: number;
+      limit: number;
+      /** Why it lacks accounts that it asks for. */
+      unaccounted: string | undefined;
+    }
   | { event: 'lost'; count: number };
 
 /** What is wrong, or odd, with the configuration. */
@@ -122,6 +130,9 @@ export interface Reaped {
   memory: number | undefined;
   in: number | undefined;
   out: number | undefined;
+  /** Of a TCP connection: the way to the client and back as the kernel has measured it, seconds, and what had to be sent again. */
+  rtt: number | undefined;
+  retransmits: number | undefined;
   /** For programs: a line for people has `cpu`. */
   usage: ReapedUsage;
   /** Where what it wrote to stderr went: of a service the first time that it fails. */

@@ -69,7 +69,7 @@ function isShown({ event }: LogEvent): (field: Field) => boolean {
 }
 
 /** These go first. */
-const DISPENSABLE = ['backlog', 'rss', 'cpu', 'children', 'pid'];
+const DISPENSABLE = ['backlog', 'retransmits', 'rtt', 'rss', 'cpu', 'children', 'pid'];
 
 function fitting(fields: readonly Field[], width: number, columns: number): readonly Field[] {
   const widthWith = (some: readonly Field[]): number =>

@@ -250,6 +250,8 @@ export interface Addon {
   signalProcess(pid: number, parent: number, start: number, signal: number): boolean;
   /** What the kernel is asked with about a TCP connection, also when that is a child's (sock_diag(7), SO_COOKIE); null: it tells nothing of it. */
   questionOf(connection: Fd): Buffer | null;
+  /** SO_COOKIE: a number that no other socket ever has; 0: the kernel tells us nothing of this connection. */
+  cookieOf(connection: Fd): number;
   /** Whether the kernel tells anything of TCP connections. */
   canAskSockets(): boolean;
   /** Begins to ask, in place of those before, on a thread that nobody waits for. */
@@ -259,6 +261,15 @@ export interface Addon {
    * milliseconds nothing was sent, and nothing received.
    */
   socketsSoFar(): [state: number, sinceSentMs: number, sinceReceivedMs: number][];
+  /** NETLINK_SOCK_DIAG (netlink(7)): the kernel tells of each TCP connection here when it is over and nobody has it any more. */
+  openClosings(): Fd;
+  /**
+   * Some of what has come; the numbers of each: cookie, bytes from the peer (its end is one more) and acknowledged by it, smoothed round
+   * trip in µs, retransmits. -1: not known. @returns how many; there may be more
+   */
+  readClosings(reader: Fd, records: Float64Array): number;
+  /** How many numbers a record has. */
+  readonly closingFields: number;
   /** Begins to read the environments of these, in place of those before, on a thread that nobody waits for. */
   askNames(pids: Int32Array): void;
   /** `SERVICE\0CONNECTION` of those who have been asked so far; empty: it has none, or is not for us to read. */

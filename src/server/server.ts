@@ -15,6 +15,7 @@ import { Cgroups } from '../child/cgroups';
 import { Children, type Child } from '../child/children';
 import { Reaper } from '../child/reaper';
 import { Families } from '../child/families';
+import { ConnectionAccounts } from '../child/connection-accounts';
 import { Questions } from '../child/questions';
 import { Reports } from '../child/reports';
 import { Rest } from '../child/rest';
@@ -30,6 +31,7 @@ import { PollSet } from '../native/poll-set';
 import { atOnce, Slices, type Work } from '../native/slices';
 import { OncePerTurn } from '../native/turn';
 import type { Configuration, Service } from '../service/service';
+import { Accounting, failedFor, LACKING } from './accounting';
 import { Acceptor } from './accept/acceptor';
 import { Kept } from './accept/kept';
 import { Pauses } from './accept/pauses';
@@ -71,6 +73,7 @@ export class Server {
   readonly #pauses: Pauses;
   readonly #roster: Roster;
   readonly #drain: Drain;
+  readonly #accounting: Accounting;
   readonly #cgroups = new Cgroups();
   readonly #sandboxes = new Sandboxes();
   /** Of what is served: one reload or retry at a time. */
@@ -122,7 +125,13 @@ export class Server {
     const slots = new Slots(maxConnections);
     const children = new Children<Served>(reports, words, this.#cgroups);
     const reaper = new Reaper<Served>(children, reports, words, this.#cgroups);
-    const endings = new Endings(slots, emit, onFreed);
+    const accounts = new ConnectionAccounts({
+      pollSet,
+      onLost: (why, pauseMs) => {
+        emit({ ...failedFor('-'), error: why, action: `${LACKING} for ${pauseMs / 1000} s` });
+      },
+    });
+    const endings = new Endings(slots, emit, onFreed, accounts);
     const listeners = new Listeners<Hosted>(new Sockets(passed), pollSet, this);
     const kept = new Kept(endings);
     const pauses = new Pauses({
@@ -178,9 +187,11 @@ export class Server {
     const sandboxes = this.#sandboxes;
     const quietTerminator = new Terminator<Served>(children, () => undefined, families);
     const sessions = new Sessions({ children, terminator: quietTerminator, questions: new Questions(), emit });
-    const watchFor = (service: Service): Watch | null => sessions.watchFor(service);
+    const accounting = new Accounting(accounts, emit);
+    const watchFor = (service: Service): Watch | null => accounting.watchFor(service, sessions.watchFor(service));
     const roles = new RoleMaker({ acceptor, tcpmux, lending, children, endings, emit, sinks, sandboxes, watchFor });
     const keys = new ListenKeys((name) => passed.numberOf(name));
+    this.#accounting = accounting;
     this.#emit = emit;
     this.#slots = slots;
     this.#pauses = pauses;
@@ -205,7 +216,7 @@ export class Server {
   start(configuration: Configuration, need: Need): readonly ListenFailure[] | null {
     const applied = atOnce(this.#roster.apply(configuration, need));
     if (!applied.ok) return applied.failures;
-    this.#adoptGroups();
+    this.#adopt();
     this.#logLacking(applied.change);
     return null;
   }
@@ -260,7 +271,8 @@ export class Server {
     for (const { service, listeners, gate } of this.#roster) {
       const { inUse: children, limit } = gate;
       const open = listeners.filter(({ phase }) => phase === 'open').length;
-      this.#emit({ event: 'status', service: service.name, listeners: open, children, limit });
+      const unaccounted = this.#accounting.whyLacking(service);
+      this.#emit({ event: 'status', service: service.name, listeners: open, children, limit, unaccounted });
     }
   }
 
@@ -295,7 +307,7 @@ export class Server {
   *#reload(configuration: Configuration): Work<true> {
     const applied = yield* this.#roster.apply(configuration);
     if (!applied.ok) return true;
-    this.#adoptGroups();
+    this.#adopt();
     this.#logLacking(applied.change);
     const { added, changed, removed, kept } = applied.diff;
     this.#emit({
@@ -312,16 +324,17 @@ export class Server {
 
   *#retry(found: Configuration): Work<void> {
     const change = yield* this.#roster.retry(found);
-    this.#adoptGroups();
+    this.#adopt();
     this.#logLacking(change);
   }
 
-  /** Before a first child is born in them, where that can be. */
-  #adoptGroups(): void {
+  /** Groups before a first child is born in them, where that can be; and accounts that nobody asks for any more are not kept. */
+  #adopt(): void {
     const wishes = [...this.#roster].flatMap(({ service: { run } }) =>
       run.kind === 'exec' ? (run.process.cgroup ?? []) : [],
     );
     this.#cgroups.adopt(wishes);
+    this.#accounting.adopt([...this.#roster].map(({ service }) => service));
   }
 
   #logLacking({ unavailable }: Change): void {

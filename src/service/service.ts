@@ -30,6 +30,8 @@ export interface Service {
   readonly whenFull: WhenFull;
   readonly session: SessionLimits;
   readonly socket: SocketOptions;
+  /** What is told of its children at their end. */
+  readonly accounts: 'basic' | 'full';
   /** How long a stop waits before the stop signal, and again from that to SIGKILL; milliseconds. */
   readonly stopGraceMs: number;
 }

@@ -118,6 +118,10 @@ const sharedKeys = {
   ...processKeys,
   ...countKeys,
   ...sessionKeys,
+  accounts: z
+    .enum(['basic', 'full'])
+    .default('basic')
+    .describe('What `reaped` tells; `full`: also the bytes of a TCP connection, its round trip time and retransmits.'),
   socket: socketSchema.prefault({}).describe('Options of the listening socket.'),
   stop_grace: duration
     .default('5s')

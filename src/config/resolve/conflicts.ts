@@ -128,7 +128,7 @@ function reportTcpmuxService({ wait }: ServiceSettings, entries: readonly Writte
 }
 
 function reportTcpmuxBuiltin({ wait }: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): void {
-  exclude(layers, [...PROCESS_KEYS, ...SESSION_KEYS], ['builtin'], 'tcpmux starts no process of its own');
+  exclude(layers, [...PROCESS_KEYS, ...SESSION_KEYS, 'accounts'], ['builtin'], 'tcpmux starts no process of its own');
   exclude(layers, BUILTIN_KEYS, ['builtin'], 'tcpmux answers nothing but names');
   if (wait === true) exclude(layers, ['wait'], ['builtin'], 'tcpmux accepts each connection itself');
   refuseEntries(entries, (socket) => socket.type !== 'stream', 'builtin', 'streams', layers);

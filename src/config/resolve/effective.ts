@@ -27,6 +27,7 @@ export interface EffectiveService extends EffectiveRun, EffectiveProcess {
   readonly idle_timeout?: string;
   readonly on_disconnect?: 'terminate';
   readonly disconnect_delay?: string;
+  readonly accounts?: 'full';
   readonly socket?: Partial<SocketSettings>;
   readonly stop_grace: string;
 }
@@ -68,6 +69,7 @@ export function describeService(service: Service, settings: ServiceSettings, fin
     ...(service.run.kind === 'exec' ? describeProcess(service.run.process, settings, findings.layers) : {}),
     ...(service.wait ? {} : { max_connections: service.maxConnections, when_full: service.whenFull }),
     ...describeSession(service, settings),
+    ...(service.accounts === 'full' ? { accounts: 'full' } : {}),
     ...(isEmpty(socket) ? {} : { socket }),
     stop_grace: settings.stop_grace,
   };

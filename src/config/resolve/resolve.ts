@@ -55,6 +55,7 @@ export function resolveService(
       shape.isWaiting || shape.run === 'tcpmux'
         ? NO_SESSION
         : sessionLimits(settings, findUntold(entries) === undefined),
+    accounts: shape.run === 'tcpmux' ? ('basic' as const) : settings.accounts,
     socket: socket.options,
   };
   const effective = describeService(service, settings, { entries, shape, socket: socket.settings, layers });

@@ -21,10 +21,12 @@ const MOST_UNDER_WAY = 4 * availableParallelism();
 /** One that takes longer waits for something else (it was stopped, its disk is slow), and no client waits for it. */
 const UNDER_WAY_MS = 20;
 
-/** Sees to it that sessions end. */
+/** Sees to it that sessions end, and to their accounts. */
 export interface Watch {
   /** Of the connection, as long as we have it; null: nothing is to be asked of it later. */
   readonly questionOf: (connection: Connection) => Buffer | null;
+  /** The kernel's number of the connection, under which its account comes; 0: none does. Absent: nobody asks for it. */
+  readonly cookieOf?: (connection: Connection) => number;
   readonly add: (child: Child<Served>, question: Buffer | null) => void;
 }
 
@@ -73,12 +75,15 @@ export class Programs implements Handler {
     }
   }
 
-  #spawn({ id, fd, hosted, peer: from, local, slot }: Connection): Child<Served> {
+  #spawn(connection: Connection): Child<Served> {
+    const { id, fd, hosted, peer: from, local, slot } = connection;
     const names = { service: hosted.service.name, connection: id };
     const facts = connectionFacts(from, local, names);
     const filled = fillPlan(this.#plan, facts, () => connectionValues(from, local, names));
+    const cookie = this.#watch?.cookieOf?.(connection) ?? 0;
     const owner = { hosted, connection: id, peer: formatPeer(from), slot };
-    return this.#children.spawn(this.#plan, { fd, ...filled }, owner, this.#endings);
+    const served = cookie === 0 ? owner : { ...owner, cookie };
+    return this.#children.spawn(this.#plan, { fd, ...filled }, served, this.#endings);
   }
 
   /** By now the descriptor is not ours, and its number may be another's: whatever fails here, nothing is to be closed. */

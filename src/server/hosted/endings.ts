@@ -4,7 +4,8 @@
  */
 import type { Gate, Slot, Slots } from '../../admission/slots';
 import type { Child, Errand, Exit } from '../../child/children';
-import type { Emit, ReapedUsage, RefusalReason } from '../../log/events';
+import type { ConnectionAccount, ConnectionAccounts } from '../../child/connection-accounts';
+import type { Emit, LogEvent, Reaped, ReapedUsage, RefusalReason } from '../../log/events';
 import { addon, type Fd } from '../../native/addon';
 import { formatPeer, type Peer } from '../../service/peer';
 import type { Connection, Hosted, HostedListener } from './hosted';
@@ -22,6 +23,8 @@ export interface Served {
   /** `10.0.0.5:51034`; `-` where a child has many peers. */
   readonly peer: string;
   readonly slot: Slot;
+  /** The kernel's number of a connection whose account is waited for. */
+  readonly cookie?: number;
   /** The socket that a child of a `wait` service was lent. */
   readonly lent?: HostedListener;
 }
@@ -30,6 +33,17 @@ export interface Served {
 export function sessionName({ hosted, connection }: Served): string {
   return `${hosted.service.name}\0${connection}`;
 }
+
+type Dropped = Extract<LogEvent, { event: 'dropped'; step: string }>;
+
+/** For a server in which nobody asks for any. */
+const NO_ACCOUNTS: Pick<ConnectionAccounts, 'settle' | 'forget' | 'flush'> = {
+  settle: (_, tell) => {
+    tell(undefined);
+  },
+  forget: () => undefined,
+  flush: () => undefined,
+};
 
 /** A client that was let in no further than to be told so. */
 interface Stranger {
@@ -43,11 +57,18 @@ export class Endings implements Errand<Served> {
   readonly #refusals: Refusals;
   readonly #hints = new StderrHints();
   readonly #onFreed: () => void;
+  readonly #accounts: Pick<ConnectionAccounts, 'settle' | 'forget' | 'flush'>;
 
   /** @param onFreed a slot is free, or what holds up a server that wants to leave is gone */
-  constructor(slots: Slots, emit: Emit, onFreed: () => void) {
+  constructor(
+    slots: Slots,
+    emit: Emit,
+    onFreed: () => void,
+    accounts: Pick<ConnectionAccounts, 'settle' | 'forget' | 'flush'> = NO_ACCOUNTS,
+  ) {
     this.#slots = slots;
     this.#emit = emit;
+    this.#accounts = accounts;
     this.#refusals = new Refusals(emit);
     this.#onFreed = onFreed;
   }
@@ -77,6 +98,7 @@ export class Endings implements Errand<Served> {
   /** Tells what was left to be told later. */
   flush(): void {
     this.#refusals.flush();
+    this.#accounts.flush();
   }
 
   /** Lost to a failure of ours. */
@@ -93,14 +115,28 @@ export class Endings implements Errand<Served> {
     const { hosted, connection, peer, slot } = child.owner;
     const { name: service } = hosted.service;
     this.#slots.release(slot);
-    if (exit.failure === null) this.#logReaped(child, exit);
-    else this.#emit({ event: 'dropped', service, connection, peer, ...exit.failure });
+    if (exit.failure === null) this.#tellReaped(child.owner, this.#reapedOf(child, exit));
+    else this.#tellLost(child.owner, { event: 'dropped', service, connection, peer, ...exit.failure });
     this.#onFreed();
   }
 
-  #logReaped({ pid, startedMs, owner, endReason }: Child<Served>, exit: Exit): void {
+  /** Held until the account of its connection has come, where one does: by then everything else is done. */
+  #tellReaped({ cookie }: Served, reaped: Reaped): void {
+    if (cookie === undefined) this.#emit(reaped);
+    else
+      this.#accounts.settle(cookie, (account) => {
+        this.#emit(account === undefined ? reaped : withAccount(reaped, account));
+      });
+  }
+
+  #tellLost({ cookie }: Served, dropped: Dropped): void {
+    if (cookie !== undefined) this.#accounts.forget(cookie);
+    this.#emit(dropped);
+  }
+
+  #reapedOf({ pid, startedMs, owner, endReason }: Child<Served>, exit: Exit): Reaped {
     const { service, gate } = owner.hosted;
-    this.#emit({
+    return {
       event: 'reaped',
       service: service.name,
       connection: owner.connection,
@@ -116,12 +152,20 @@ export class Endings implements Errand<Served> {
       memory: exit.group?.memoryBytes ?? undefined,
       in: exit.traffic?.in,
       out: exit.traffic?.out,
+      rtt: undefined,
+      retransmits: undefined,
       usage: usageOf(exit),
       hint: endReason === undefined && hasFailed(exit) ? this.#hints.take(owner.hosted) : undefined,
       children: gate.inUse,
       limit: gate.limit,
-    });
+    };
   }
+}
+
+/** In the places of these fields. A program that counts for itself knows better. */
+function withAccount(reaped: Reaped, { in: from, out: to, rttSeconds, retransmits }: ConnectionAccount): Reaped {
+  const [inBytes, outBytes] = [reaped.in ?? from, reaped.out ?? to];
+  return { ...reaped, in: inBytes, out: outBytes, rtt: rttSeconds ?? undefined, retransmits };
 }
 
 function usageOf({ usage }: Exit): ReapedUsage {

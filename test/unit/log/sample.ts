@@ -27,6 +27,8 @@ export const REAPED: Reaped = {
   memory: undefined,
   in: undefined,
   out: undefined,
+  rtt: undefined,
+  retransmits: undefined,
   usage: {
     user: 0.003125,
     system: 0.001,

@@ -15,6 +15,7 @@ export function sampleService(fields: Partial<Service> = {}): Service {
     whenFull: 'wait',
     session: { timeoutMs: null, idleMs: null, disconnectMs: null },
     socket: sampleSocketOptions(),
+    accounts: 'basic',
     stopGraceMs: 5000,
     ...fields,
   };

@@ -15,6 +15,7 @@ test('fills in every default', () => {
     whenFull: 'wait',
     socket: { backlog: 4096, nodelay: false, keepalive: true },
     session: { timeoutMs: null, idleMs: null, disconnectMs: null },
+    accounts: 'basic',
     stopGraceMs: 5000,
   });
 });
@@ -32,6 +33,7 @@ test('reads every key', () => {
     'idle_timeout: 1m',
     'on_disconnect: terminate',
     'disconnect_delay: 3s',
+    'accounts: full',
     'stop_grace: 500ms',
   ];
   expect(service(withKeys(keys.join('\n')))).toMatchObject({
@@ -41,6 +43,7 @@ test('reads every key', () => {
     whenFull: 'refuse',
     socket: { backlog: 1, nodelay: true, keepalive: false },
     session: { timeoutMs: 600_000, idleMs: 60_000, disconnectMs: 3000 },
+    accounts: 'full',
     stopGraceMs: 500,
   });
 });
