@@ -31,6 +31,7 @@
         'native/descriptors.cc',
         'native/diag.cc',
         'native/error.cc',
+        'native/exits.cc',
         'native/handover.cc',
         'native/landlock.cc',
         'native/lent.cc',

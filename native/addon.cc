@@ -7,6 +7,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   init_closings(env, exports);
   init_descriptors(env, exports);
   init_diag(env, exports);
+  init_exits(env, exports);
   init_handover(env, exports);
   init_lent(env, exports);
   init_line(env, exports);

@@ -8,6 +8,7 @@ void init_aside(Napi::Env env, Napi::Object exports);
 void init_closings(Napi::Env env, Napi::Object exports);
 void init_descriptors(Napi::Env env, Napi::Object exports);
 void init_diag(Napi::Env env, Napi::Object exports);
+void init_exits(Napi::Env env, Napi::Object exports);
 void init_handover(Napi::Env env, Napi::Object exports);
 void init_lent(Napi::Env env, Napi::Object exports);
 void init_line(Napi::Env env, Napi::Object exports);

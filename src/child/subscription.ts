@@ -1,5 +1,5 @@
 /**
- * What the kernel tells of by itself, and of everybody on this machine: read for as long as most of it is about children of ours. Where too
+ * What the kernel tells of by itself, and of everybody on this machine: read for as long as most of it is about those who are asked for. Where too
  * much is not, nobody listens for a while: what strangers do must not take our time.
  */
 import { addon, type Fd } from '../native/addon';

@@ -270,6 +270,14 @@ export interface Addon {
   readClosings(reader: Fd, records: Float64Array): number;
   /** How many numbers a record has. */
   readonly closingFields: number;
+  /**
+   * Taskstats: the kernel tells of each thread of our children when it ends, before its process can be reaped.
+   * @throws SystemError EPERM: that takes CAP_NET_ADMIN
+   */
+  openExits(): Fd;
+  /** Some of what has come: a process, its thread that ended, and the most memory that the process had by then, KiB. @returns as above */
+  readExits(reader: Fd, records: Float64Array): number;
+  readonly exitFields: number;
   /** Begins to read the environments of these, in place of those before, on a thread that nobody waits for. */
   askNames(pids: Int32Array): void;
   /** `SERVICE\0CONNECTION` of those who have been asked so far; empty: it has none, or is not for us to read. */

@@ -16,6 +16,7 @@ import { Children, type Child } from '../child/children';
 import { Reaper } from '../child/reaper';
 import { Families } from '../child/families';
 import { ConnectionAccounts } from '../child/connection-accounts';
+import { Peaks } from '../child/peaks';
 import { Questions } from '../child/questions';
 import { Reports } from '../child/reports';
 import { Rest } from '../child/rest';
@@ -31,7 +32,7 @@ import { PollSet } from '../native/poll-set';
 import { atOnce, Slices, type Work } from '../native/slices';
 import { OncePerTurn } from '../native/turn';
 import type { Configuration, Service } from '../service/service';
-import { Accounting, failedFor, LACKING } from './accounting';
+import { Accounting } from './accounting';
 import { Acceptor } from './accept/acceptor';
 import { Kept } from './accept/kept';
 import { Pauses } from './accept/pauses';
@@ -128,10 +129,17 @@ export class Server {
     const accounts = new ConnectionAccounts({
       pollSet,
       onLost: (why, pauseMs) => {
-        emit({ ...failedFor('-'), error: why, action: `${LACKING} for ${pauseMs / 1000} s` });
+        accounting.onLost('accounts', why, pauseMs);
       },
     });
-    const endings = new Endings(slots, emit, onFreed, accounts);
+    const peaks = new Peaks({
+      pollSet,
+      onLost: (why, pauseMs) => {
+        accounting.onLost('peaks', why, pauseMs);
+      },
+    });
+    const accounting = new Accounting({ accounts, peaks, emit });
+    const endings = new Endings(slots, emit, onFreed, accounts, peaks);
     const listeners = new Listeners<Hosted>(new Sockets(passed), pollSet, this);
     const kept = new Kept(endings);
     const pauses = new Pauses({
@@ -187,7 +195,6 @@ export class Server {
     const sandboxes = this.#sandboxes;
     const quietTerminator = new Terminator<Served>(children, () => undefined, families);
     const sessions = new Sessions({ children, terminator: quietTerminator, questions: new Questions(), emit });
-    const accounting = new Accounting(accounts, emit);
     const watchFor = (service: Service): Watch | null => accounting.watchFor(service, sessions.watchFor(service));
     const roles = new RoleMaker({ acceptor, tcpmux, lending, children, endings, emit, sinks, sandboxes, watchFor });
     const keys = new ListenKeys((name) => passed.numberOf(name));

@@ -6,7 +6,7 @@ import { connectTo, exchange } from './client';
 import { startDaemon, type Daemon, type EventOf } from './daemon';
 import { endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
-import { testAsRoot } from './machine';
+import { testAsRoot, testPeaks } from './machine';
 import { isRunning } from './proc';
 import { exchangeUnix } from './unix-client';
 import { untilTrue } from './until';
@@ -102,6 +102,43 @@ describe('a TCP connection', () => {
     const daemon = await startDaemon(serve(TAKES_1000_GIVES_5000, ', private_network: true'));
     await serveOne(daemon, '127.0.0.1');
     expect(await daemon.waitFor('reaped')).toMatchObject({ in: 1000, out: 5000 });
+  });
+});
+
+describe('the memory of a child', () => {
+  /** Between its own last look and its end a program allocates a little. */
+  const SOME = 4 * 1024 * 1024;
+
+  testPeaks.each(['', 'thread'])('is what it had itself, and not what stdiod has (needs root) %s', async (word) => {
+    const daemon = await startDaemon(serve(`${fixture('takes-memory.py')} 24 ${word}`));
+    const client = await connectTo(daemon.port());
+    const peak = Number(await client.rest()) * 1024;
+    const { rss } = await daemon.waitFor('reaped');
+    expect(peak).toBeGreaterThan(24 * 1024 * 1024);
+    expect(rss).toBeGreaterThanOrEqual(peak - SOME);
+    expect(rss).toBeLessThan(peak + SOME);
+    expect(daemon.all('failed')).toEqual([]);
+  });
+
+  testPeaks('is told of small ones, of each its own (needs root)', async () => {
+    const daemon = await startDaemon(serve(`[sh, -c, 'read size; exec ${fixture('takes-memory.py')} $size']`));
+    const sizes = [5, 40, 5, 20];
+    const peaks = await Promise.all(sizes.map((size) => exchange(daemon.port(), `${size}\n`)));
+    const reaped = await daemon.waitForCount('reaped', sizes.length);
+    const told = reaped.map(({ rss }) => rss ?? 0).sort((a, b) => a - b);
+    const own = peaks.map((peak) => Number(peak) * 1024).sort((a, b) => a - b);
+    for (const [at, rss] of told.entries()) expect(Math.abs(rss - (own[at] ?? 0))).toBeLessThan(SOME);
+  });
+
+  testPeaks('is not known where the right to ask is missing, which is said, and nothing else is lacking', async () => {
+    const wrapper = ['setpriv', '--bounding-set', '-net_admin', '--inh-caps', '-net_admin'];
+    const daemon = await startDaemon(serve(TAKES_1000_GIVES_5000), { wrapper });
+    expect(daemon.all('failed')).toMatchObject([{ verb: 'watch', address: '-', service: 'it' }]);
+    expect(daemon.all('failed')[0]?.error).toMatch(/^taskstats: EPERM /);
+    await serveOne(daemon, '127.0.0.1');
+    expect(await daemon.waitFor('reaped')).toMatchObject({ in: 1000, out: 5000, rss: null });
+    daemon.signal('SIGUSR1');
+    expect((await daemon.waitFor('status')).unaccounted).toMatch(/^taskstats: EPERM /);
   });
 });
 

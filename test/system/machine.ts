@@ -7,7 +7,7 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { createServer, type ListenOptions, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { addon } from '../../src/native/addon';
+import { addon, type Fd } from '../../src/native/addon';
 import { atEnd } from './endings';
 import { main } from './fixtures';
 
@@ -19,6 +19,9 @@ export const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
 /** Of a version that keeps files from being emptied. */
 export const hasLandlock = addon.landlockVersion() >= 3;
 export const testLandlock = hasLandlock ? test : test.skip;
+
+/** Taskstats: not in every kernel, and not for a pid or network namespace of its own. */
+export const testPeaks = tells(() => addon.openExits()) ? test : test.skip;
 
 export const testAsRoot = isRoot ? test : test.skip;
 export const testIpv6 = hasIpv6 ? test : test.skip;
@@ -34,6 +37,15 @@ export const asOther: readonly string[] = isRoot
   : [];
 /** Where the id cannot reach Node or the checkout there is no daemon of its own. */
 export const testAsOther = isRoot && !worksAsOther() ? test.skip : test;
+
+function tells(open: () => Fd): boolean {
+  try {
+    addon.close(open());
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function worksAsOther(): boolean {
   return spawnSync('env', [...asOther, process.execPath, main, 'version']).status === 0;

@@ -121,7 +121,9 @@ const sharedKeys = {
   accounts: z
     .enum(['basic', 'full'])
     .default('basic')
-    .describe('What `reaped` tells; `full`: also the bytes of a TCP connection, its round trip time and retransmits.'),
+    .describe(
+      'What `reaped` tells; `full`: also the bytes of a TCP connection, its round trip time and retransmits, and the memory of each child.',
+    ),
   socket: socketSchema.prefault({}).describe('Options of the listening socket.'),
   stop_grace: duration
     .default('5s')

@@ -5,6 +5,7 @@
 import type { Gate, Slot, Slots } from '../../admission/slots';
 import type { Child, Errand, Exit } from '../../child/children';
 import type { ConnectionAccount, ConnectionAccounts } from '../../child/connection-accounts';
+import type { Peaks } from '../../child/peaks';
 import type { Emit, LogEvent, Reaped, ReapedUsage, RefusalReason } from '../../log/events';
 import { addon, type Fd } from '../../native/addon';
 import { formatPeer, type Peer } from '../../service/peer';
@@ -44,6 +45,7 @@ const NO_ACCOUNTS: Pick<ConnectionAccounts, 'settle' | 'forget' | 'flush'> = {
   forget: () => undefined,
   flush: () => undefined,
 };
+const NO_PEAKS: Pick<Peaks, 'take'> = { take: () => null };
 
 /** A client that was let in no further than to be told so. */
 interface Stranger {
@@ -58,6 +60,7 @@ export class Endings implements Errand<Served> {
   readonly #hints = new StderrHints();
   readonly #onFreed: () => void;
   readonly #accounts: Pick<ConnectionAccounts, 'settle' | 'forget' | 'flush'>;
+  readonly #peaks: Pick<Peaks, 'take'>;
 
   /** @param onFreed a slot is free, or what holds up a server that wants to leave is gone */
   constructor(
@@ -65,10 +68,12 @@ export class Endings implements Errand<Served> {
     emit: Emit,
     onFreed: () => void,
     accounts: Pick<ConnectionAccounts, 'settle' | 'forget' | 'flush'> = NO_ACCOUNTS,
+    peaks: Pick<Peaks, 'take'> = NO_PEAKS,
   ) {
     this.#slots = slots;
     this.#emit = emit;
     this.#accounts = accounts;
+    this.#peaks = peaks;
     this.#refusals = new Refusals(emit);
     this.#onFreed = onFreed;
   }
@@ -115,7 +120,8 @@ export class Endings implements Errand<Served> {
     const { hosted, connection, peer, slot } = child.owner;
     const { name: service } = hosted.service;
     this.#slots.release(slot);
-    if (exit.failure === null) this.#tellReaped(child.owner, this.#reapedOf(child, exit));
+    const peak = this.#peaks.take(child.pid);
+    if (exit.failure === null) this.#tellReaped(child.owner, this.#reapedOf(child, exit, peak));
     else this.#tellLost(child.owner, { event: 'dropped', service, connection, peer, ...exit.failure });
     this.#onFreed();
   }
@@ -134,7 +140,7 @@ export class Endings implements Errand<Served> {
     this.#emit(dropped);
   }
 
-  #reapedOf({ pid, startedMs, owner, endReason }: Child<Served>, exit: Exit): Reaped {
+  #reapedOf({ pid, startedMs, owner, endReason }: Child<Served>, exit: Exit, peak: number | null): Reaped {
     const { service, gate } = owner.hosted;
     return {
       event: 'reaped',
@@ -148,7 +154,7 @@ export class Endings implements Errand<Served> {
       reason: endReason ?? (isOutOfMemory(exit) ? 'out-of-memory' : undefined),
       duration: (Math.round(performance.now()) - startedMs) / MS,
       cpu: Math.round(cpuSecondsOf(exit) * MS) / MS,
-      rss: exit.rssBytes,
+      rss: largest(exit.rssBytes, peak),
       memory: exit.group?.memoryBytes ?? undefined,
       in: exit.traffic?.in,
       out: exit.traffic?.out,
@@ -160,6 +166,10 @@ export class Endings implements Errand<Served> {
       limit: gate.limit,
     };
   }
+}
+
+function largest(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.max(a, b);
 }
 
 /** In the places of these fields. A program that counts for itself knows better. */
