@@ -468,7 +468,7 @@ int child_main(void *argument) {
   if (failed == kOpNone) failed = run_plan(task, &error);
   if (failed == kOpNone) failed = start_program(task, &error);
   // Once the descriptors are in their places 0 is the same socket, and its own number is closed.
-  if (!task->plan->is_lent) end_connection(failed > kOpDescriptors ? 0 : task->fds[0]);
+  if (!task->plan->is_kept) end_connection(failed > kOpDescriptors ? 0 : task->fds[0]);
   task->report->error = static_cast<int>(-error);
   __atomic_store_n(&task->report->step, static_cast<int>(failed), __ATOMIC_RELEASE);
   leave(kFailed);

@@ -65,8 +65,10 @@ struct ChildPlan {
   size_t step_count;
   // What kOpStderr opens.
   const char *stderr_file;
-  // The socket stays ours too: it is not ended where the program could not be started.
+  // The socket that listens, or the datagram one: LISTEN_PID belongs to it.
   bool is_lent;
+  // What fd 0 is, is not the child's to end where the program could not be started.
+  bool is_kept;
 };
 
 // The part of a slot that parent, child and kernel all touch.

@@ -114,7 +114,7 @@ void read_sandbox(const Napi::Value &value, Plan *plan) {
 }
 
 // preparePlan({path, argv, environment: string[], directory, steps, stderrFd, stderrFile?, oomScore?, isWait,
-// cloneFlags?, sandbox?, hasGroup?, isApart?}) → plan
+// isBlind?, cloneFlags?, sandbox?, hasGroup?, isApart?}) → plan
 Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   const auto options = info[0].As<Napi::Object>();
   auto plan = std::make_shared<Plan>();
@@ -135,6 +135,8 @@ Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   const Napi::Value score = options.Get("oomScore");
   plan->oom_score = score.IsNumber() ? score.As<Napi::Number>().Int32Value() : kNoScore;
   plan->view.is_lent = options.Get("isWait").ToBoolean();
+  plan->is_blind = options.Get("isBlind").ToBoolean();
+  plan->view.is_kept = plan->view.is_lent || plan->is_blind;
   plan->has_group = options.Get("hasGroup").ToBoolean();
   plan->is_apart = options.Get("isApart").ToBoolean();
   auto *held = new Handle(std::move(plan));

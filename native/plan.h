@@ -35,6 +35,8 @@ struct Plan {
   bool is_apart;
   // Under which its children run.
   uid_t user;
+  // It runs before the program: the connection is not for it. Its fd 0 is `stderr_fd`, and 1 is as 2.
+  bool is_blind;
   // What becomes fd 2: -1 for the connection itself.
   int stderr_fd;
   ChildPlan view = {};

@@ -291,10 +291,12 @@ void lay_out_words(Slot *slot, Napi::Env env, const Napi::Value &words, const Na
 }
 
 void lay_out_descriptors(Slot *slot) {
-  const int own = slot->connection;
+  const bool is_blind = slot->plan->is_blind;
+  const int own = is_blind ? slot->plan->stderr_fd : slot->connection;
   const int error_fd = slot->error_pipe >= 0 ? slot->error_pipe : slot->plan->stderr_fd;
   slot->task.fds[0] = slot->task.fds[1] = slot->task.fds[3] = own;
   slot->task.fds[2] = error_fd >= 0 ? error_fd : own;
+  if (is_blind) slot->task.fds[1] = error_fd;
   slot->task.fd_count = slot->plan->view.is_lent ? 4 : 3;
   slot->task.ruleset = slot->ruleset;
   slot->task.highest = std::max({own, error_fd, slot->ruleset});
@@ -371,8 +373,16 @@ const char *take_sandbox(Slot *slot) {
   return slot->ruleset < 0 ? "fcntl" : nullptr;
 }
 
+// Whether the slot has what its child is to have as fd 0: of what is lent a copy, of a blind one nothing.
+bool take_connection(Slot *slot, int fd) {
+  slot->connection = slot->plan->view.is_lent ? fcntl(fd, F_DUPFD_CLOEXEC, kMostFds) : fd;
+  if (slot->plan->is_blind) slot->connection = -1;
+  return slot->connection >= 0 || slot->plan->is_blind;
+}
+
 // spawn(plan, {fd, facts, words?, directory?, errorPipe?, group?}) → pid. Takes the descriptors on success,
-// unless the plan is for `wait`, and but for that of the group; after a throw it is still the caller's.
+// but for that of the group, and for `fd` where the plan is for `wait` or a blind one; after a throw it is
+// still the caller's.
 Napi::Value Spawn(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const auto start = info[1].As<Napi::Object>();
@@ -383,8 +393,7 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
   }
   slot->plan = plan_of(info[0]);
   const int fd = start.Get("fd").As<Napi::Number>().Int32Value();
-  slot->connection = slot->plan->view.is_lent ? fcntl(fd, F_DUPFD_CLOEXEC, kMostFds) : fd;
-  if (slot->connection < 0) {
+  if (!take_connection(slot, fd)) {
     give_up(env, slot, "fcntl");
     return env.Undefined();
   }

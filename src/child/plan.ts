@@ -56,6 +56,8 @@ interface Varying {
 /** What one child needs beyond the native plan and its descriptor. */
 export type Filled = Omit<Start, 'fd'>;
 
+type Program = Pick<Exec, 'command' | 'process'>;
+
 /** linux/prctl.h. */
 const [PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [8, 47, 4];
 
@@ -67,13 +69,27 @@ const STDERR_IS_CONNECTION = -1;
  * @param credentials the folder in which they find theirs; null: they have none
  */
 export function preparePlan(
-  run: Exec,
+  run: Program,
   isWait: boolean,
   sinks: Sinks,
   sandbox: NativeSandbox | null,
   credentials: string | null = null,
 ): Plan {
-  const options = planOf(run, isWait, sinks, credentials);
+  return prepare(run, planOf(run, isWait, sinks, credentials), sinks, sandbox);
+}
+
+/** Of a command that runs before the program, in its place but for the connection: neither does it read there nor write. */
+export function prepareBlind(
+  { command, process }: Program,
+  sinks: Sinks,
+  sandbox: NativeSandbox | null,
+  credentials: string | null = null,
+): Plan {
+  const run = { command, process: { ...process, stderr: stderrWithoutSocket(process) } };
+  return prepare(run, { ...planOf(run, false, sinks, credentials), isBlind: true }, sinks, sandbox);
+}
+
+function prepare(run: Program, options: PlanOptions, sinks: Sinks, sandbox: NativeSandbox | null): Plan {
   const native = addon.preparePlan(sandbox === null ? options : { ...options, sandbox });
   const { process } = run;
   const { cgroup, resources, stopSignal } = process;
@@ -84,7 +100,7 @@ export function preparePlan(
 }
 
 export function planOf(
-  { command, process }: Exec,
+  { command, process }: Program,
   isWait: boolean,
   sinks: Sinks,
   credentials: string | null = null,
@@ -199,6 +215,11 @@ function pipeOf({ stderr, identity }: Process): Plan['pipe'] {
   return stderr === 'log' ? { owner: identity && { uid: identity.uid, gid: identity.gid } } : null;
 }
 
+function stderrWithoutSocket({ stderr }: Process): Process['stderr'] {
+  if (stderr === 'socket') return 'null';
+  return stderr === 'report' ? 'log' : stderr;
+}
+
 function stderrOf(process: Process, sinks: Sinks): number {
   if (process.stderr === 'socket') return STDERR_IS_CONNECTION;
   // With `log` each child's own pipe comes with its start; a file is opened by the child itself.
@@ -217,7 +238,7 @@ export function fillPlan(plan: Plan, facts: string, values: () => PlaceholderVal
   };
 }
 
-function varyingOf({ command: { argv }, process }: Exec): Varying | null {
+function varyingOf({ command: { argv }, process }: Program): Varying | null {
   const { directory } = process;
   const variables = variablesOf(process).filter(([, value]) => hasPlaceholders(value));
   const isAlike = variables.length === 0 && ![...argv, directory].some(hasPlaceholders);

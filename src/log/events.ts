@@ -32,8 +32,14 @@ export type LogEvent =
   | {
       event: 'refused';
       service: string;
+      connection?: string | undefined;
       peer?: string;
       reason: PauseReason | RefusalReason;
+      command?: string;
+      exit?: number | undefined;
+      signal?: string | undefined;
+      step?: string;
+      error?: string;
       limit: number;
       count?: number;
     }
@@ -153,9 +159,18 @@ export interface ReapedUsage {
   disk_written: number;
 }
 
-/** Why a tcpmux client got no service: see server/handlers/tcpmux.ts. */
+/** Why a tcpmux client got no service (server/handlers/tcpmux.ts), or what a command said that was asked first (before.ts). */
 export type RefusalReason =
-  'no-service' | 'help' | 'silent' | 'too-long' | 'left' | 'stopping' | 'memory' | 'open-files';
+  'before' | 'no-service' | 'help' | 'silent' | 'too-long' | 'left' | 'stopping' | 'memory' | 'open-files';
+
+/** Which command has a client refused, and how it ended: one of them, or with the step that failed. */
+export interface RefusalCause {
+  command: string;
+  exit?: number | undefined;
+  signal?: string | undefined;
+  step?: string;
+  error?: string;
+}
 
 /**
  * full: the service has all its children. server-full: stdiod has. open-files, memory, processes: the system refused more.

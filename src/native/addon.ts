@@ -163,6 +163,8 @@ export interface PlanOptions {
   readonly isApart?: boolean;
   /** The child is lent the listening or datagram socket, also as fd 3 and with LISTEN_PID in its environment. */
   readonly isWait: boolean;
+  /** The child does not get the connection, which stays the caller's: its fd 0 is what `stderrFd` says, and 1 is as 2. */
+  readonly isBlind?: boolean;
 }
 
 /** What differs between the children of a plan. */
@@ -211,7 +213,7 @@ export interface Addon {
   closeSandbox(sandbox: NativeSandbox): void;
   /** @throws TypeError for a step that no child could do, or not without harm to us */
   preparePlan(options: PlanOptions): NativePlan;
-  /** clone(2). Takes the descriptor unless it throws or the plan is for `wait`: then the child gets one of its own. */
+  /** clone(2). Takes the descriptor unless it throws, the plan is for `wait` (then the child gets one of its own), or it is a blind one. */
   spawn(plan: NativePlan, start: Start): Pid;
   /** How many children of the plan were spawned within that time and have not reached their program yet. */
   countInSetup(plan: NativePlan, withinMs: number): number;

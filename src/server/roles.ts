@@ -2,15 +2,16 @@
  * Who takes in for a service, and who handles its connections: one table for every kind of run, and no other place that asks.
  */
 import type { Children } from '../child/children';
-import { preparePlan, type Plan, type Sinks } from '../child/plan';
+import { prepareBlind, preparePlan, type Plan, type Sinks } from '../child/plan';
 import type { Sandboxes } from '../child/sandboxes';
 import type { Emit } from '../log/events';
 import type { Exec, Run, Service } from '../service/service';
 import type { Acceptor } from './accept/acceptor';
+import type { Before } from './handlers/before';
 import { Programs, type Watch } from './handlers/programs';
 import type { Tcpmux } from './handlers/tcpmux';
 import type { Endings, Served } from './hosted/endings';
-import type { Hosted } from './hosted/hosted';
+import type { Handler, Hosted } from './hosted/hosted';
 import { Lender, type LenderParts } from './lend/lender';
 
 type Roles = Pick<Hosted, 'intake' | 'handler'>;
@@ -19,6 +20,7 @@ type Makers = { readonly [Kind in Run['kind']]: (service: Service, run: Extract<
 export interface RoleParts {
   readonly acceptor: Acceptor;
   readonly tcpmux: Tcpmux;
+  readonly before: Pick<Before, 'handlerFor'>;
   readonly lending: LenderParts;
   readonly children: Children<Served>;
   readonly endings: Endings;
@@ -32,7 +34,7 @@ export interface RoleParts {
 export class RoleMaker {
   readonly #parts: RoleParts;
   readonly #makers: Makers = {
-    exec: (service, run) => this.#program(service, this.#planFor(service, run)),
+    exec: (service, run) => this.#program(service, run, this.#planFor(service, run)),
     tcpmux: () => ({ intake: this.#parts.acceptor, handler: this.#parts.tcpmux }),
   };
 
@@ -51,9 +53,21 @@ export class RoleMaker {
     return preparePlan(run, service.wait, sinks, sandboxes.of(service), sandboxes.credentialsOf(service));
   }
 
-  #program(service: Service, plan: Plan): Roles {
+  #program(service: Service, run: Exec, plan: Plan): Roles {
     const { acceptor, lending, children, endings, emit, watchFor } = this.#parts;
     const intake = service.wait ? new Lender(plan, lending) : acceptor;
-    return { intake, handler: new Programs(plan, children, endings, emit, watchFor(service)) };
+    const program = new Programs(plan, children, endings, emit, watchFor(service));
+    return { intake, handler: this.#afterCommands(service, run, program) };
+  }
+
+  /** @throws SandboxError */
+  #afterCommands(service: Service, { process, before }: Exec, program: Handler): Handler {
+    if (before === null) return program;
+    const { sinks, sandboxes } = this.#parts;
+    const gates = before.commands.map((command) => {
+      const plan = prepareBlind({ command, process }, sinks, sandboxes.of(service), sandboxes.credentialsOf(service));
+      return { command: command.path, plan };
+    });
+    return this.#parts.before.handlerFor(gates, before.timeoutMs, program);
   }
 }

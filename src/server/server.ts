@@ -37,6 +37,7 @@ import { Acceptor } from './accept/acceptor';
 import { Kept } from './accept/kept';
 import { Pauses } from './accept/pauses';
 import { Drain } from './drain';
+import { Before } from './handlers/before';
 import type { Watch } from './handlers/programs';
 import { Tcpmux } from './handlers/tcpmux';
 import { Endings, sessionName, type Served } from './hosted/endings';
@@ -195,8 +196,25 @@ export class Server {
     const sandboxes = this.#sandboxes;
     const quietTerminator = new Terminator<Served>(children, () => undefined, families);
     const sessions = new Sessions({ children, terminator: quietTerminator, questions: new Questions(), emit });
+    const before = new Before({
+      children,
+      endings,
+      terminator: quietTerminator,
+      serve: (connection) => acceptor.serve(connection),
+    });
     const watchFor = (service: Service): Watch | null => accounting.watchFor(service, sessions.watchFor(service));
-    const roles = new RoleMaker({ acceptor, tcpmux, lending, children, endings, emit, sinks, sandboxes, watchFor });
+    const roles = new RoleMaker({
+      acceptor,
+      tcpmux,
+      before,
+      lending,
+      children,
+      endings,
+      emit,
+      sinks,
+      sandboxes,
+      watchFor,
+    });
     const keys = new ListenKeys((name) => passed.numberOf(name));
     this.#accounting = accounting;
     this.#emit = emit;
@@ -215,7 +233,7 @@ export class Server {
       rest: new Rest(families, (signal, left) => {
         emit({ event: 'terminating', signal, children: children.count, left });
       }),
-      holders: [kept, tcpmux],
+      holders: [kept, tcpmux, before],
     });
   }
 

@@ -43,6 +43,16 @@ export interface Exec {
   readonly kind: 'exec';
   readonly command: Command;
   readonly process: Process;
+  /** null: whoever has a slot is served. */
+  readonly before: Before | null;
+}
+
+/** What decides whether a client is served. */
+export interface Before {
+  /** One after the other, each as the program's own process would be, but without the connection. Never empty. */
+  readonly commands: readonly Command[];
+  /** For each of them, 1 or more milliseconds. */
+  readonly timeoutMs: number;
 }
 
 export interface Command {

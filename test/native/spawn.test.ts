@@ -53,6 +53,33 @@ describe.each(WAYS)('a child made by $way', ({ isFork }) => {
     expect(seen.isNonBlocking).toBe(false);
   });
 
+  test('of a blind plan has nothing of the connection, which stays ours', async () => {
+    const seen = await inFreshProcess(
+      async ({ addon, fs, connection, shell, openReaper, until, exits, flagsOf, readAll }, isFork) => {
+        addon.setPlainFork(isFork);
+        openReaper();
+        const { client, socket } = await connection();
+        const sink = fs.openSync('/dev/null', 'r+');
+        const { reader, writer } = addon.openPipe(null);
+        const script = 'readlink /proc/$$/fd/0; readlink /proc/$$/fd/1 >&2; ls /proc/$$/fd | wc -l; cat';
+        const start = { fd: socket.fd, facts: '', errorPipe: writer };
+        const pid = addon.spawn(shell(script, { stderrFd: sink, isBlind: true }), start);
+        const { status } = await until(() => exits.get(pid));
+        const said = Buffer.alloc(1000);
+        const lines = said.toString('utf8', 0, addon.readPipe(reader, said)).trim().split('\n');
+        const pipe = fs.readlinkSync(`/proc/self/fd/${reader}`);
+        const flags = flagsOf(socket.fd);
+        addon.spawn(shell('read line; echo "served $line"'), { fd: socket.fd, facts: '' });
+        client.write('after all\n');
+        return { status, lines, pipe, flags, reply: await readAll(client) };
+      },
+      isFork,
+    );
+    expect(seen.lines).toEqual(['/dev/null', seen.pipe, '3']);
+    expect(seen).toMatchObject({ status: 0, reply: 'served after all\n' });
+    expect(seen.flags).toEqual({ isCloseOnExec: true, isNonBlocking: false });
+  });
+
   testWith(tool('strace'))(
     'counts as on its way, for as long as the caller asks about, until its program runs',
     async () => {

@@ -45,6 +45,25 @@ const runKeys = {
     .describe('In place of `exec`: forward each connection to `HOST:PORT`, `[V6]:PORT`, `unix:PATH` or `unix:@NAME`.'),
 };
 
+/** Each is a process that a client waits for. */
+const MOST_BEFORE = 16;
+
+/** Said by each service for itself: `defaults` would leave out those silently that cannot have it. */
+const beforeKeys = {
+  before: z
+    .array(z.union([text, z.array(text).min(1).max(MOST_WORDS)]))
+    .min(1)
+    .max(MOST_BEFORE)
+    .register(remedies, {
+      remedy: (value) => (typeof value === 'string' ? 'write a list of commands: ["PROGRAM ARGUMENT…"]' : null),
+    })
+    .optional()
+    .describe(
+      'Commands, each as in `exec`, that run one after the other before the program. ' +
+        'Where one of them does not exit with 0, the client is refused.',
+    ),
+};
+
 const builtinKeys = {
   amplify: z
     .boolean()
@@ -60,6 +79,7 @@ const ownKeys = {
     .optional()
     .describe('Where clients connect: one address or a list of them. Required, unless the service has `tcpmux`.'),
   ...runKeys,
+  ...beforeKeys,
   wait: z
     .boolean()
     .optional()
@@ -111,12 +131,19 @@ const sessionKeys = {
     .describe('How long after its client has left, with `on_disconnect: terminate`.'),
 };
 
+const timeKeys = {
+  before_timeout: someTime
+    .default('5s')
+    .describe('How long each command of `before` may take; then all its processes are ended, and the client refused.'),
+};
+
 /** What `defaults` may say as well. */
 const sharedKeys = {
   enabled: z.boolean().default(true).describe('`false` turns the service off without removing it.'),
   ...identityKeys,
   ...processKeys,
   ...countKeys,
+  ...timeKeys,
   ...sessionKeys,
   accounts: z
     .enum(['basic', 'full'])
@@ -194,7 +221,8 @@ export const IDENTITY_KEYS = keysOf(identityKeys);
 export const SETUP_KEYS = keysOf(processKeys);
 export const PROCESS_KEYS = [...IDENTITY_KEYS, ...SETUP_KEYS, ...keysOf(commandKeys)];
 export const SESSION_KEYS = keysOf(sessionKeys);
-export const PER_CONNECTION_KEYS = [...keysOf(countKeys), ...SESSION_KEYS];
+export const BEFORE_KEYS = [...keysOf(beforeKeys), ...keysOf(timeKeys)];
+export const PER_CONNECTION_KEYS = [...BEFORE_KEYS, ...keysOf(countKeys), ...SESSION_KEYS];
 
 /** For editors. Here `conflicts` sees to it, with better words. */
 export const SERVICE_NEEDS = [{ oneOf: RUN_KEYS.map(needs) }, { anyOf: [needs('listen'), needs('tcpmux')] }];

@@ -22,9 +22,14 @@ interface Written {
 
 export type Exec = string | readonly string[];
 
-/** The words as templates. undefined: the problems are reported. */
-export function readWords(exec: Exec, refuse: Refuse, layers: Layers): readonly WrittenText[] | undefined {
-  const written = typeof exec === 'string' ? readString(exec, layers) : readList(exec);
+/** The words as templates. undefined: the problems are reported. @param at where the command is written */
+export function readWords(
+  exec: Exec,
+  refuse: Refuse,
+  layers: Layers,
+  at: Path = ['exec'],
+): readonly WrittenText[] | undefined {
+  const written = typeof exec === 'string' ? readString(exec, layers, at) : readList(exec, at);
   if (written === undefined) return undefined;
   const { words, first } = written;
   const isSound = words.map((word, index) => checkTemplate(word, index === 0 ? refuseAny : refuse, layers));
@@ -36,9 +41,15 @@ export function readWords(exec: Exec, refuse: Refuse, layers: Layers): readonly 
 }
 
 /** The path that runs: a word with a slash starts from the file that names it, a bare name is looked up in the search path. */
-export function locateProgram(word: string, runner: Runner, machine: Machine, layers: Layers): string | Problem {
+export function locateProgram(
+  word: string,
+  runner: Runner,
+  machine: Machine,
+  layers: Layers,
+  at: Path = ['exec'],
+): string | Problem {
   if (!word.includes('/')) return lookUp(word, runner, machine);
-  const path = resolve(layers.folderOf(['exec']), word);
+  const path = resolve(layers.folderOf(at), word);
   return whyNotRunnable(path, runner, machine) ?? path;
 }
 
@@ -48,18 +59,18 @@ export function makeCommand(path: string, words: readonly string[], argv0: strin
   return { path, argv: [argv0 === undefined ? first : escapeTemplate(argv0), ...rest] };
 }
 
-function readList(words: readonly string[]): Written {
-  return { words: words.map((text, index) => ({ text, path: ['exec', index] })), first: [['exec', 0], 0] };
+function readList(words: readonly string[], at: Path): Written {
+  return { words: words.map((text, index) => ({ text, path: [...at, index] })), first: [[...at, 0], 0] };
 }
 
-function readString(line: string, layers: Layers): Written | undefined {
+function readString(line: string, layers: Layers, at: Path): Written | undefined {
   const split = splitWords(line);
   if (!split.ok) {
-    layers.report(['exec'], explainSplit(split, line), split.index);
+    layers.report(at, explainSplit(split, line), split.index);
     return undefined;
   }
-  const words = split.words.map((word) => ({ text: word.text, path: ['exec'], indexOf: placesIn(word, line) }));
-  return { words, first: [['exec'], split.words[0]?.start ?? 0] };
+  const words = split.words.map((word) => ({ text: word.text, path: at, indexOf: placesIn(word, line) }));
+  return { words, first: [at, split.words[0]?.start ?? 0] };
 }
 
 /** No quote hides or makes a percent sign: the word's first one is the line's first one from there. */

@@ -7,6 +7,7 @@
 import type { SocketAddress } from '../../service/address';
 import type { Layers } from '../keys/layers';
 import {
+  BEFORE_KEYS,
   BUILTIN_KEYS,
   PER_CONNECTION_KEYS,
   PROCESS_KEYS,
@@ -116,11 +117,16 @@ function reportMixture(entries: readonly WrittenEntry[], run: Shape['run'], laye
   layers.report(datagram.path, { message, remedy });
 }
 
-function reportTcpmuxService({ wait }: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): void {
+function reportTcpmuxService(
+  { tcpmux, wait }: ServiceSettings,
+  entries: readonly WrittenEntry[],
+  layers: Layers,
+): void {
   for (const key of ['builtin', 'redirect'] as const) {
     if (layers.isOwn([key])) exclude(layers, ['tcpmux'], [key], 'only a program can be offered by name');
   }
   if (wait === true) exclude(layers, ['tcpmux'], ['wait'], 'a client that came by name is a connection');
+  if (tcpmux === 'plus') exclude(layers, ['before'], ['tcpmux'], 'its reply says that the client is served');
   refuseEntries(entries, (socket) => socket.type !== 'stream', 'tcpmux', 'streams', layers);
   if (layers.name.toLowerCase() !== 'help') return;
   const message = 'a service that is offered by name cannot be called "help": to tcpmux that asks for the list';
@@ -128,7 +134,12 @@ function reportTcpmuxService({ wait }: ServiceSettings, entries: readonly Writte
 }
 
 function reportTcpmuxBuiltin({ wait }: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): void {
-  exclude(layers, [...PROCESS_KEYS, ...SESSION_KEYS, 'accounts'], ['builtin'], 'tcpmux starts no process of its own');
+  exclude(
+    layers,
+    [...PROCESS_KEYS, ...BEFORE_KEYS, ...SESSION_KEYS, 'accounts'],
+    ['builtin'],
+    'tcpmux starts no process of its own',
+  );
   exclude(layers, BUILTIN_KEYS, ['builtin'], 'tcpmux answers nothing but names');
   if (wait === true) exclude(layers, ['wait'], ['builtin'], 'tcpmux accepts each connection itself');
   refuseEntries(entries, (socket) => socket.type !== 'stream', 'builtin', 'streams', layers);

@@ -19,6 +19,8 @@ export interface EffectiveService extends EffectiveRun, EffectiveProcess {
   readonly description?: string;
   readonly enabled: boolean;
   readonly listen?: readonly string[];
+  readonly before?: readonly (readonly string[])[];
+  readonly before_timeout?: string;
   readonly wait: boolean;
   readonly tcpmux?: true | 'plus';
   readonly max_connections?: number;
@@ -64,6 +66,7 @@ export function describeService(service: Service, settings: ServiceSettings, fin
     enabled: service.enabled,
     ...(entries.length === 0 ? {} : { listen: entries.map(({ entry }) => formatListen(entry)) }),
     ...describeRun(service, settings, findings),
+    ...describeBefore(service, settings),
     wait: service.wait,
     ...(service.tcpmux === null ? {} : { tcpmux: service.tcpmux === 'plus' ? 'plus' : true }),
     ...(service.run.kind === 'exec' ? describeProcess(service.run.process, settings, findings.layers) : {}),
@@ -93,6 +96,14 @@ function describeRun({ run }: Service, settings: ServiceSettings, { shape, layer
   if (run.kind === 'tcpmux') return { builtin: 'tcpmux' };
   if (shape.run === 'redirect') return describeRedirect(run.command);
   return shape.run === 'builtin' ? describeBuiltin(settings, shape, layers) : describeCommand(run.command);
+}
+
+function describeBefore(
+  { run }: Service,
+  settings: ServiceSettings,
+): Pick<EffectiveService, 'before' | 'before_timeout'> {
+  if (run.kind !== 'exec' || run.before === null) return {};
+  return { before: run.before.commands.map(({ argv }) => argv), before_timeout: settings.before_timeout };
 }
 
 function describeCommand({ path, argv: [argv0 = path, ...words] }: Command): EffectiveRun {

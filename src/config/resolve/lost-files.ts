@@ -7,6 +7,7 @@ import type { Identity } from '../../service/service';
 import { hasPlaceholders, unescapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
 import type { Machine } from '../machine/machine';
+import type { Path } from '../report/path';
 import type { Problem } from '../report/problems';
 import type { WrittenText } from './templates';
 
@@ -24,9 +25,10 @@ export function reportLostFiles(
   isByDefault: boolean,
   machine: Machine,
   layers: Layers,
+  at: Path = ['exec'],
 ): void {
   if (hasPlaceholders(start.directory)) return;
-  const folder = resolve(layers.folderOf(['exec']));
+  const folder = resolve(layers.folderOf(at));
   const directory = unescapeTemplate(start.directory);
   if (folder === directory) return;
   for (const { text, path, indexOf } of words) {

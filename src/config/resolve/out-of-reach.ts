@@ -6,6 +6,7 @@ import type { Exec, Process } from '../../service/service';
 import { hasPlaceholders, unescapeTemplate } from '../../service/template';
 import type { Sandbox } from '../../service/sandbox';
 import type { Layers } from '../keys/layers';
+import type { Path } from '../report/path';
 import type { Problem } from '../report/problems';
 
 /** What `private_tmp` puts its own in the place of. */
@@ -13,11 +14,16 @@ const TEMPORARY = ['/tmp', '/var/tmp'];
 
 export function reportOutOfReach({ command, process }: Pick<Exec, 'command' | 'process'>, layers: Layers): void {
   const { sandbox } = process;
-  const program = whyHidden(command.path, sandbox) ?? whyUnread(command.path, sandbox);
-  if (program !== null) layers.onMachine.report(['exec'], program);
+  reportProgramOutOfReach(command.path, sandbox, layers, ['exec']);
   const folder = folderOf(process);
   const start = folder === null ? null : whyHidden(folder, sandbox);
   if (start !== null) layers.onMachine.report(['directory'], start);
+}
+
+/** @param at where its command is written */
+export function reportProgramOutOfReach(path: string, sandbox: Sandbox, layers: Layers, at: Path): void {
+  const program = whyHidden(path, sandbox) ?? whyUnread(path, sandbox);
+  if (program !== null) layers.onMachine.report(at, program);
 }
 
 /** null: the program finds it. */

@@ -12,14 +12,16 @@ import type { ServiceSettings } from '../keys/schema';
 import { explainAbsent, explainClosed } from '../machine/access';
 import { whyNotAppendable } from '../machine/appendable';
 import type { Account, Machine } from '../machine/machine';
+import type { Runner } from '../machine/search-path';
 import type { Problem } from '../report/problems';
+import { resolveBefore } from './before';
 import { builtinCommand } from './builtin';
 import { resolveCgroup } from './cgroup';
 import { locateProgram, makeCommand, readWords } from './command';
 import type { Shape } from './conflicts';
 import { resolveCredentials } from './secrets';
 import { makeEnvironment, searchPathOf } from './environment';
-import { type Start, reportLostFiles } from './lost-files';
+import { reportLostFiles } from './lost-files';
 import { reportOutOfReach, whyHidden } from './out-of-reach';
 import { resolvePerson } from './identity';
 import { redirectCommand } from './redirect';
@@ -50,8 +52,10 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
     stderr: shape.run === 'redirect' ? 'report' : resolveStderr(settings, shape, identity, machine, layers),
     stopSignal: shape.run === 'exec' ? resolveStopSignal(settings) : DEFAULT_STOP_SIGNAL,
   } as const;
-  const command = resolveCommand(settings, shape, { identity, directory }, machine, layers);
-  const exec = { kind: 'exec', command, process } as const;
+  const runner = runnerOf(settings, identity, machine);
+  const command = resolveCommand(settings, shape, { runner, directory }, machine, layers);
+  const before = resolveBefore(settings, { process, runner }, machine, layers);
+  const exec = { kind: 'exec', command, process, before } as const;
   reportOutOfReach(exec, layers);
   if (written.exec !== undefined) reportTooLong(exec, written.exec, machine.startBytes, layers);
   return exec;
@@ -95,19 +99,18 @@ function soundVariables(env: ServiceSettings['env'], refuse: Refuse, layers: Lay
   return Object.fromEntries(entries);
 }
 
+function runnerOf(settings: ServiceSettings, identity: Identity | null, machine: Machine): Runner {
+  return { identity, searchPath: searchPathOf(settings, machine), isPathSet: settings.env['PATH'] !== undefined };
+}
+
 function resolveCommand(
   settings: ServiceSettings,
   shape: Shape,
-  start: Start,
+  { runner, directory }: { readonly runner: Runner; readonly directory: string },
   machine: Machine,
   layers: Layers,
 ): Command {
-  const { identity } = start;
-  const runner = {
-    identity,
-    searchPath: searchPathOf(settings, machine),
-    isPathSet: settings.env['PATH'] !== undefined,
-  };
+  const { identity } = runner;
   if (shape.run === 'builtin') return builtinCommand(settings, shape.isDatagram, runner, machine, layers);
   const { exec, redirect } = settings;
   if (shape.run === 'redirect') return redirectCommand(redirect ?? '', runner, machine, layers) ?? NO_COMMAND;
@@ -116,7 +119,7 @@ function resolveCommand(
   if (written === undefined || first === undefined) return NO_COMMAND;
   const words = written.map(({ text }) => text);
   const word = unescapeTemplate(first.text);
-  reportLostFiles(others, start, settings.directory === undefined, machine, layers);
+  reportLostFiles(others, { identity, directory }, settings.directory === undefined, machine, layers);
   const located = locateProgram(word, runner, machine, layers);
   if (typeof located === 'string') return makeCommand(located, words, settings.argv0);
   layers.onMachine.report(first.path, located);

@@ -13,9 +13,15 @@ const FACTS_BYTES = 4096;
 
 type Sized = readonly [Path, number];
 
-/** With the caret at the longest part. @param exec as it is written */
-export function reportTooLong({ command, process }: Exec, exec: WrittenExec, most: number, layers: Layers): void {
-  const words = command.argv.map((text, index): Sized => [wordPath(exec, index), sizeOf(text)]);
+/** With the caret at the longest part. @param exec as it is written @param at and where */
+export function reportTooLong(
+  { command, process }: Pick<Exec, 'command' | 'process'>,
+  exec: WrittenExec,
+  most: number,
+  layers: Layers,
+  at: Path = ['exec'],
+): void {
+  const words = command.argv.map((text, index): Sized => [wordPath(exec, at, index), sizeOf(text)]);
   const variables = Object.entries(process.environment);
   const all = [...words, ...variables.map(([name, value]): Sized => [['env', name], sizeOf(`${name}=${value}`)])];
   const total = all.reduce((sum, [, size]) => sum + size + POINTER_BYTES, FACTS_BYTES);
@@ -25,8 +31,8 @@ export function reportTooLong({ command, process }: Exec, exec: WrittenExec, mos
   layers.onMachine.report(longest, { message, remedy: 'put them into a file that the program reads' });
 }
 
-function wordPath(exec: WrittenExec, index: number): Path {
-  return typeof exec === 'string' ? ['exec'] : ['exec', index];
+function wordPath(exec: WrittenExec, at: Path, index: number): Path {
+  return typeof exec === 'string' ? at : [...at, index];
 }
 
 /** With the NUL at its end. */

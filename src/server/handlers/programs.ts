@@ -4,14 +4,14 @@
  */
 import { availableParallelism } from 'node:os';
 import type { Child, Children } from '../../child/children';
-import { connectionFacts, connectionValues } from '../../child/facts';
-import { fillPlan, type Plan } from '../../child/plan';
+import type { Plan } from '../../child/plan';
 import { describeSpawnFailure } from '../../child/spawn-errors';
 import type { Emit } from '../../log/events';
 import { addon, type Pid } from '../../native/addon';
 import { formatLocal, formatPeer } from '../../service/peer';
 import type { Endings, Served } from '../hosted/endings';
 import type { Connection, Handler, Hosted, Shortage } from '../hosted/hosted';
+import { ownerOf, startFor } from './start';
 
 /**
  * So many children of a service may be on their way to their program at a time. They are enough to keep the processors busy: more of them
@@ -76,14 +76,11 @@ export class Programs implements Handler {
   }
 
   #spawn(connection: Connection): Child<Served> {
-    const { id, fd, hosted, peer: from, local, slot } = connection;
-    const names = { service: hosted.service.name, connection: id };
-    const facts = connectionFacts(from, local, names);
-    const filled = fillPlan(this.#plan, facts, () => connectionValues(from, local, names));
+    const plan = this.#plan;
     const cookie = this.#watch?.cookieOf?.(connection) ?? 0;
-    const owner = { hosted, connection: id, peer: formatPeer(from), slot };
+    const owner = ownerOf(connection);
     const served = cookie === 0 ? owner : { ...owner, cookie };
-    return this.#children.spawn(this.#plan, { fd, ...filled }, served, this.#endings);
+    return this.#children.spawn(plan, startFor(plan, connection), served, this.#endings);
   }
 
   /** By now the descriptor is not ours, and its number may be another's: whatever fails here, nothing is to be closed. */

@@ -6,7 +6,7 @@ import type { Gate, Slot, Slots } from '../../admission/slots';
 import type { Child, Errand, Exit } from '../../child/children';
 import type { ConnectionAccount, ConnectionAccounts } from '../../child/connection-accounts';
 import type { Peaks } from '../../child/peaks';
-import type { Emit, LogEvent, Reaped, ReapedUsage, RefusalReason } from '../../log/events';
+import type { Emit, LogEvent, Reaped, ReapedUsage, RefusalCause, RefusalReason } from '../../log/events';
 import { addon, type Fd } from '../../native/addon';
 import { formatPeer, type Peer } from '../../service/peer';
 import type { Connection, Hosted, HostedListener } from './hosted';
@@ -85,16 +85,19 @@ export class Endings implements Errand<Served> {
     this.#refusals.tell(hosted, { event: 'refused', service, peer: formatPeer(peer), reason: whenFull, limit });
   }
 
-  /** Closed on purpose. @param answer the last words to the client */
-  refuse({ fd, hosted, peer, slot }: Connection, reason: RefusalReason, answer = ''): void {
+  /** Closed on purpose. @param answer the last words to the client @param cause what a command had to do with it */
+  refuse({ id, fd, hosted, peer, slot }: Connection, reason: RefusalReason, answer = '', cause?: RefusalCause): void {
     close(fd, answer);
     const { service, gate } = hosted;
     this.#slots.release(slot);
     this.#refusals.tell(hosted, {
       event: 'refused',
       service: service.name,
+      // JSON leaves out what is undefined.
+      connection: cause && id,
       peer: formatPeer(peer),
       reason,
+      ...cause,
       limit: gate.limit,
     });
     this.#onFreed();

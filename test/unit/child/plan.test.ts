@@ -3,7 +3,7 @@
  */
 import { FACT_NAMES } from '../../../src/service/fact-names';
 import { filterOf } from '../../../src/child/filter';
-import { fillPlan, planOf, preparePlan, type Plan } from '../../../src/child/plan';
+import { fillPlan, planOf, prepareBlind, preparePlan, type Plan } from '../../../src/child/plan';
 import type { Fd, PlanOptions } from '../../../src/native/addon';
 import { NO_SANDBOX } from '../../../src/service/sandbox';
 import type { Process } from '../../../src/service/service';
@@ -175,4 +175,15 @@ test('what is told once in the plan is not told again with the facts', () => {
   const run = sampleExec({ environment });
   expect(planOf(run, false, SINKS).environment).toEqual(['FIXED=1']);
   expect(fillPlan(preparePlan(run, false, SINKS, null), '', () => VALUES).facts).toBe('VARYING=0\0');
+});
+
+test.each<[Process['stderr'], boolean]>([
+  ['socket', false],
+  ['null', false],
+  ['log', true],
+  ['report', true],
+  [{ file: '/var/log/it' }, false],
+])('what runs before a program with stderr %j has a pipe to the log: %s', (stderr, hasPipe) => {
+  const plan = prepareBlind(sampleExec({ stderr }), SINKS, null);
+  expect([plan.pipe !== null, plan.channel]).toEqual([hasPipe, null]);
 });

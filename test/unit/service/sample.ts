@@ -38,7 +38,7 @@ export function sampleExec(fields: Partial<Process> = {}, command = CAT): Exec {
     stopSignal: 'SIGTERM',
     ...fields,
   };
-  return { kind: 'exec', command, process };
+  return { kind: 'exec', command, process, before: null };
 }
 
 export function sampleSocketOptions(fields: Partial<SocketOptions> = {}): SocketOptions {

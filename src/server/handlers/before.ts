@@ -1,0 +1,162 @@
+/**
+ * Commands that run before the program of a connection, and decide by their exit status whether its client is served. Meanwhile the
+ * connection is ours: nobody reads from it, and it holds its slot. Each command is a handler in front of the next one, the last in front
+ * of the program: a connection that finds no process for its second command is kept like one that finds none for its first.
+ */
+import { availableParallelism } from 'node:os';
+import type { Child, Children, Errand, Exit } from '../../child/children';
+import { Deadlines } from '../../child/deadlines';
+import type { Plan } from '../../child/plan';
+import { describeSpawnFailure } from '../../child/spawn-errors';
+import type { Terminator } from '../../child/terminate';
+import type { RefusalCause } from '../../log/events';
+import { addon } from '../../native/addon';
+import { OncePerTurn } from '../../native/turn';
+import type { Endings, Served } from '../hosted/endings';
+import type { Connection, Handler, Holder, Hosted, Shortage } from '../hosted/hosted';
+import { ownerOf, startFor } from './start';
+
+/** As of programs (handlers/programs.ts). */
+const MOST_UNDER_WAY = 4 * availableParallelism();
+const UNDER_WAY_MS = 20;
+
+/** It had its time, and all of its processes had to go. */
+const LATE = 'session-timeout';
+
+export interface BeforeParts {
+  readonly children: Pick<Children<Served>, 'spawn' | 'has'>;
+  readonly endings: Pick<Endings, 'refuse' | 'drop'>;
+  /** Of those whose time is over. */
+  readonly terminator: Pick<Terminator<Served>, 'begin'>;
+  /** Gives a connection to its next handler, now or when the system has what that needs. */
+  readonly serve: (connection: Connection) => void;
+}
+
+/** One command of a service. */
+export interface Gate {
+  /** As it stands in the event of a refusal. */
+  readonly command: string;
+  readonly plan: Plan;
+}
+
+/** A command that runs, or has ended in this turn of the loop. */
+interface Pending {
+  readonly connection: Connection;
+  readonly command: string;
+  readonly next: Handler;
+}
+
+export class Before implements Holder, Errand<Served> {
+  readonly #parts: BeforeParts;
+  readonly #pending = new Map<Child<Served>, Pending>();
+  #ended: (readonly [Child<Served>, Exit])[] = [];
+  /** Whose clients get no program any more. */
+  #isOver: (hosted: Hosted) => boolean = () => false;
+  /** Not in the middle of reaping: the next child may get the number of one that is still to be told of. */
+  readonly #settle = new OncePerTurn(() => {
+    const ended = this.#ended;
+    this.#ended = [];
+    for (const [child, exit] of ended) this.#decide(child, exit);
+  });
+
+  constructor(parts: BeforeParts) {
+    this.#parts = parts;
+  }
+
+  get count(): number {
+    return this.#pending.size;
+  }
+
+  /** What comes before `program`. @param timeoutMs for each command */
+  handlerFor(gates: readonly Gate[], timeoutMs: number, program: Handler): Handler {
+    const { children, terminator } = this.#parts;
+    const deadlines = new Deadlines<Served>(children, timeoutMs, (due) => {
+      terminator.begin(due, 0, LATE);
+    });
+    return gates.reduceRight((next: Handler, gate) => this.#handler(gate, deadlines, next), program);
+  }
+
+  /** Their commands are children, who are told to leave like all others: when the last one has, the client is refused. */
+  endAll(isDue: (hosted: Hosted) => boolean): void {
+    this.#isOver = isDue;
+  }
+
+  onExit(child: Child<Served>, exit: Exit): void {
+    this.#ended.push([child, exit]);
+    this.#settle.request();
+  }
+
+  #handler(gate: Gate, deadlines: Deadlines<Served>, next: Handler): Handler {
+    return {
+      get isBusy() {
+        return addon.countInSetup(gate.plan.native, UNDER_WAY_MS) >= MOST_UNDER_WAY || next.isBusy;
+      },
+      get isHeldUp() {
+        return next.isHeldUp === true;
+      },
+      take: (connection) => this.#take(connection, gate, deadlines, next),
+    };
+  }
+
+  #take(
+    connection: Connection,
+    { command, plan }: Gate,
+    deadlines: Deadlines<Served>,
+    next: Handler,
+  ): ReturnType<Handler['take']> {
+    if (this.#isOver(connection.hosted)) {
+      this.#parts.endings.refuse(connection, 'stopping');
+      return 'taken';
+    }
+    try {
+      const child = this.#parts.children.spawn(plan, startFor(plan, connection), ownerOf(connection), this);
+      this.#pending.set(child, { connection, command, next });
+      deadlines.add(child);
+      return 'taken';
+    } catch (error) {
+      return this.#onFailure(connection, command, error);
+    }
+  }
+
+  #onFailure(connection: Connection, command: string, error: unknown): 'taken' | Shortage {
+    const { step, error: code, shortage } = describeSpawnFailure(error);
+    if (shortage !== null) return shortage;
+    this.#refuse(connection, { command, step, error: code });
+    return 'taken';
+  }
+
+  #decide(child: Child<Served>, exit: Exit): void {
+    const pending = this.#pending.get(child);
+    if (pending === undefined) return;
+    this.#pending.delete(child);
+    const { connection, command, next } = pending;
+    const fault = faultOf(child, exit);
+    if (this.#isOver(connection.hosted)) this.#parts.endings.refuse(connection, 'stopping');
+    else if (fault !== null) this.#refuse(connection, { command, ...fault });
+    else this.#serve({ ...connection, handler: next });
+  }
+
+  #refuse(connection: Connection, cause: RefusalCause): void {
+    this.#parts.endings.refuse(connection, 'before', '', cause);
+  }
+
+  /** Nobody else would end a connection that failed in a way that we did not foresee. */
+  #serve(connection: Connection): void {
+    try {
+      this.#parts.serve(connection);
+    } catch (error) {
+      this.#parts.endings.drop(connection, 'prepare', String(error));
+    }
+  }
+}
+
+/** null: it lets its client in. */
+function faultOf(
+  { endReason }: Child<Served>,
+  { status, signal, failure }: Exit,
+): Omit<RefusalCause, 'command'> | null {
+  if (endReason === LATE) return { step: 'before_timeout', error: 'ETIMEDOUT' };
+  if (failure !== null) return failure;
+  if (status === 0) return null;
+  return status === null ? { signal: signal ?? undefined } : { exit: status };
+}
