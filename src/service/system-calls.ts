@@ -10,20 +10,59 @@ interface Group {
   /** What a program cannot do any more. */
   readonly about: string;
   readonly calls: Readonly<Record<string, Numbers>>;
-  /** Also clone(2) with a flag of these, and clone3(2), whose flags no filter can read. */
-  readonly cloneFlags?: number;
+  /** Calls that are denied with some arguments; of several with one name each is enough. */
+  readonly partly?: readonly Partly[];
+  /** Calls that do the same with arguments that no filter can read. */
+  readonly absent?: readonly number[];
 }
+
+interface Partly {
+  readonly call: Numbers;
+  /** All of them hold. */
+  readonly when: readonly Condition[];
+}
+
+/** Of the lower half of an argument: it has one of these bits, or is none of these numbers. */
+export type Condition = { readonly argument: number } & (
+  { readonly has: number } | { readonly isNot: readonly number[] }
+);
 
 /** From 424 on a number is the same everywhere. */
 const both = (number: number): Numbers => [number, number];
 
 /** CLONE_NEW… of linux/sched.h. */
 const NEW_NAMESPACES = 0x7e02_0000;
+const CLONE3 = 435;
+/** linux/mman.h, linux/shm.h. */
+const [PROT_WRITE, PROT_EXEC, SHM_EXEC] = [2, 4, 0o100000];
+/** linux/fcntl.h; the second without O_DIRECTORY, which is part of it and differs. */
+const [O_CREAT, O_TMPFILE] = [0o100, 0o20000000];
+const OPENAT2 = 437;
+/** Set-user-ID and set-group-ID. */
+const SET_ID = 0o6000;
+/** What a program asks for that only wants to know (personality(2)), and what all are. */
+const [ASK, PER_LINUX] = [0xffff_ffff, 0];
+
+const partly = (call: Numbers, ...when: Condition[]): Partly => ({ call, when });
+/** A mode is looked at only where it makes a file. */
+const opened = (call: Numbers, flags: number): Partly[] =>
+  [O_CREAT, O_TMPFILE].map((bit) => partly(call, { argument: flags, has: bit }, { argument: flags + 1, has: SET_ID }));
+const withMode = (call: Numbers, argument: number): Partly => partly(call, { argument, has: SET_ID });
 
 const GROUPS = {
   clock: {
     about: 'set the clock',
     calls: { adjtimex: [159, 171], clock_adjtime: [305, 266], clock_settime: [227, 112], settimeofday: [164, 170] },
+  },
+  code: {
+    about: 'execute memory that it can write, or could',
+    calls: {},
+    partly: [
+      partly([9, 222], { argument: 2, has: PROT_WRITE }, { argument: 2, has: PROT_EXEC }), // mmap
+      partly([10, 226], { argument: 2, has: PROT_EXEC }), // mprotect
+      partly([329, 288], { argument: 2, has: PROT_EXEC }), // pkey_mprotect
+      partly([30, 196], { argument: 2, has: SHM_EXEC }), // shmat
+    ],
   },
   debug: {
     about: 'trace other processes, read and write their memory, take their descriptors, measure the machine',
@@ -35,6 +74,25 @@ const GROUPS = {
       process_vm_readv: [310, 270],
       process_vm_writev: [311, 271],
       ptrace: [101, 117],
+    },
+  },
+  identity: {
+    about: 'become another user or group, give files to others, change its capabilities',
+    calls: {
+      capset: [126, 91],
+      chown: [92, null],
+      fchown: [93, 55],
+      fchownat: [260, 54],
+      lchown: [94, null],
+      setfsgid: [123, 152],
+      setfsuid: [122, 151],
+      setgid: [106, 144],
+      setgroups: [116, 159],
+      setregid: [114, 143],
+      setresgid: [119, 149],
+      setresuid: [117, 147],
+      setreuid: [113, 145],
+      setuid: [105, 146],
     },
   },
   io_uring: {
@@ -79,7 +137,8 @@ const GROUPS = {
   namespaces: {
     about: 'make and join namespaces, change its root',
     calls: { chroot: [161, 51], setns: [308, 268], unshare: [272, 97] },
-    cloneFlags: NEW_NAMESPACES,
+    partly: [partly([56, 220], { argument: 0, has: NEW_NAMESPACES })], // clone
+    absent: [CLONE3],
   },
   obsolete: {
     about: 'call what is there for programs of long ago alone, or for none',
@@ -103,11 +162,56 @@ const GROUPS = {
       vserver: [236, null],
     },
   },
+  personality: {
+    about: 'run as on another system, or with addresses that are not random',
+    calls: {},
+    partly: [partly([135, 92], { argument: 0, isNot: [ASK, PER_LINUX] })],
+  },
+  priorities: {
+    about: 'change priorities, CPUs, limits by the old call, and where memory lies',
+    calls: {
+      ioprio_set: [251, 30],
+      mbind: [237, 235],
+      migrate_pages: [256, 238],
+      move_pages: [279, 239],
+      sched_setaffinity: [203, 122],
+      sched_setattr: [314, 274],
+      sched_setparam: [142, 118],
+      sched_setscheduler: [144, 119],
+      set_mempolicy: [238, 237],
+      set_mempolicy_home_node: both(450),
+      setpriority: [141, 140],
+      setrlimit: [160, 164],
+    },
+  },
+  set_id_files: {
+    about: 'make programs that run as their owner or group',
+    calls: {},
+    partly: [
+      withMode([90, null], 1), // chmod
+      withMode([91, 52], 1), // fchmod
+      withMode([268, 53], 2), // fchmodat
+      withMode(both(452), 2), // fchmodat2
+      withMode([83, null], 1), // mkdir
+      withMode([258, 34], 2), // mkdirat
+      withMode([133, null], 1), // mknod
+      withMode([259, 33], 2), // mknodat
+      withMode([85, null], 1), // creat
+      ...opened([2, null], 1), // open
+      ...opened([257, 56], 2), // openat
+    ],
+    absent: [OPENAT2],
+  },
+  sockets: {
+    about: 'make sockets, but for pairs (socketpair(2)); those that it has work on',
+    calls: { socket: [41, 198] },
+  },
   system: {
     about: 'set what holds for the whole machine: names, quotas, accounting, swap, ports of devices',
     calls: {
       acct: [163, 89],
       fanotify_init: [300, 262],
+      fanotify_mark: [301, 263],
       ioperm: [173, null],
       iopl: [172, null],
       open_by_handle_at: [304, 265],
@@ -130,15 +234,23 @@ export const CALL_GROUPS = Object.keys(GROUPS) as readonly CallGroup[];
 export interface DeniedCalls {
   /** Ascending. */
   readonly numbers: readonly number[];
-  /** Of clone(2) with one of these; 0: none. clone3 is denied with them. */
-  readonly cloneFlags: number;
+  /** Ascending by number. */
+  readonly partly: readonly DeniedPartly[];
+  /** As if the kernel did not have them. */
+  readonly absent: readonly number[];
+}
+
+export interface DeniedPartly {
+  readonly number: number;
+  /** In any of these cases; all conditions of one hold. */
+  readonly cases: readonly (readonly Condition[])[];
 }
 
 export function groupAbout(name: CallGroup): string {
   return GROUPS[name].about;
 }
 
-/** The names of the calls of a group. */
+/** The names of the calls of a group that are denied whatever their arguments. */
 export function callsOf(name: CallGroup): readonly string[] {
   return Object.keys(GROUPS[name].calls);
 }
@@ -150,6 +262,19 @@ export function numbersOf(groups: readonly CallGroup[], architecture: Architectu
   const known = numbers.filter((number) => number !== null);
   return {
     numbers: [...new Set(known)].sort((a, b) => a - b),
-    cloneFlags: all.reduce((flags, { cloneFlags = 0 }) => flags | cloneFlags, 0),
+    partly: casesByNumber(
+      all.flatMap(({ partly = [] }) => partly),
+      place,
+    ),
+    absent: all.flatMap(({ absent = [] }) => absent),
   };
+}
+
+function casesByNumber(all: readonly Partly[], place: 0 | 1): DeniedPartly[] {
+  const cases = new Map<number, (readonly Condition[])[]>();
+  for (const { call, when } of all) {
+    const number = call[place];
+    if (number !== null) cases.set(number, [...(cases.get(number) ?? []), when]);
+  }
+  return [...cases].sort(([a], [b]) => a - b).map(([number, each]) => ({ number, cases: each }));
 }

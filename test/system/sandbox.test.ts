@@ -95,13 +95,19 @@ describe.each(WAYS)('%s', (_, options) => {
 /** By group: the number of one of its calls, on x86-64 and on arm64, and arguments with which it does no harm and fails by another error. */
 const CALLS: Readonly<Record<CallGroup, readonly [x64: number, arm64: number, words: string]>> = {
   clock: [159, 171, 'None'],
+  code: [10, 226, 'None, 0, 7'],
   debug: [101, 117, '0x4206, 0, 0, 0'],
+  identity: [116, 159, '-1, None'],
   io_uring: [425, 425, '0, None'],
   kernel: [246, 104, '-1, -1, None, -1'],
   keys: [250, 219, '999'],
   mounts: [166, 39, 'None, 0'],
   namespaces: [308, 268, '-1, 0'],
   obsolete: [216, 234, '1, 1, 1, 1, 1'],
+  personality: [135, 92, '0x40000'],
+  priorities: [144, 119, '0, -1, None'],
+  set_id_files: [91, 52, '-1, 0o4755'],
+  sockets: [41, 198, '-1, 0, 0'],
   system: [171, 162, 'None, -1'],
 };
 
@@ -293,10 +299,12 @@ testStrict(
     );
     const client = await connectTo(daemon.port());
     expect(await client.ask('peer()')).toBe(`"${client.address}"`);
-    expect(await client.ask(`connect(${port})`)).toBe('"ECONNREFUSED"');
+    expect(await client.ask(`connect(${port})`)).toBe('"EPERM"');
     expect(await client.ask(`os.path.exists("${folder}")`)).toBe('false');
     expect(await client.ask('open("/tmp/mine", "w").write("new")')).toBe('3');
     expect(await client.ask('open("/var/lib/other", "w").write("new")')).toBe('"EACCES"');
+    expect(await client.ask('os.listdir("/home")')).toBe('"EACCES"');
+    expect(await client.ask('[l for l in open("/proc/self/status") if l[:6] == "CapBnd"]')).toMatch(/:\\t0{16}/);
     for (const group of CALL_GROUPS) expect([group, await ask(client, group)]).toEqual([group, '"EPERM"']);
   },
 );

@@ -87,7 +87,7 @@ export const processKeys = {
     .array(capability)
     .optional()
     .describe(
-      'The capabilities that it has, through every program that it starts: `[net_raw]`. Without it: none, or as root all.',
+      'The capabilities that it has, through every program that it starts: `[net_raw]`. Without it: none; as root all, but none with `sandbox: strict`.',
     ),
   securebits: z
     .array(z.enum(SECUREBIT_NAMES))

@@ -52,14 +52,20 @@ export const sandboxKeys = {
   hidden: z
     .array(path)
     .max(MOST_PATHS)
-    .default([])
-    .describe('Files and folders in whose place it finds one that is empty and closed.'),
+    .optional()
+    .describe(
+      'Files and folders in whose place it finds one that is empty and closed. Without it: none, and with `sandbox: strict`: `/home`, `/root` and `/run/user`.',
+    ),
   system_calls: z
     .strictObject({
       deny: z
         .union([z.enum(['all']), z.array(z.enum(CALL_GROUPS))])
         .optional()
         .describe('Those that fail with EPERM, by groups; `all`: every group. Without it: as `sandbox` says.'),
+      allow: z
+        .array(z.enum(CALL_GROUPS))
+        .optional()
+        .describe('Groups that do not fail, of those that `deny` or `sandbox` names. Without it: none.'),
     })
     .prefault({})
     .describe('System calls that the program cannot make.'),

@@ -132,7 +132,12 @@ function describeProcess(
   const others = SETUP_KEYS.filter((key) => !['stderr', 'stop_signal', 'credentials'].includes(key));
   return {
     ...(identity === null ? written(IDENTITY_KEYS, settings) : describeIdentity(identity)),
-    ...written(others, { ...settings, ...resolvedKeys(sandbox), directory, no_new_privileges: rights.noNewPrivileges }),
+    ...written(others, {
+      ...settings,
+      ...resolvedKeys(sandbox, settings),
+      directory,
+      no_new_privileges: rights.noNewPrivileges,
+    }),
     umask: `0${umask.toString(8).padStart(3, '0')}`,
     ...(credentials === null ? {} : { credentials: fullPaths(settings.credentials, layers) }),
     ...(stopSignal === DEFAULT_STOP_SIGNAL ? {} : { stop_signal: stopSignal }),
@@ -147,9 +152,10 @@ function fullPaths(credentials: ServiceSettings['credentials'], layers: Layers):
   );
 }
 
-function resolvedKeys({ hidden, files }: Sandbox): Partial<ProcessSettings> {
+/** What a name hides, too: another machine may have other folders. */
+function resolvedKeys({ hidden, files }: Sandbox, settings: ServiceSettings): Partial<ProcessSettings> {
   const rules = files === null ? {} : { read_only: [...files.readOnly], read_write: [...files.readWrite] };
-  return { hidden: [...hidden], ...rules };
+  return { ...(hidden.length > 0 || settings.hidden !== undefined ? { hidden: [...hidden] } : {}), ...rules };
 }
 
 /** Ids and not names for the groups: several names may share an id. */
@@ -163,7 +169,7 @@ function written(keys: readonly (keyof ProcessSettings)[], settings: ServiceSett
 }
 
 function isMeant(key: string): boolean {
-  return ['groups', 'read_only', 'read_write'].includes(key);
+  return ['groups', 'capabilities', 'hidden', 'read_only', 'read_write'].includes(key);
 }
 
 /** A map or a list with nothing in it says what its absence says; but not those above. */

@@ -35,7 +35,10 @@ export function whyHidden(path: string, { privateTmp, hidden }: Sandbox): Proble
   }
   const closed = hidden.find((each) => isWithin(path, each));
   if (closed === undefined) return null;
-  return { message: `${path} is hidden from the program`, remedy: `put it elsewhere, or take ${closed} from "hidden"` };
+  return {
+    message: `${path} is hidden from the program`,
+    remedy: `put it elsewhere, or write "hidden" without ${closed}`,
+  };
 }
 
 function whyUnread(path: string, { files }: Sandbox): Problem | null {

@@ -10,17 +10,18 @@ import type { ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
 
 export function resolveRights(
-  { no_new_privileges, capabilities, securebits: bits = [] }: ServiceSettings,
+  settings: ServiceSettings,
   identity: Identity | null,
   sandbox: Sandbox,
   machine: Machine,
   layers: Layers,
 ): Rights {
+  const capabilities = capabilitiesOf(settings);
   const isRoot = isRootHere(identity, machine);
   const isKeptAway = needsNoNewPrivileges(sandbox);
-  const noNewPrivileges = no_new_privileges ?? (isKeptAway || !isRoot);
+  const noNewPrivileges = settings.no_new_privileges ?? (isKeptAway || !isRoot);
   if (isKeptAway && !noNewPrivileges) reportEscape(isRoot && isAdmin(capabilities), layers);
-  const securebits = resolveSecurebits(bits, machine, layers);
+  const securebits = resolveSecurebits(settings.securebits ?? [], machine, layers);
   if (capabilities === undefined) return { noNewPrivileges, capabilities: null, securebits };
   const set = resolveCapabilities(capabilities, machine, layers);
   if (!set.isBound && (isRoot || !noNewPrivileges)) reportUnbound(isRoot, layers);
@@ -40,6 +41,11 @@ function resolveSecurebits(names: readonly Securebit[], machine: Machine, layers
     });
   }
   return securebitsOf(names);
+}
+
+/** undefined: nothing is said of them. */
+function capabilitiesOf({ capabilities, sandbox }: ServiceSettings): readonly string[] | undefined {
+  return capabilities ?? (sandbox === 'strict' ? [] : undefined);
 }
 
 /** Of a program that runs as root: undefined is all. */

@@ -16,7 +16,20 @@ const NEEDED_LANDLOCK = 3;
 type Rung = NonNullable<ServiceSettings['sandbox']>;
 
 /** What honest programs use now and then, or libraries of theirs: only `strict` denies it. */
-const USED_SOMETIMES: readonly CallGroup[] = ['io_uring', 'keys', 'namespaces'];
+const USED_SOMETIMES: readonly CallGroup[] = [
+  'code',
+  'identity',
+  'io_uring',
+  'keys',
+  'namespaces',
+  'personality',
+  'priorities',
+  'set_id_files',
+  'sockets',
+];
+
+/** Where people and their programs keep what is theirs: `strict` hides those that are there. */
+const HOMES = ['/home', '/root', '/run/user'];
 
 const DENIED: Readonly<Record<Rung, readonly CallGroup[]>> = {
   none: [],
@@ -25,21 +38,26 @@ const DENIED: Readonly<Record<Rung, readonly CallGroup[]>> = {
 };
 
 export function resolveSandbox(settings: ServiceSettings, { run }: Shape, machine: Machine, layers: Layers): Sandbox {
-  const { sandbox: rung = 'none', system_calls, read_write } = settings;
-  const hidden = pathsOf('hidden', settings.hidden, machine, layers);
+  const { sandbox: rung = 'none', read_write } = settings;
+  const hidden = pathsOf('hidden', settings.hidden ?? homesOf(rung, machine), machine, layers);
   const read_only = settings.read_only ?? (rung === 'strict' || read_write !== undefined ? ['/'] : undefined);
   const switches = switchesOf(settings, rung);
   reportUnprivileged(settings, { ...switches, hidden: hidden.length > 0 }, machine, layers);
+  // `defaults` may say it for all: to connect elsewhere is what a redirect is for.
+  const privateNetwork = switches.private_network && run !== 'redirect';
   return {
-    // `defaults` may say it for all: to connect elsewhere is what a redirect is for.
-    privateNetwork: switches.private_network && run !== 'redirect',
+    privateNetwork,
     privateIpc: switches.private_ipc,
     privateHostname: switches.private_hostname,
     privateTmp: switches.private_tmp,
     hidden,
     files: read_only === undefined ? null : resolveFiles(settings, read_only, machine, layers),
-    deniedCalls: deniedBy(system_calls.deny ?? DENIED[rung]),
+    deniedCalls: deniedBy(settings, rung, run === 'redirect' || settings.private_network === false),
   };
+}
+
+function homesOf(rung: Rung, machine: Machine): readonly string[] {
+  return rung === 'strict' ? HOMES.filter((path) => typeof machine.file(path) !== 'string') : [];
 }
 
 type Switch = 'private_network' | 'private_ipc' | 'private_hostname' | 'private_tmp';
@@ -108,6 +126,8 @@ function pathsOf(key: string, written: readonly string[], machine: Machine, laye
   });
 }
 
-function deniedBy(deny: 'all' | readonly CallGroup[]): Sandbox['deniedCalls'] {
-  return CALL_GROUPS.filter((group) => deny === 'all' || deny.includes(group));
+/** @param hasNetwork that it is to use: the name alone does not keep it from that */
+function deniedBy({ system_calls }: ServiceSettings, rung: Rung, hasNetwork: boolean): Sandbox['deniedCalls'] {
+  const { deny = DENIED[rung].filter((group) => !(hasNetwork && group === 'sockets')), allow = [] } = system_calls;
+  return CALL_GROUPS.filter((group) => (deny === 'all' || deny.includes(group)) && !allow.includes(group));
 }

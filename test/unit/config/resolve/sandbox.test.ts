@@ -1,4 +1,5 @@
 import { NO_SANDBOX } from '../../../../src/service/sandbox';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CALL_GROUPS } from '../../../../src/service/system-calls';
 import { load, problemsOf, processOf, service, withKeys } from '../loading';
@@ -79,7 +80,9 @@ test('what is printed of files is where they are', () => {
 test('a program that its own walls keep from itself, or from its folder, is told', () => {
   const told = (keys: string) => problemsOf(withKeys(keys));
   expect(told('hidden: [/usr]')).toEqual([
-    expect.stringMatching(/^\d+:\d+ .*exec: \/usr\/bin\/cat is hidden from the program \(.*take \/usr from "hidden"/),
+    expect.stringMatching(
+      /^\d+:\d+ .*exec: \/usr\/bin\/cat is hidden from the program \(.*write "hidden" without \/usr/,
+    ),
   ]);
   expect(told('read_only: [/etc]\nexec: /usr/bin/cat')).toEqual([
     expect.stringMatching(/exec: \/usr\/bin\/cat is nothing that the program may read \(name its folder/),
@@ -112,12 +115,13 @@ test('a kernel whose Landlock is not there, or lets files be emptied, is told; i
   ]);
 });
 
+const HOMES = ['/home', '/root', '/run/user'].filter((path) => existsSync(path));
 const OF_STRICT = {
   privateNetwork: true,
   privateIpc: true,
   privateHostname: true,
   privateTmp: true,
-  hidden: [],
+  hidden: HOMES,
   files: { readOnly: ['/'], readWrite: [] },
   deniedCalls: CALL_GROUPS,
 };
@@ -134,13 +138,38 @@ test('the names stand for sets of keys, and a key of its own outranks them', () 
     files: { readOnly: ['/'], readWrite: ['/tmp'] },
     deniedCalls: ['clock'],
   });
+  expect(sandbox('sandbox: strict\nhidden: []')).toEqual({ ...OF_STRICT, hidden: [] });
   expect(processOf(service(withKeys('user: root\nsandbox: basic'))).rights.noNewPrivileges).toBe(true);
+});
+
+test('who is strict has no capability, as root neither, unless the file gives it some', () => {
+  const rights = (keys: string) => processOf(service(withKeys(keys))).rights.capabilities;
+  expect(rights('sandbox: strict')).toMatchObject({ numbers: [] });
+  expect(rights('sandbox: strict\nuser: root')).toMatchObject({ numbers: [] });
+  expect(rights('sandbox: strict\ncapabilities: [kill]')).toMatchObject({ numbers: [5] });
+  expect(rights('sandbox: basic\nuser: root')).toBeNull();
+});
+
+test('a group that is allowed is not denied, and sockets are not where the network is everybody’s', () => {
+  const denied = (keys: string) => sandbox(keys).deniedCalls;
+  const without = (...groups: string[]) => CALL_GROUPS.filter((group) => !groups.includes(group));
+  expect(denied('sandbox: strict\nsystem_calls: {allow: [code, keys]}')).toEqual(without('code', 'keys'));
+  expect(denied('system_calls: {deny: all, allow: [code]}')).toEqual(without('code'));
+  expect(denied('sandbox: strict\nprivate_network: false')).toEqual(without('sockets'));
+  expect(denied('sandbox: strict\nprivate_network: false\nsystem_calls: {deny: all}')).toEqual(CALL_GROUPS);
 });
 
 test('what is printed of a name means the same', () => {
   const text = withKeys('sandbox: strict\nprivate_ipc: false');
   const { effective } = load(text);
-  expect(effective.services['a']).toMatchObject({ sandbox: 'strict', private_ipc: false, read_only: ['/'] });
+  expect(effective.services['a']).toMatchObject({
+    sandbox: 'strict',
+    private_ipc: false,
+    read_only: ['/'],
+    hidden: HOMES,
+  });
+  expect(load(withKeys('sandbox: strict\nhidden: []')).effective.services['a']).toMatchObject({ hidden: [] });
+  expect(load(withKeys('user: root\ncapabilities: []')).effective.services['a']).toMatchObject({ capabilities: [] });
 });
 
 test('strict takes root, and basic does not', () => {
@@ -156,5 +185,13 @@ test('strict takes root, and basic does not', () => {
 
 test('a redirect may be strict, and has the network to which it connects', () => {
   const { run } = service(withKeys('redirect: localhost:80\nsandbox: strict'));
-  expect(run).toMatchObject({ process: { sandbox: { ...OF_STRICT, privateNetwork: false } } });
+  expect(run).toMatchObject({
+    process: {
+      sandbox: {
+        ...OF_STRICT,
+        privateNetwork: false,
+        deniedCalls: CALL_GROUPS.filter((group) => group !== 'sockets'),
+      },
+    },
+  });
 });
