@@ -3,6 +3,7 @@
 #include "mounts.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -30,6 +31,40 @@ bool mount_tmp(Fault *fault) {
   if (mount("tmpfs", "/tmp", "tmpfs", kQuiet, kTmpOptions) < 0) return fail(fault, "mount /tmp");
   const bool is_done = mount("/tmp", "/var/tmp", nullptr, MS_BIND, nullptr) == 0 || errno == ENOENT;
   return is_done || fail(fault, "mount /var/tmp");
+}
+
+// linux/mount.h (Linux 5.12), as above.
+constexpr long kMountSetAttr = 442;
+constexpr uint64_t kNoDevices = 4;
+struct MountAttributes {
+  uint64_t set, clear, propagation, namespace_fd;
+};
+constexpr const char *kHarmless[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
+
+bool set_attributes(const char *path, unsigned flags, const MountAttributes &attributes) {
+  return syscall(kMountSetAttr, AT_FDCWD, path, flags, &attributes, sizeof attributes) == 0;
+}
+
+// A node is laid upon itself: a mount of its own, on which devices work. A machine without one of them does
+// without.
+bool keep_device(const char *path, Fault *fault) {
+  if (mount(path, path, nullptr, MS_BIND, nullptr) < 0) return errno == ENOENT || fail(fault, "mount /dev");
+  return set_attributes(path, 0, {0, kNoDevices, 0, 0}) || fail(fault, "mount_setattr /dev");
+}
+
+// On no file system, whatever nodes there are on it.
+bool take_devices(Fault *fault) {
+  if (!set_attributes("/", AT_RECURSIVE, {kNoDevices, 0, 0, 0})) return fail(fault, "mount_setattr /");
+  for (const char *path : kHarmless) {
+    if (!keep_device(path, fault)) return false;
+  }
+  return true;
+}
+
+// Read only, since what the machine may have covered in its own /proc is open in a new one.
+bool mount_proc(Fault *fault) {
+  const unsigned long flags = kQuiet | MS_NOEXEC | MS_RDONLY;
+  return mount("proc", "/proc", "proc", flags, "hidepid=invisible") == 0 || fail(fault, "mount /proc");
 }
 
 struct Target {
@@ -155,7 +190,9 @@ bool hide(const std::vector<std::string> &paths, Fault *fault) {
 
 bool make_mounts(const MountWishes &wishes, Fault *fault) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0) return fail(fault, "mount /");
+  if (wishes.has_no_devices && !take_devices(fault)) return false;
   if (wishes.has_own_tmp && !mount_tmp(fault)) return false;
   if (!wishes.credentials.folder.empty() && !mount_credentials(wishes.credentials, fault)) return false;
-  return wishes.hidden.empty() || hide(wishes.hidden, fault);
+  if (!wishes.hidden.empty() && !hide(wishes.hidden, fault)) return false;
+  return !wishes.has_own_processes || mount_proc(fault);
 }

@@ -27,6 +27,10 @@ struct MountWishes {
 
   // /tmp and /var/tmp are theirs.
   bool has_own_tmp = false;
+  // No device works but those that keep nothing and lead nowhere.
+  bool has_no_devices = false;
+  // /proc shows whoever is not root the processes of their own user.
+  bool has_own_processes = false;
   // Files and folders in whose place there is nothing to see.
   std::vector<std::string> hidden;
 };

@@ -231,14 +231,16 @@ void read_credentials(const Napi::Value &value, Credentials *credentials) {
   }
 }
 
-// openSandbox({namespaces, hasOwnTmp, hidden: string[], credentials?: {folder, uid, gid, files}, files:
-// {readOnly: string[], readWrite: string[]} | null}) → sandbox
+// openSandbox({namespaces, hasOwnTmp, hasNoDevices?, hasOwnProcesses?, hidden: string[], credentials?: {folder,
+// uid, gid, files}, files: {readOnly: string[], readWrite: string[]} | null}) → sandbox
 Napi::Value OpenSandbox(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const auto options = info[0].As<Napi::Object>();
   const auto work = std::make_shared<Work>();
   work->flags = options.Get("namespaces").ToNumber().Int32Value();
   work->mounts.has_own_tmp = options.Get("hasOwnTmp").ToBoolean();
+  work->mounts.has_no_devices = options.Get("hasNoDevices").ToBoolean();
+  work->mounts.has_own_processes = options.Get("hasOwnProcesses").ToBoolean();
   work->mounts.hidden = strings_of(options.Get("hidden"));
   read_credentials(options.Get("credentials"), &work->mounts.credentials);
   read_rules(options.Get("files"), work.get());

@@ -66,7 +66,7 @@ export class Sandboxes {
     const { run } = service;
     if (run.kind !== 'exec') return null;
     const { sandbox, credentials } = run.process;
-    const { privateTmp, hidden, files } = sandbox;
+    const { privateTmp, privateDevices, privateProcesses, hidden, files } = sandbox;
     const mounted = credentials?.place === 'mount' ? credentials : null;
     const namespaces = namespacesOf(sandbox, mounted !== null);
     if (namespaces === 0 && files === null) return null;
@@ -74,6 +74,8 @@ export class Sandboxes {
     return {
       namespaces,
       hasOwnTmp: privateTmp,
+      hasNoDevices: privateDevices,
+      hasOwnProcesses: privateProcesses,
       hidden,
       ...more,
       files: files && this.#rulesFor(service, sandbox, files),
@@ -114,15 +116,14 @@ function mountOf({ uid, gid, files }: Credentials): NonNullable<SandboxOptions['
 
 const OWN_TMP = ['/tmp'];
 
-function namespacesOf(
-  { privateNetwork, privateIpc, privateHostname, privateTmp, hidden }: Sandbox,
-  hasCredentials: boolean,
-): number {
+function namespacesOf(sandbox: Sandbox, hasCredentials: boolean): number {
+  const { privateNetwork, privateIpc, privateHostname, privateTmp, privateDevices, privateProcesses, hidden } = sandbox;
+  const hasMounts = privateTmp || privateDevices || privateProcesses || hidden.length > 0 || hasCredentials;
   const flags = [
     privateNetwork ? CLONE_NEWNET : 0,
     privateIpc ? CLONE_NEWIPC : 0,
     privateHostname ? CLONE_NEWUTS : 0,
-    privateTmp || hidden.length > 0 || hasCredentials ? CLONE_NEWNS : 0,
+    hasMounts ? CLONE_NEWNS : 0,
   ];
   return flags.reduce((all, flag) => all | flag, 0);
 }

@@ -24,10 +24,13 @@ export interface NativeSandbox {
 }
 
 export interface SandboxOptions {
-  /** CLONE_NEW… of clone(2): of net, ipc, uts and ns, which the two below need. */
+  /** CLONE_NEW… of clone(2): of net, ipc, uts and ns, which those below need. */
   readonly namespaces: number;
   /** /tmp and /var/tmp. */
   readonly hasOwnTmp: boolean;
+  /** But for those that are harmless. */
+  readonly hasNoDevices: boolean;
+  readonly hasOwnProcesses: boolean;
   /** Absolute paths of files and folders. */
   readonly hidden: readonly string[];
   /** Files in a file system of their own, read-only and in memory, at that folder (it is made where it is missing); needs ns. */

@@ -12,6 +12,10 @@ export interface Sandbox {
   readonly privateHostname: boolean;
   /** `/tmp` and `/var/tmp` of their own, the same folder under both names. */
   readonly privateTmp: boolean;
+  /** No device works but `null`, `zero`, `full`, `random` and `urandom`. */
+  readonly privateDevices: boolean;
+  /** `/proc` shows them the processes of their own user, unless that is root. */
+  readonly privateProcesses: boolean;
   /** Absolute paths of files and folders in whose place there is nothing to see. */
   readonly hidden: readonly string[];
   /** null: whatever their user may. */
@@ -33,6 +37,8 @@ export const NO_SANDBOX: Sandbox = {
   privateIpc: false,
   privateHostname: false,
   privateTmp: false,
+  privateDevices: false,
+  privateProcesses: false,
   hidden: [],
   files: null,
   deniedCalls: [],

@@ -29,7 +29,14 @@ testWith(
     await new Promise((resolve) => server.stdout.once('data', resolve));
     const openWith = (...readOnly: string[]): string => {
       try {
-        addon.openSandbox({ namespaces: 0, hasOwnTmp: false, hidden: [], files: { readOnly, readWrite: [] } });
+        addon.openSandbox({
+          namespaces: 0,
+          hasOwnTmp: false,
+          hasNoDevices: false,
+          hasOwnProcesses: false,
+          hidden: [],
+          files: { readOnly, readWrite: [] },
+        });
         return 'made';
       } catch (error) {
         return (error as { code: string }).code;

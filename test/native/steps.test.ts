@@ -31,7 +31,13 @@ function fail(fault: Fault): Promise<unknown> {
   return inFreshProcess(async (kit, fault) => {
     const { addon, connection, plan, readAll, exitOf } = kit;
     const { injection, injectionPath, path = '/bin/cat', namespaces, ...rest } = fault;
-    const SANDBOX = { hasOwnTmp: false, hidden: [], files: rest.confined?.files ?? null };
+    const SANDBOX = {
+      hasOwnTmp: false,
+      hasNoDevices: false,
+      hasOwnProcesses: false,
+      hidden: [],
+      files: rest.confined?.files ?? null,
+    };
     const sandbox = namespaces === undefined ? {} : { sandbox: addon.openSandbox({ ...SANDBOX, namespaces }) };
     const { client, socket } = await connection();
     if (injection !== undefined) await kit.inject(injection, injectionPath);

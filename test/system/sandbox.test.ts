@@ -1,6 +1,7 @@
 /**
  * What a program is kept away from: it tries, from within, and the same works without the key.
  */
+import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
@@ -281,6 +282,36 @@ describe.each(WAYS)('%s', (_, options) => {
     expect(await exchange(daemon.port(), '')).toBe('fresh\n');
     expect(await exchange(daemon.port(), '')).toBe('known\n');
     expect(existsSync(join('/tmp', name))).toBe(false);
+  });
+});
+
+/** A node of the null device that anybody may open, where nobody looks for one. */
+function strayDevice(): string {
+  const path = join(makeFolder(), 'stray');
+  execFileSync('mknod', ['-m', '666', path, 'c', '1', '3']);
+  return path;
+}
+
+describe.each(WAYS)('%s', (_, options) => {
+  testAsRoot('private_devices: opens those that lead nowhere, and no others (needs root)', async () => {
+    const stray = strayDevice();
+    const { inside, outside } = await startTwo('private_devices: true', options);
+    for (const path of ['/dev/tty', '/dev/ptmx', stray]) {
+      expect([path, await inside.ask(`os.open("${path}", os.O_RDWR)`)]).toEqual([path, '"EACCES"']);
+    }
+    expect(await outside.ask(`os.open("${stray}", os.O_RDWR) > 2`)).toBe('true');
+    expect(await inside.ask('open("/dev/zero", "rb").read(2).hex()')).toBe('"0000"');
+    expect(await inside.ask('open("/dev/null", "w").write("new")')).toBe('3');
+  });
+
+  testAsRoot('private_processes: sees those of its user, and nobody else’s (needs root)', async () => {
+    const { inside, outside } = await startTwo('private_processes: true', options, 'user: root');
+    const others = `[os.path.exists("/proc/1"), os.path.exists("/proc/${process.pid}")]`;
+    expect(await outside.ask(others)).toBe('[true, true]');
+    expect(await inside.ask(others)).toBe('[false, false]');
+    expect(await inside.ask('os.readlink("/proc/self") == str(os.getpid())')).toBe('true');
+    expect(await inside.ask('open("/proc/self/comm", "w")')).toBe('"EROFS"');
+    expect(await outside.ask(others)).toBe('[true, true]');
   });
 });
 

@@ -35,6 +35,18 @@ export const sandboxKeys = {
     .boolean()
     .optional()
     .describe('`/tmp` and `/var/tmp` of its own, in memory, gone with the service. Without it: as `sandbox` says.'),
+  private_devices: z
+    .boolean()
+    .optional()
+    .describe(
+      'No device that works but `null`, `zero`, `full`, `random` and `urandom` (Linux 5.12). Without it: as `sandbox` says.',
+    ),
+  private_processes: z
+    .boolean()
+    .optional()
+    .describe(
+      '`/proc` shows it, unless it is root, the processes of its own user alone, and cannot be written to. Without it: as `sandbox` says.',
+    ),
   read_only: z
     .array(path)
     .max(MOST_PATHS)

@@ -50,6 +50,8 @@ export function resolveSandbox(settings: ServiceSettings, { run }: Shape, machin
     privateIpc: switches.private_ipc,
     privateHostname: switches.private_hostname,
     privateTmp: switches.private_tmp,
+    privateDevices: switches.private_devices,
+    privateProcesses: switches.private_processes,
     hidden,
     files: read_only === undefined ? null : resolveFiles(settings, read_only, machine, layers),
     deniedCalls: deniedBy(settings, rung, run === 'redirect' || settings.private_network === false),
@@ -60,7 +62,16 @@ function homesOf(rung: Rung, machine: Machine): readonly string[] {
   return rung === 'strict' ? HOMES.filter((path) => typeof machine.file(path) !== 'string') : [];
 }
 
-type Switch = 'private_network' | 'private_ipc' | 'private_hostname' | 'private_tmp';
+const SWITCHES = [
+  'private_network',
+  'private_ipc',
+  'private_hostname',
+  'private_tmp',
+  'private_devices',
+  'private_processes',
+] as const;
+
+type Switch = (typeof SWITCHES)[number];
 
 function switchesOf(settings: ServiceSettings, rung: Rung): Readonly<Record<Switch, boolean>> {
   const isOn = (key: Switch): boolean => settings[key] ?? rung === 'strict';
@@ -69,6 +80,8 @@ function switchesOf(settings: ServiceSettings, rung: Rung): Readonly<Record<Swit
     private_ipc: isOn('private_ipc'),
     private_hostname: isOn('private_hostname'),
     private_tmp: isOn('private_tmp'),
+    private_devices: isOn('private_devices'),
+    private_processes: isOn('private_processes'),
   };
 }
 
@@ -79,8 +92,7 @@ function reportUnprivileged(
   machine: Machine,
   layers: Layers,
 ): void {
-  const keys = ['private_network', 'private_ipc', 'private_hostname', 'private_tmp', 'hidden'] as const;
-  const key = keys.find((each) => switches[each]);
+  const key = ([...SWITCHES, 'hidden'] as const).find((each) => switches[each]);
   if (key === undefined || machine.hasCapability('CAP_SYS_ADMIN')) return;
   const isOfRung = settings[key] === undefined;
   layers.onMachine.report([isOfRung ? 'sandbox' : key], {

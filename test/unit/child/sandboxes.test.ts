@@ -33,7 +33,14 @@ test('each service has one of its own, through all its versions that ask for the
   const [one, other] = [sandboxes.of(alone('one')), sandboxes.of(alone('other'))];
   expect(one).not.toBe(other);
   expect(sandboxes.of(alone('one', 0o77))).toBe(one);
-  const options = { namespaces: 0x4000_0000, hasOwnTmp: false, hidden: [], files: null };
+  const options = {
+    namespaces: 0x4000_0000,
+    hasOwnTmp: false,
+    hasNoDevices: false,
+    hasOwnProcesses: false,
+    hidden: [],
+    files: null,
+  };
   expect(kernel.openSandbox.mock.calls).toEqual([[options], [options]]);
 });
 
@@ -60,7 +67,16 @@ test('a folder for temporary files may be written to, whatever else may not', ()
   sandboxes.of(sampleService({ run: sampleExec({ sandbox }) }));
   sandboxes.of(sampleService({ run: sampleExec({ sandbox: { ...NO_SANDBOX, files } }) }));
   expect(kernel.openSandbox.mock.calls).toEqual([
-    [{ namespaces: 0x2_0000, hasOwnTmp: true, hidden: ['/root'], files: { ...files, readWrite: ['/srv', '/tmp'] } }],
-    [{ namespaces: 0, hasOwnTmp: false, hidden: [], files }],
+    [
+      {
+        namespaces: 0x2_0000,
+        hasOwnTmp: true,
+        hasNoDevices: false,
+        hasOwnProcesses: false,
+        hidden: ['/root'],
+        files: { ...files, readWrite: ['/srv', '/tmp'] },
+      },
+    ],
+    [{ namespaces: 0, hasOwnTmp: false, hasNoDevices: false, hasOwnProcesses: false, hidden: [], files }],
   ]);
 });

@@ -14,6 +14,8 @@ test('nobody is kept away from anything, unless the file says so', () => {
   expect(sandbox('private_network: true')).toEqual({ ...NO_SANDBOX, privateNetwork: true });
   expect(sandbox('private_ipc: true')).toEqual({ ...NO_SANDBOX, privateIpc: true });
   expect(sandbox('private_hostname: true')).toEqual({ ...NO_SANDBOX, privateHostname: true });
+  expect(sandbox('private_devices: true')).toEqual({ ...NO_SANDBOX, privateDevices: true });
+  expect(sandbox('private_processes: true')).toEqual({ ...NO_SANDBOX, privateProcesses: true });
 });
 
 test('what is printed says the same again', () => {
@@ -121,6 +123,8 @@ const OF_STRICT = {
   privateIpc: true,
   privateHostname: true,
   privateTmp: true,
+  privateDevices: true,
+  privateProcesses: true,
   hidden: HOMES,
   files: { readOnly: ['/'], readWrite: [] },
   deniedCalls: CALL_GROUPS,
