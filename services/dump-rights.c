@@ -6,12 +6,16 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -40,6 +44,15 @@ static void put_groups(void) {
   end_list();
 }
 
+/* The fourth of the line, where the call that tells it is denied. */
+static long file_id(const char *name, int told) {
+  const char *line = told == -1 ? status_of(name) : NULL;
+  long id = (uid_t)told;
+
+  if (line != NULL) sscanf(line, "%*d %*d %*d %ld", &id);
+  return id;
+}
+
 /* setfsuid changes nothing when it is given no id, and tells the one that is. */
 void put_ids(void) {
   uid_t uid[3];
@@ -47,8 +60,8 @@ void put_ids(void) {
 
   getresuid(&uid[0], &uid[1], &uid[2]);
   getresgid(&gid[0], &gid[1], &gid[2]);
-  put_four("uid", uid[0], uid[1], uid[2], (uid_t)setfsuid((uid_t)-1));
-  put_four("gid", gid[0], gid[1], gid[2], (gid_t)setfsgid((gid_t)-1));
+  put_four("uid", uid[0], uid[1], uid[2], file_id("Uid", setfsuid((uid_t)-1)));
+  put_four("gid", gid[0], gid[1], gid[2], file_id("Gid", setfsgid((gid_t)-1)));
   put_groups();
 }
 
@@ -218,6 +231,90 @@ static void put_landlock(void) {
     put_number("landlock_layers", layers);
 }
 
+/*
+ * Which calls a filter denies: a process of our own lays one upon them that answers every call in place of
+ * the kernel, weaker than a denial. So none is made, whatever its arguments, and what is denied is denied as
+ * ever.
+ */
+enum { LAST_CALL = 470 };
+/* No calls, but two of the kernel's own (uprobe, uretprobe), which no filter sees and which end who makes
+ * them. */
+enum { GAP_FIRST = 335, GAP_LAST = 423 };
+
+typedef struct {
+  const char *name;
+  long number;
+  unsigned long arguments[4];
+} Attempt;
+
+static const Attempt attempts[] = {{"clone: namespaces", SYS_clone, {0x7e020000, 0, 0, 0}},
+                                   {"fchmod: set-user-ID", SYS_fchmod, {0, 04755, 0, 0}},
+                                   {"fchmod: set-group-ID", SYS_fchmod, {0, 02755, 0, 0}},
+                                   {"mkdirat: set-group-ID", SYS_mkdirat, {0, 0, 02755, 0}},
+                                   {"openat: set-user-ID", SYS_openat, {0, 0, 0100, 04755}},
+                                   {"mmap: write and execute", SYS_mmap, {0, 4096, 7, 0}},
+                                   {"mprotect: execute", SYS_mprotect, {0, 4096, 5, 0}},
+                                   {"shmat: execute", SYS_shmat, {0, 0, 0100000, 0}},
+                                   {"personality", SYS_personality, {0x40000, 0, 0, 0}}};
+enum { ATTEMPTS = sizeof attempts / sizeof *attempts };
+
+typedef struct {
+  bool calls[LAST_CALL + 1], attempts[ATTEMPTS];
+} Denials;
+
+static bool is_denied(long number, const unsigned long *with) {
+  if (number == SYS_exit_group || (number >= GAP_FIRST && number <= GAP_LAST)) return false;
+  return syscall(number, with[0], with[1], with[2], with[3]) == -1 && errno == EPERM;
+}
+
+static _Noreturn void try_calls(Denials *denials) {
+  static const unsigned long none[4];
+  struct sock_filter lines[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
+  };
+  const struct sock_fprog program = {sizeof lines / sizeof *lines, lines};
+
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) _exit(1);
+  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0) _exit(1);
+  for (long number = 0; number <= LAST_CALL; ++number) denials->calls[number] = is_denied(number, none);
+  for (int i = 0; i < ATTEMPTS; ++i)
+    denials->attempts[i] = is_denied(attempts[i].number, attempts[i].arguments);
+  _exit(0);
+}
+
+/* NULL: it cannot be told. */
+static const Denials *find_denials(void) {
+  Denials *denials = mmap(NULL, sizeof *denials, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  int status = 0;
+
+  if (denials == MAP_FAILED) return NULL;
+  const pid_t pid = fork();
+  if (pid == 0) try_calls(denials);
+  if (pid < 0 || waitpid(pid, &status, 0) != pid) return NULL;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? denials : NULL;
+}
+
+/* By number, as the kernel knows them; and with arguments, by name. */
+static void put_denials(void) {
+  const Denials *denials = find_denials();
+
+  if (denials == NULL) {
+    put_null("denied_calls");
+    return;
+  }
+  begin_list("denied_calls", ON_ONE_LINE);
+  for (int number = 0; number <= LAST_CALL; ++number) {
+    if (denials->calls[number]) put_number(NULL, number);
+  }
+  for (int i = 0; i < ATTEMPTS; ++i) {
+    if (denials->attempts[i]) put_text(NULL, attempts[i].name);
+  }
+  end_list();
+}
+
 static void put_namespaces(void) {
   static const char *const names[] = {"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"};
 
@@ -245,6 +342,7 @@ static void put_cgroups(void) {
 
 void put_confinement(void) {
   put_seccomp();
+  put_denials();
   put_landlock();
   put_text("security_label", line_of("/proc/self/attr/current"));
   put_namespaces();

@@ -78,6 +78,7 @@ export function plainDump(
 const INHERITED = [
   'cgroups',
   'cpu_affinity',
+  'denied_calls',
   'io_priority',
   'landlock_layers',
   'namespaces',
