@@ -46,7 +46,9 @@ bool allow_open(int ruleset, int fd, uint64_t rights) {
 }
 
 bool allow(int ruleset, const std::string &path, uint64_t rights, Fault *fault) {
+  fault->path = &path;
   const int fd = open(path.c_str(), O_PATH | O_CLOEXEC);
+  fault->path = nullptr;
   if (fd < 0) return fail(fault, "open " + path);
   const bool is_allowed = allow_open(ruleset, fd, rights) || fail(fault, "landlock_add_rule " + path);
   close(fd);

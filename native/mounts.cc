@@ -91,12 +91,14 @@ bool open_targets(const std::vector<std::string> &paths, Targets *targets, Fault
   for (const std::string &path : paths) {
     Target target;
     struct stat facts;
+    fault->path = &path;
     target.fd = open(path.c_str(), O_PATH | O_CLOEXEC);
     if (target.fd < 0) return fail(fault, "open " + path);
     const bool is_known = fstat(target.fd, &facts) == 0;
     target.is_folder = is_known && S_ISDIR(facts.st_mode);
     targets->all.push_back(target);
     if (!is_known) return fail(fault, "stat " + path);
+    fault->path = nullptr;
   }
   return true;
 }

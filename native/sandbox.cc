@@ -28,7 +28,6 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <iterator>
 #include <mutex>
 
 namespace {
@@ -174,25 +173,18 @@ bool is_among(const std::vector<std::string> &paths, const std::string &path) {
   return std::find(paths.begin(), paths.end(), path) != paths.end();
 }
 
-bool names(const Work &work, const std::string &path) {
+bool names_path(const Work &work, const std::string &path) {
   return is_among(work.mounts.hidden, path) || is_among(work.rules.read_only, path) ||
          is_among(work.rules.read_write, path);
-}
-
-bool shares_path(const Work &one, const Work &other) {
-  const auto is_shared = [&other](const std::string &path) { return names(other, path); };
-  const std::vector<std::string> *const all[] = {&one.mounts.hidden, &one.rules.read_only,
-                                                 &one.rules.read_write};
-  return std::any_of(std::begin(all), std::end(all), [&](const std::vector<std::string> *paths) {
-    return std::any_of(paths->begin(), paths->end(), is_shared);
-  });
 }
 
 // It would wait where another one does already.
 bool is_held_up(const Work &work) {
   late.erase(std::remove_if(late.begin(), late.end(), is_over), late.end());
-  return std::any_of(late.begin(), late.end(),
-                     [&](const std::shared_ptr<Work> &other) { return shares_path(work, *other); });
+  return std::any_of(late.begin(), late.end(), [&work](const std::shared_ptr<Work> &other) {
+    const std::string *const path = other->fault.path;
+    return path != nullptr && names_path(work, *path);
+  });
 }
 
 using Handle = std::shared_ptr<Sandbox>;
@@ -231,8 +223,8 @@ void read_credentials(const Napi::Value &value, Credentials *credentials) {
   }
 }
 
-// openSandbox({namespaces, hasOwnTmp, hasNoDevices?, hasOwnProcesses?, hidden: string[], credentials?: {folder,
-// uid, gid, files}, files: {readOnly: string[], readWrite: string[]} | null}) → sandbox
+// openSandbox({namespaces, hasOwnTmp, hasNoDevices?, hasOwnProcesses?, hidden: string[], credentials?:
+// {folder, uid, gid, files}, files: {readOnly: string[], readWrite: string[]} | null}) → sandbox
 Napi::Value OpenSandbox(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const auto options = info[0].As<Napi::Object>();

@@ -43,7 +43,7 @@ testWith(
       }
     };
     const file = `${dead}/file`;
-    const first = openWith(file);
+    const first = openWith('/usr', file);
     // Each of them would be another thread that does not come back, and there is an end of those.
     const again = new Set(Array.from({ length: 100 }, () => openWith('/usr', file)));
     const beside = openWith('/usr');
