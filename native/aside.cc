@@ -238,7 +238,7 @@ void StartAside(const Napi::CallbackInfo &info) {
     throw_system_error(info.Env(), EAGAIN, "clone");
     return;
   }
-  for (const Kind kind : {Kind::kProcess, Kind::kClient}) {
+  for (const Kind kind : {Kind::kProcess, Kind::kConnection, Kind::kClient}) {
     if (start_closers(kind)) continue;
     throw_system_error(info.Env(), EAGAIN, "clone");
     return;

@@ -164,7 +164,11 @@ Answer ask(const Question &question) {
   return answer;
 }
 
-Inquiry<Question, Answer> inquiry;
+using Connections = Inquiry<Question, Answer>;
+
+Connections *connections_of(const Napi::Value &handle) {
+  return handle.As<Napi::External<Connections>>().Data();
+}
 
 // questionOf(connection) → what to ask with; null: it is no TCP connection of which the kernel tells.
 Napi::Value QuestionOf(const Napi::CallbackInfo &info) {
@@ -198,28 +202,40 @@ Napi::Value CanAsk(const Napi::CallbackInfo &info) {
   return Napi::Boolean::New(info.Env(), can);
 }
 
-// askSockets(questions: Buffer[]): begins to ask these in place of those before.
-void AskSockets(const Napi::CallbackInfo &info) {
+// askSockets(questions: Buffer[]) → a handle, with which the others are called.
+Napi::Value AskSockets(const Napi::CallbackInfo &info) {
   const auto list = info[0].As<Napi::Array>();
   std::vector<Question> questions(list.Length());
   for (uint32_t i = 0; i < list.Length(); ++i) {
     const auto bytes = list.Get(i).As<Napi::Buffer<char>>();
     memcpy(&questions[i], bytes.Data(), std::min(bytes.Length(), sizeof(Question)));
   }
-  inquiry.begin(std::move(questions), ask);
+  auto *asked = new Connections;
+  asked->begin(std::move(questions), ask, Kind::kConnection);
+  return Napi::External<Connections>::New(info.Env(), asked, [](Napi::Env, Connections *old) { delete old; });
 }
 
-// socketsSoFar() → [state, msSinceSent, msSinceReceived][] of those who have been asked; 0: gone; -1:
+// socketsSoFar(handle) → [state, msSinceSent, msSinceReceived][] of those who have been asked; 0: gone; -1:
 // unknown.
 Napi::Value SocketsSoFar(const Napi::CallbackInfo &info) {
   Napi::Array all = Napi::Array::New(info.Env());
   uint32_t index = 0;
-  for (const Answer &answer : inquiry.so_far()) {
+  for (const Answer &answer : connections_of(info[0])->so_far()) {
     Napi::Array one = Napi::Array::New(info.Env(), kNumbers);
     for (uint32_t i = 0; i < kNumbers; ++i) one.Set(i, answer.numbers[i]);
     all.Set(index++, one);
   }
   return all;
+}
+
+// giveUpSockets(handle): no further one is asked.
+void GiveUpSockets(const Napi::CallbackInfo &info) {
+  connections_of(info[0])->give_up();
+}
+
+// isAskingSockets(handle) → whether there is a thread that asks.
+Napi::Value IsAskingSockets(const Napi::CallbackInfo &info) {
+  return Napi::Boolean::New(info.Env(), !connections_of(info[0])->is_done());
 }
 
 }  // namespace
@@ -230,4 +246,6 @@ void init_diag(Napi::Env env, Napi::Object exports) {
   exports.Set("canAskSockets", Napi::Function::New(env, CanAsk));
   exports.Set("askSockets", Napi::Function::New(env, AskSockets));
   exports.Set("socketsSoFar", Napi::Function::New(env, SocketsSoFar));
+  exports.Set("giveUpSockets", Napi::Function::New(env, GiveUpSockets));
+  exports.Set("isAskingSockets", Napi::Function::New(env, IsAskingSockets));
 }

@@ -178,7 +178,7 @@ Inquiry<pid_t, std::string> inquiry;
 // askNames(pids: Int32Array): begins to ask these in place of those before.
 void AskNames(const Napi::CallbackInfo &info) {
   const auto pids = info[0].As<Napi::Int32Array>();
-  inquiry.begin(std::vector<pid_t>(pids.Data(), pids.Data() + pids.ElementLength()), name_of);
+  inquiry.begin(std::vector<pid_t>(pids.Data(), pids.Data() + pids.ElementLength()), name_of, Kind::kProcess);
 }
 
 // namesSoFar() → `SERVICE\0CONNECTION`, or empty, of those who have been asked.

@@ -4,7 +4,7 @@
  */
 import type { Child, Children, EndReason } from './children';
 import { DueQueue } from './due-queue';
-import type { ConnectionFacts, Questions } from './questions';
+import type { ConnectionFacts } from './questions';
 
 export interface ConnectionLimits {
   /** So long without a byte in either direction; null: for ever. */
@@ -13,9 +13,18 @@ export interface ConnectionLimits {
   readonly disconnectMs: number | null;
 }
 
+/** Of undefined nothing is known now. */
+export type AskConnections = (
+  questions: readonly Buffer[],
+  onAnswered: (facts: readonly (ConnectionFacts | undefined)[]) => void,
+) => void;
+
 /** Asked about at once. */
 const BATCH = 64;
-/** Where there is no answer. */
+/**
+ * Where there is no answer. Until there is one it is not known for how long nothing was sent, and that ends nobody; with it all of that time
+ * counts.
+ */
 const RETRY_MS = 5000;
 
 interface Entry<Owner> {
@@ -30,7 +39,7 @@ interface Entry<Owner> {
 export class ConnectionWatch<Owner> {
   readonly #children: Pick<Children<Owner>, 'has'>;
   readonly #limits: ConnectionLimits;
-  readonly #questions: Pick<Questions, 'ask'>;
+  readonly #askAbout: AskConnections;
   readonly #onDue: (children: readonly Child<Owner>[], reason: EndReason) => void;
   readonly #queue: DueQueue<Entry<Owner>>;
 
@@ -38,12 +47,12 @@ export class ConnectionWatch<Owner> {
   constructor(
     children: Pick<Children<Owner>, 'has'>,
     limits: ConnectionLimits,
-    questions: Pick<Questions, 'ask'>,
+    askAbout: AskConnections,
     onDue: (children: readonly Child<Owner>[], reason: EndReason) => void,
   ) {
     this.#children = children;
     this.#limits = limits;
-    this.#questions = questions;
+    this.#askAbout = askAbout;
     this.#onDue = onDue;
     this.#queue = new DueQueue(
       BATCH,
@@ -63,7 +72,7 @@ export class ConnectionWatch<Owner> {
 
   #ask(entries: readonly Entry<Owner>[]): void {
     const questions = entries.map(({ question }) => question);
-    this.#questions.ask(questions, (facts) => {
+    this.#askAbout(questions, (facts) => {
       const nowMs = performance.now();
       const reasons = entries.map((entry, at) => this.#judge(entry, facts[at], nowMs));
       for (const reason of ['disconnected', 'idle-timeout'] as const) {

@@ -8,6 +8,7 @@ declare const fdBrand: unique symbol;
 declare const pidBrand: unique symbol;
 declare const planBrand: unique symbol;
 declare const sandboxBrand: unique symbol;
+declare const inquiryBrand: unique symbol;
 
 /** An open descriptor that somebody owns. */
 export type Fd = number & { readonly [fdBrand]: true };
@@ -16,6 +17,11 @@ export type Pid = number & { readonly [pidBrand]: true };
 /** Everything a child will do, laid out in memory (spawn.cc). */
 export interface NativePlan {
   readonly [planBrand]: true;
+}
+
+/** What is asked about connections on a thread of its own (diag.cc). */
+export interface SocketInquiry {
+  readonly [inquiryBrand]: true;
 }
 
 /** What all children of a service join, made once (sandbox.cc). */
@@ -259,13 +265,17 @@ export interface Addon {
   cookieOf(connection: Fd): number;
   /** Whether the kernel tells anything of TCP connections. */
   canAskSockets(): boolean;
-  /** Begins to ask, in place of those before, on a thread that nobody waits for. */
-  askSockets(questions: readonly Buffer[]): void;
+  /** Begins to ask, one after the other, on a thread that nobody waits for. */
+  askSockets(questions: readonly Buffer[]): SocketInquiry;
   /**
    * Of those who have been asked so far: the state (tcp_states.h; 0: there is no such socket; -1: it is not known), and for how many
    * milliseconds nothing was sent, and nothing received.
    */
-  socketsSoFar(): [state: number, sinceSentMs: number, sinceReceivedMs: number][];
+  socketsSoFar(inquiry: SocketInquiry): [state: number, sinceSentMs: number, sinceReceivedMs: number][];
+  /** No further one is asked about; who is being asked about now may keep the thread. */
+  giveUpSockets(inquiry: SocketInquiry): void;
+  /** Whether it has a thread. */
+  isAskingSockets(inquiry: SocketInquiry): boolean;
   /** NETLINK_SOCK_DIAG (netlink(7)): the kernel tells of each TCP connection here when it is over and nobody has it any more. */
   openClosings(): Fd;
   /**

@@ -17,7 +17,6 @@ import { Reaper } from '../child/reaper';
 import { Families } from '../child/families';
 import { ConnectionAccounts } from '../child/connection-accounts';
 import { Peaks } from '../child/peaks';
-import { Questions } from '../child/questions';
 import { Reports } from '../child/reports';
 import { Rest } from '../child/rest';
 import { Terminator } from '../child/terminate';
@@ -195,7 +194,7 @@ export class Server {
     };
     const sandboxes = this.#sandboxes;
     const quietTerminator = new Terminator<Served>(children, () => undefined, families);
-    const sessions = new Sessions({ children, terminator: quietTerminator, questions: new Questions(), emit });
+    const sessions = new Sessions({ children, terminator: quietTerminator, emit });
     const before = new Before({
       children,
       endings,

@@ -3,9 +3,9 @@
  * those that come.
  */
 import type { Child, Children, EndReason } from '../child/children';
-import { ConnectionWatch } from '../child/connection-watch';
+import { ConnectionWatch, type AskConnections } from '../child/connection-watch';
 import { Deadlines } from '../child/deadlines';
-import type { Questions } from '../child/questions';
+import { Questions } from '../child/questions';
 import type { Terminator } from '../child/terminate';
 import type { Emit } from '../log/events';
 import { addon } from '../native/addon';
@@ -16,7 +16,6 @@ import type { Served } from './hosted/endings';
 export interface SessionsParts {
   readonly children: Pick<Children<Served>, 'has'>;
   readonly terminator: Pick<Terminator<Served>, 'begin'>;
-  readonly questions: Pick<Questions, 'ask'>;
   readonly emit: Emit;
 }
 
@@ -30,16 +29,28 @@ const UNTOLD = {
   action: 'idle_timeout and on_disconnect have no effect',
 } as const;
 
+const LOCKED = {
+  event: 'failed',
+  verb: 'watch',
+  address: '-',
+  error: 'programs hold the locks of their connections',
+  action: 'idle_timeout and on_disconnect of this service wait until one is free; session_timeout holds',
+} as const;
+
 export class Sessions {
   readonly #parts: SessionsParts;
+  readonly #questions: Questions;
 
   constructor(parts: SessionsParts) {
     this.#parts = parts;
+    this.#questions = new Questions((service) => {
+      parts.emit({ ...LOCKED, service });
+    });
   }
 
   /** null: they end by themselves. */
   watchFor({ name, session }: Service): Watch | null {
-    const [timed, asked] = [this.#timed(session), this.#asked(session)];
+    const [timed, asked] = [this.#timed(session), this.#asked(name, session)];
     if (asked !== null && !addon.canAskSockets()) this.#parts.emit({ ...UNTOLD, service: name });
     if (timed === null && asked === null) return null;
     return {
@@ -61,10 +72,13 @@ export class Sessions {
     };
   }
 
-  #asked({ idleMs, disconnectMs }: SessionLimits): Add | null {
+  #asked(service: string, { idleMs, disconnectMs }: SessionLimits): Add | null {
     if (idleMs === null && disconnectMs === null) return null;
-    const { children, questions } = this.#parts;
-    const watch = new ConnectionWatch<Served>(children, { idleMs, disconnectMs }, questions, (due, reason) => {
+    const ask: AskConnections = (questions, onAnswered) => {
+      this.#questions.ask(service, questions, onAnswered);
+    };
+    const { children } = this.#parts;
+    const watch = new ConnectionWatch<Served>(children, { idleMs, disconnectMs }, ask, (due, reason) => {
       this.#end(due, reason);
     });
     return (child, question) => {

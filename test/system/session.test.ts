@@ -1,12 +1,13 @@
 /**
  * Sessions that have to end. What ends with them is in session-processes.test.ts.
  */
+import { spawnSync } from 'node:child_process';
 import { connectTo, exchange } from './client';
-import { startDaemon } from './daemon';
+import { startDaemon, type Daemon } from './daemon';
 import { endAll } from './endings';
 import { fixture } from './fixtures';
-import { testAsRoot } from './machine';
-import { childrenOf, isRunning, processesOf } from './proc';
+import { isRoot, testAsRoot } from './machine';
+import { childrenOf, isRunning, openFds, processesOf, threads } from './proc';
 import { untilTrue } from './until';
 
 afterEach(endAll);
@@ -160,6 +161,67 @@ describe('idle_timeout', () => {
     client.socket.pause();
     expect(await daemon.waitFor('reaped')).toMatchObject({ reason: 'idle-timeout' });
   });
+});
+
+/** Only with the right to keep the kernel waiting for a page (userfaultfd(2)); a user has it with a FUSE server of their own. */
+const mayHold = isRoot && spawnSync(fixture('holds-connection.c'), ['try']).status === 0;
+const testHolding = mayHold ? test : test.skip;
+
+describe('programs that hold the kernel’s lock of their connections', () => {
+  /** More than a service may have questions out. */
+  const HOLDERS = 8;
+  /** So many sessions of the other last longer than it takes until a connection is asked about again. */
+  const ROUNDS = 4;
+  const YAML = `
+defaults: {stop_grace: 100ms}
+services:
+  holder: {listen: "127.0.0.1:0", exec: ${fixture('holds-connection.c')}, user: root, stderr: log, idle_timeout: 3s}
+  calm: {listen: "127.0.0.1:0", exec: cat, idle_timeout: 2500ms}
+`;
+
+  /** @returns the pids of programs that hold theirs */
+  async function hold(daemon: Daemon): Promise<number[]> {
+    for (let count = 1; count <= HOLDERS; count += 1) {
+      const client = await connectTo(daemon.port('holder'));
+      client.socket.write('x');
+      await daemon.waitForCount('said', count);
+    }
+    return daemon.all('accepted', { service: 'holder' }).map(({ pid }) => pid);
+  }
+
+  /** Of the descriptors those that lead to sockets: pipes of standard errors come and go. */
+  function holdings({ pid }: Daemon): { threads: number; sockets: number } {
+    const sockets = [...openFds(pid).values()].filter((target) => target.startsWith('socket:'));
+    return { threads: threads(pid).length, sockets: sockets.length };
+  }
+
+  async function expectIdleEnds(daemon: Daemon, count: number): Promise<void> {
+    for (let time = 0; time < count; time += 1) {
+      const client = await connectTo(daemon.port('calm'));
+      expect(await client.rest()).toBe('');
+    }
+    const ends = await daemon.waitForCount('reaped', count);
+    expect(ends.map(({ service, reason }) => [service, reason])).toEqual(ends.map(() => ['calm', 'idle-timeout']));
+  }
+
+  testHolding(
+    'are asked about once, a few of a service, and all others end when they are idle (needs root)',
+    async () => {
+      const daemon = await startDaemon(YAML);
+      const before = holdings(daemon);
+      const pids = await hold(daemon);
+      await expectIdleEnds(daemon, ROUNDS);
+      const after = holdings(daemon);
+      expect(after.sockets - before.sockets).toBeLessThan(HOLDERS);
+      expect(after.threads - before.threads).toBeLessThan(HOLDERS);
+      expect(daemon.all('failed')).toMatchObject([{ verb: 'watch', service: 'holder' }]);
+      for (const pid of pids) process.kill(pid, 'SIGUSR1');
+      const ends = await daemon.waitForCount('reaped', ROUNDS + HOLDERS);
+      expect(ends.slice(ROUNDS).map(({ reason }) => reason)).toEqual(pids.map(() => 'idle-timeout'));
+      expect(holdings(daemon).sockets).toBe(before.sockets);
+      expect(await daemon.stop()).toBe(0);
+    },
+  );
 });
 
 describe('on_disconnect: terminate', () => {
