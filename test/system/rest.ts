@@ -18,7 +18,19 @@ const FEW_TICKS = 8;
 const FEW_PERCENT = 2;
 const TICK_MS = 10;
 
+/** One that spins does so in each of them; one that rests may have had something left to do in the first. */
+const ROUNDS = 3;
+
 export async function expectRest(pid: number): Promise<void> {
+  for (let round = 1; ; round += 1) {
+    const { ticks, most } = await measure(pid);
+    if (ticks < most) return;
+    if (round === ROUNDS) expect(ticks).toBeLessThan(most);
+  }
+}
+
+/** What it got while the other one spun, and what is too much for one that rests. */
+async function measure(pid: number): Promise<{ ticks: number; most: number }> {
   const spinner = spawn('sh', ['-c', 'while :; do :; done'], { stdio: 'ignore' });
   atEnd(() => {
     spinner.kill('SIGKILL');
@@ -27,7 +39,7 @@ export async function expectRest(pid: number): Promise<void> {
   await untilTrue('the other one has spun', () => stat(spinner.pid ?? 0).ticks >= SPUN_TICKS);
   spinner.kill('SIGKILL');
   const passed = (performance.now() - startMs) / TICK_MS;
-  expect(stat(pid).ticks - before).toBeLessThan(FEW_TICKS + (passed * FEW_PERCENT) / 100);
+  return { ticks: stat(pid).ticks - before, most: FEW_TICKS + (passed * FEW_PERCENT) / 100 };
 }
 
 /**
