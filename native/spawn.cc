@@ -16,6 +16,7 @@
 #include "descriptor.h"
 #include "error.h"
 #include "plan.h"
+#include "scores.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,6 +63,8 @@ struct Slot {
   std::string listen_pid;
   std::vector<const char *> envp;
   pid_t pid;
+  // It has the plan's score, or there is none.
+  bool is_scored = true;
   // CLOCK_MONOTONIC.
   uint64_t cloned_ns;
   // Our copy of what the child was given, -1 once it is closed. Of what is lent a copy is made for the child:
@@ -168,22 +171,19 @@ bool has_failed(const Slot *slot) {
   return __atomic_load_n(&slot->report->step, __ATOMIC_ACQUIRE) != kOpNone;
 }
 
-// One that is gone, or whom we may not change, is left alone.
-void write_score(pid_t pid, int score) {
-  const std::string text = std::to_string(score);
-  const int fd = open(("/proc/" + std::to_string(pid) + "/oom_score_adj").c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  if (write(fd, text.c_str(), text.size()) < 0) errno = 0;
-  close(fd);
+bool wants_score(const Slot *slot) {
+  return !slot->is_scored;
 }
 
-bool wants_score(const Slot *slot) {
-  return slot->plan->oom_score != kNoScore;
+// After its exec: before, the kernel gives it to every process that shares the memory, and that is us.
+void score(Slot *slot) {
+  if (!wants_score(slot) || has_failed(slot)) return;
+  if (has_left(slot) || has_own_memory(*slot->plan))
+    slot->is_scored = give_score(slot->pid, slot->plan->oom_score);
 }
 
 // Closes the connections and frees the slots that children have let go of; returns whether somebody has to
-// come back soon: a connection is still open, or a child waits for its score. It gets that after its exec:
-// before, the kernel gives it to every process that shares the memory, and that is us.
+// come back soon: a connection is still open, or a child waits for its score.
 bool sweep() {
   std::vector<Given> closing;
   bool is_open = false;
@@ -191,12 +191,12 @@ bool sweep() {
   for (Slot *slot : spawner.busy) {
     const bool left = has_left(slot);
     if (left || is_unshared(slot)) close_connection(slot, !left, &closing);
-    if (left && !has_failed(slot)) {
-      if (wants_score(slot)) write_score(slot->pid, slot->plan->oom_score);
+    score(slot);
+    if (left && !has_failed(slot) && !wants_score(slot)) {
       free_slot(slot, &closing);
       continue;
     }
-    is_open = is_open || slot->connection >= 0 || (!left && wants_score(slot));
+    is_open = is_open || slot->connection >= 0 || (!has_failed(slot) && wants_score(slot));
     spawner.busy[kept++] = slot;
   }
   spawner.busy.resize(kept);
@@ -417,8 +417,9 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
     give_up(env, slot, has_group ? "clone3" : "clone");
     return env.Undefined();
   }
+  slot->is_scored = slot->plan->oom_score == kNoScore;
   // A plain fork has a memory of its own, and the kernel does not say when it leaves that.
-  if (has_own_memory(*slot->plan) && wants_score(slot)) write_score(slot->pid, slot->plan->oom_score);
+  score(slot);
   spawner.busy.push_back(slot);
   remember(slot->pid);
   start_sweeping(env);
@@ -458,12 +459,13 @@ bool is_in_setup(pid_t pid) {
   return false;
 }
 
-// setOomScore(pid, score): never for a child before its exec, as sweep says.
-void SetOomScore(const Napi::CallbackInfo &info) {
+// setOomScore(pid, score) → whether it will have it, or need not: never a child before its exec, as `score`
+// says.
+Napi::Value SetOomScore(const Napi::CallbackInfo &info) {
   const pid_t pid = info[0].ToNumber().Int32Value();
   sweep();
-  if (is_in_setup(pid)) return;
-  write_score(pid, info[1].ToNumber().Int32Value());
+  const bool is_done = is_in_setup(pid) || give_score(pid, info[1].ToNumber().Int32Value());
+  return Napi::Boolean::New(info.Env(), is_done);
 }
 
 // setPlainFork(on)

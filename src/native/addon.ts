@@ -228,8 +228,11 @@ export interface Addon {
   countInSetup(plan: NativePlan, withinMs: number): number;
   /** Of the connections that programs of the plan's user have had: something may keep us from closing them. */
   hasTooManyEndingOf(plan: NativePlan): boolean;
-  /** /proc/PID/oom_score_adj (proc(5)) of a child that has not been reaped; one that is still in its set-up is left alone. */
-  setOomScore(pid: Pid, score: number): void;
+  /**
+   * /proc/PID/oom_score_adj (proc(5)) of a child that has not been reaped, sooner or later; one that is still in its set-up is left alone.
+   * @returns false: not now, too many wait for theirs
+   */
+  setOomScore(pid: Pid, score: number): boolean;
   setPlainFork(isPlain: boolean): void;
   /** The name of each step of child set-up, by the number in a reap record. */
   readonly stepNames: readonly string[];

@@ -11,7 +11,7 @@ let scores: OomScores;
 
 beforeEach(() => {
   jest.useFakeTimers();
-  jest.mocked(addon).setOomScore.mockClear();
+  jest.mocked(addon).setOomScore.mockReset().mockReturnValue(true);
   running = new Map();
   scores = new OomScores((pid) => running.get(pid));
 });
@@ -64,4 +64,19 @@ test('many at once hold up nobody: they are looked at in batches', () => {
   expect(told()).toHaveLength(64);
   jest.advanceTimersByTime(1000);
   expect(told()).toHaveLength(1000);
+});
+
+test('while no more can wait for theirs nobody is passed over, and who comes and goes is forgotten', () => {
+  start(2);
+  jest.mocked(addon).setOomScore.mockReturnValue(false);
+  jest.advanceTimersByTime(3000);
+  for (let pid = 100; pid < 5000; pid += 1) {
+    start(1, pid);
+    running.delete(pid);
+    if (pid % 100 === 0) jest.advanceTimersByTime(20);
+  }
+  expect(new Set(told())).toEqual(new Set([1]));
+  jest.mocked(addon).setOomScore.mockClear().mockReturnValue(true);
+  jest.advanceTimersByTime(10_000);
+  expect([told(), jest.getTimerCount()]).toEqual([[1, 2], 0]);
 });
