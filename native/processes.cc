@@ -1,11 +1,13 @@
 // Processes that are not our children, but descend from us: who is there, whose they are, and signals for
 // them. Called by src/child on the main thread, and only when a session is ended by force or stdiod leaves.
 //
-// What belongs to a process of somebody else may keep us waiting: to read its environment takes a lock of its
-// memory, which it can hold for as long as it likes (a page of a file whose server does not answer). So that
-// is done aside, and nobody waits for it.
+// None of that is done on the main thread. Who looks up a process waits for the lock of the folder of all of
+// them, which any user can hold (who reads it into a page that does not come); and what belongs to a process
+// of somebody else has locks of its own: to read its environment takes one of its memory. One thread lists
+// and signals, in the order in which it is asked, and others read environments; nobody waits for them.
 #include "addon.h"
 #include "inquiry.h"
+#include "worker.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,14 +18,22 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
 
 constexpr size_t kFields = 4;
+// Of those who are to be signalled: their group is not asked for.
+constexpr size_t kSignalFields = 3;
+// Lists and signals.
+constexpr size_t kMostWaiting = 1024;
 // The facts of a connection come first in an environment (native/spawn.cc); a program may have put others
 // before them.
 constexpr size_t kMostEnvironment = 64 * 1024;
@@ -73,12 +83,57 @@ bool read_process(pid_t pid, Process *process) {
   return true;
 }
 
-// The list that is under way; null: none.
-DIR *listed = nullptr;
+Worker &worker() {
+  static auto *only = new Worker(kMostWaiting);
+  return *only;
+}
 
-void end_list() {
-  if (listed != nullptr) closedir(listed);
-  listed = nullptr;
+struct Census {
+  std::mutex mutex;
+  bool is_under_way = false;
+  // The last one's, until they are taken.
+  bool is_there = false;
+  std::vector<double> records;
+  // Of a processor.
+  double took_ms = 0;
+};
+
+// Never destroyed: the thread outlives main's end.
+Census &census() {
+  static auto *only = new Census();
+  return *only;
+}
+
+std::vector<double> list_processes() {
+  std::vector<double> records;
+  DIR *listed = opendir("/proc");
+  if (listed == nullptr) return records;
+  while (const dirent *entry = readdir(listed)) {
+    const auto pid = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
+    Process process = {};
+    if (pid <= 0 || !read_process(pid, &process)) continue;
+    for (const double field : {static_cast<double>(process.pid), static_cast<double>(process.parent),
+                               static_cast<double>(process.group), process.start})
+      records.push_back(field);
+  }
+  closedir(listed);
+  return records;
+}
+
+double own_cpu_ms() {
+  timespec now = {};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
+void take_census() {
+  const double before = own_cpu_ms();
+  std::vector<double> records = list_processes();
+  const std::lock_guard<std::mutex> lock(census().mutex);
+  census().records = std::move(records);
+  census().took_ms = own_cpu_ms() - before;
+  census().is_there = true;
+  census().is_under_way = false;
 }
 
 // adoptOrphans() → whether whoever loses its parent among our descendants becomes our child from now on.
@@ -86,34 +141,29 @@ Napi::Value AdoptOrphans(const Napi::CallbackInfo &info) {
   return Napi::Boolean::New(info.Env(), prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
 }
 
-// beginProcesses() → whether there is a list of them.
-Napi::Value BeginProcesses(const Napi::CallbackInfo &info) {
-  end_list();
-  listed = opendir("/proc");
-  return Napi::Boolean::New(info.Env(), listed != nullptr);
+// beginCensus() → whether one is under way, which begins after this call.
+Napi::Value BeginCensus(const Napi::CallbackInfo &info) {
+  const std::lock_guard<std::mutex> lock(census().mutex);
+  if (census().is_under_way) return Napi::Boolean::New(info.Env(), false);
+  census().is_there = false;
+  census().is_under_way = worker().give(take_census);
+  return Napi::Boolean::New(info.Env(), census().is_under_way);
 }
 
-// nextProcesses(records: Float64Array) → how many records were filled; 0: there are no more.
-Napi::Value NextProcesses(const Napi::CallbackInfo &info) {
-  auto records = info[0].As<Napi::Float64Array>();
-  const size_t capacity = records.ElementLength() / kFields;
-  size_t count = 0;
-  while (listed != nullptr && count < capacity) {
-    const dirent *entry = readdir(listed);
-    if (entry == nullptr) {
-      end_list();
-      break;
-    }
-    const auto pid = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
-    Process process = {};
-    if (pid <= 0 || !read_process(pid, &process)) continue;
-    double *record = records.Data() + kFields * count++;
-    record[0] = process.pid;
-    record[1] = process.parent;
-    record[2] = process.group;
-    record[3] = process.start;
-  }
-  return Napi::Number::New(info.Env(), static_cast<double>(count));
+// takeCensus() → {records: Float64Array, tookMs} of the one that was begun, once; null: it is under way
+// still.
+Napi::Value TakeCensus(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const std::lock_guard<std::mutex> lock(census().mutex);
+  if (!census().is_there) return env.Null();
+  census().is_there = false;
+  const std::vector<double> found = std::move(census().records);
+  Napi::Float64Array records = Napi::Float64Array::New(env, found.size());
+  std::copy(found.begin(), found.end(), records.Data());
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("records", records);
+  result.Set("tookMs", census().took_ms);
+  return result;
 }
 
 // The number may be another's by now, or its parent one that is none of ours.
@@ -123,17 +173,26 @@ bool is_still(const Process &known) {
          (now.parent == known.parent || now.parent == getpid());
 }
 
-// signalProcess(pid, parent, start, signal) → whether it was sent to the process of which these were told.
-Napi::Value SignalProcess(const Napi::CallbackInfo &info) {
-  const Process known = {info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value(), 0,
-                         info[2].ToNumber().DoubleValue()};
+void signal_process(const Process &known, int signal) {
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, known.pid, 0));
-  if (fd < 0) return Napi::Boolean::New(info.Env(), false);
+  if (fd < 0) return;
   // In this order: who is looked at is the one whom the descriptor means, or that one is gone.
-  const bool is_sent =
-      is_still(known) && syscall(SYS_pidfd_send_signal, fd, info[3].ToNumber().Int32Value(), nullptr, 0) == 0;
+  if (is_still(known)) syscall(SYS_pidfd_send_signal, fd, signal, nullptr, 0);
   close(fd);
-  return Napi::Boolean::New(info.Env(), is_sent);
+}
+
+// signalProcesses(known: Float64Array, signal) → whether it will be sent, before the next census, to those of
+// whom this was told: pid, parent, start.
+Napi::Value SignalProcesses(const Napi::CallbackInfo &info) {
+  const auto fields = info[0].As<Napi::Float64Array>();
+  const int signal = info[1].ToNumber().Int32Value();
+  std::vector<Process> known;
+  for (size_t at = 0; at + kSignalFields <= fields.ElementLength(); at += kSignalFields)
+    known.push_back({static_cast<pid_t>(fields[at]), static_cast<pid_t>(fields[at + 1]), 0, fields[at + 2]});
+  const bool is_given = worker().give([known = std::move(known), signal] {
+    for (const Process &each : known) signal_process(each, signal);
+  });
+  return Napi::Boolean::New(info.Env(), is_given);
 }
 
 // --- Names ---
@@ -193,10 +252,10 @@ Napi::Value NamesSoFar(const Napi::CallbackInfo &info) {
 
 void init_processes(Napi::Env env, Napi::Object exports) {
   exports.Set("adoptOrphans", Napi::Function::New(env, AdoptOrphans));
-  exports.Set("beginProcesses", Napi::Function::New(env, BeginProcesses));
-  exports.Set("nextProcesses", Napi::Function::New(env, NextProcesses));
+  exports.Set("beginCensus", Napi::Function::New(env, BeginCensus));
+  exports.Set("takeCensus", Napi::Function::New(env, TakeCensus));
   exports.Set("processFields", static_cast<double>(kFields));
-  exports.Set("signalProcess", Napi::Function::New(env, SignalProcess));
+  exports.Set("signalProcesses", Napi::Function::New(env, SignalProcesses));
   exports.Set("askNames", Napi::Function::New(env, AskNames));
   exports.Set("namesSoFar", Napi::Function::New(env, NamesSoFar));
 }

@@ -1,6 +1,6 @@
 /**
- * Which processes there are. To look at all of them takes time for each process of the machine, so it is done in slices, once for all who
- * want to know, and no more than a fifth of the time goes into it.
+ * Which processes there are. To look at all of them takes time for each process of the machine, and may take for ever, where somebody holds
+ * the lock of /proc. So a thread does it, once for all who want to know, one list at a time and for no more than a fifth of the time.
  */
 import { addon, PROCESS_FIELDS } from '../native/addon';
 
@@ -14,21 +14,21 @@ export interface ProcessFacts {
 
 type OnCounted = (processes: readonly ProcessFacts[]) => void;
 
-/** In one turn of the event loop; 5 µs for each. */
-const SLICE = 64;
+/** For the list: the last pause is as long as all before it. */
+const FIRST_WAIT_MS = 1;
+const LONGEST_WAIT_MS = 64;
 /** Times what a count took: the pause before the next … */
 const PAUSE_AFTER = 4;
 /** … at the most. */
 const LONGEST_PAUSE_MS = 250;
 
 export class Census {
-  readonly #records = new Float64Array(SLICE * PROCESS_FIELDS);
   #waiting: OnCounted[] = [];
   #isCounting = false;
   /** performance.now. */
   #nextMs = 0;
 
-  /** Calls back in a later turn, with what is there after this call. Nobody, where it cannot be told. */
+  /** Calls back in a later turn, or never, with what is there after this call. Nobody, where it cannot be told. */
   take(onCounted: OnCounted): void {
     this.#waiting.push(onCounted);
     if (!this.#isCounting) this.#begin();
@@ -45,26 +45,16 @@ export class Census {
   }
 
   #count(audience: readonly OnCounted[]): void {
-    const processes: ProcessFacts[] = [];
-    let tookMs = 0;
-    const goOn = (): void => {
-      const startMs = performance.now();
-      const count = this.#read(processes);
-      tookMs += performance.now() - startMs;
-      if (count > 0) setImmediate(goOn);
-      else this.#end(audience, processes, tookMs);
-    };
-    addon.beginProcesses();
-    goOn();
+    if (addon.beginCensus()) this.#wait(audience, FIRST_WAIT_MS);
+    else this.#end(audience, [], LONGEST_PAUSE_MS);
   }
 
-  #read(into: ProcessFacts[]): number {
-    const count = addon.nextProcesses(this.#records);
-    for (let at = 0; at < count * PROCESS_FIELDS; at += PROCESS_FIELDS) {
-      const [pid = 0, parent = 0, group = 0, start = 0] = this.#records.subarray(at, at + PROCESS_FIELDS);
-      into.push({ pid, parent, group, start });
-    }
-    return count;
+  #wait(audience: readonly OnCounted[], waitMs: number): void {
+    setTimeout(() => {
+      const census = addon.takeCensus();
+      if (census === null) this.#wait(audience, Math.min(2 * waitMs, LONGEST_WAIT_MS));
+      else this.#end(audience, read(census.records), census.tookMs);
+    }, waitMs).unref();
   }
 
   #end(audience: readonly OnCounted[], processes: readonly ProcessFacts[], tookMs: number): void {
@@ -78,4 +68,13 @@ export class Census {
   #goOn(): void {
     if (this.#waiting.length > 0 && !this.#isCounting) this.#begin();
   }
+}
+
+function read(records: Float64Array): ProcessFacts[] {
+  const processes: ProcessFacts[] = [];
+  for (let at = 0; at < records.length; at += PROCESS_FIELDS) {
+    const [pid = 0, parent = 0, group = 0, start = 0] = records.subarray(at, at + PROCESS_FIELDS);
+    processes.push({ pid, parent, group, start });
+  }
+  return processes;
 }

@@ -10,6 +10,9 @@ import { Census, type ProcessFacts } from './census';
 import type { Child, Children } from './children';
 import { Names } from './names';
 
+/** For a list of processes that may never come: who holds the lock of /proc decides. */
+const MOST_WAITING = 4096;
+
 export interface Found<Owner> {
   /** Of the session of this child, beside itself. */
   of(child: Child<Owner>): readonly ProcessFacts[];
@@ -17,9 +20,9 @@ export interface Found<Owner> {
 
 type OnFound<Owner> = (found: Found<Owner>) => void;
 
-/** Who finds them, and reaches them. */
+/** Who finds them, and reaches them, in the order in which it is asked to. */
 export interface Kin<Owner> {
-  /** Calls back in a later turn. */
+  /** Calls back in a later turn, or never: any user can have the list of processes wait for as long as they like. */
   look(onFound: OnFound<Owner>): void;
   /** The same for all of all sessions, beside the children. */
   lookAll(onSeen: (there: readonly ProcessFacts[]) => void): void;
@@ -49,7 +52,7 @@ export class Families<Owner> implements Kin<Owner> {
   }
 
   look(onFound: OnFound<Owner>): void {
-    if (!this.#canLook) {
+    if (!this.#canLook || this.#waiting.length >= MOST_WAITING) {
       setImmediate(onFound, NOBODY);
       return;
     }
@@ -70,7 +73,9 @@ export class Families<Owner> implements Kin<Owner> {
   }
 
   signal(processes: readonly ProcessFacts[], name: NodeJS.Signals): void {
-    for (const { pid, parent, start } of processes) addon.signalProcess(pid, parent, start, constants.signals[name]);
+    if (processes.length === 0) return;
+    const known = processes.flatMap(({ pid, parent, start }) => [pid, parent, start]);
+    addon.signalProcesses(Float64Array.from(known), constants.signals[name]);
   }
 
   #begin(): void {

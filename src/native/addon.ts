@@ -255,13 +255,19 @@ export interface Addon {
   readonly reapFields: number;
   /** PR_SET_CHILD_SUBREAPER (prctl(2)): who loses its parent among our descendants becomes our child. @returns whether that is so */
   adoptOrphans(): boolean;
-  /** Begins to list all processes (proc(5)); false: they cannot be listed now. */
-  beginProcesses(): boolean;
-  /** Fills records of four numbers: pid, its parent's, its process group, its start in ticks since boot. @returns how many; 0: these were all */
-  nextProcesses(records: Float64Array): number;
+  /** Begins to list all processes (proc(5)), on a thread that nobody waits for; false: there is none, or it does so for the last call. */
+  beginCensus(): boolean;
+  /**
+   * The list, once: four numbers for each: pid, its parent's, its process group, its start in ticks since boot; and how much of a processor
+   * it took. null: it is not there yet, or it was taken.
+   */
+  takeCensus(): { readonly records: Float64Array; readonly tookMs: number } | null;
   readonly processFields: number;
-  /** pidfd_send_signal(2). @returns false: it is not the process that it was, or not for us to signal */
-  signalProcess(pid: number, parent: number, start: number, signal: number): boolean;
+  /**
+   * pidfd_send_signal(2), by the thread that lists, before it begins the next list. Whoever is not the process any more that it was is
+   * left alone. @param known three numbers for each: pid, its parent's, its start @returns false: too much waits for that thread
+   */
+  signalProcesses(known: Float64Array, signal: number): boolean;
   /** What the kernel is asked with about a TCP connection, also when that is a child's (sock_diag(7), SO_COOKIE); null: it tells nothing of it. */
   questionOf(connection: Fd): Buffer | null;
   /** SO_COOKIE: a number that no other socket ever has; 0: the kernel tells us nothing of this connection. */

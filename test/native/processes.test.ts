@@ -2,6 +2,7 @@
  * Who is there, and signals for who is not a child of ours.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { constants } from 'node:os';
 import { addon, PROCESS_FIELDS } from '../../src/native/addon';
 import type { ProcessFacts } from '../../src/child/census';
@@ -20,27 +21,34 @@ function start(env: Record<string, string> = {}): ChildProcess & { pid: number }
   return Object.assign(child, { pid: child.pid });
 }
 
-function list(capacity = 8): ProcessFacts[] {
-  const records = new Float64Array(capacity * PROCESS_FIELDS);
+/** A child of a child, which ends with our end of its input. */
+async function startFar(): Promise<number> {
+  const child = spawn('sh', ['-c', 'exec 3<&0; cat <&3 & echo $!; wait'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  started.push(child);
+  const [text] = (await once(child.stdout, 'data')) as [Buffer];
+  return Number(text);
+}
+
+async function list(): Promise<ProcessFacts[]> {
+  expect(addon.beginCensus()).toBe(true);
+  const { records } = await until('all are listed', () => addon.takeCensus() ?? undefined);
   const found: ProcessFacts[] = [];
-  expect(addon.beginProcesses()).toBe(true);
-  for (let count = addon.nextProcesses(records); count > 0; count = addon.nextProcesses(records)) {
-    for (let at = 0; at < count * PROCESS_FIELDS; at += PROCESS_FIELDS) {
-      const [pid = 0, parent = 0, group = 0, begun = 0] = records.subarray(at, at + PROCESS_FIELDS);
-      found.push({ pid, parent, group, start: begun });
-    }
+  for (let at = 0; at < records.length; at += PROCESS_FIELDS) {
+    const [pid = 0, parent = 0, group = 0, begun = 0] = records.subarray(at, at + PROCESS_FIELDS);
+    found.push({ pid, parent, group, start: begun });
   }
   return found;
 }
 
-function find(pid: number): ProcessFacts {
-  const found = list().find((each) => each.pid === pid);
+async function find(pid: number): Promise<ProcessFacts> {
+  const found = (await list()).find((each) => each.pid === pid);
   if (found === undefined) throw new Error(`${pid} is not there`);
   return found;
 }
 
-function kill({ pid, parent, start: begun }: ProcessFacts): boolean {
-  return addon.signalProcess(pid, parent, begun, constants.signals.SIGKILL);
+function kill(...processes: Omit<ProcessFacts, 'group'>[]): void {
+  const known = processes.flatMap(({ pid, parent, start: begun }) => [pid, parent, begun]);
+  expect(addon.signalProcesses(Float64Array.from(known), constants.signals.SIGKILL)).toBe(true);
 }
 
 async function namesOf(...pids: number[]): Promise<string[]> {
@@ -51,28 +59,36 @@ async function namesOf(...pids: number[]): Promise<string[]> {
   });
 }
 
-test('all processes are listed, each once, in as many parts as it takes', () => {
+test('all processes are listed, each once', async () => {
   const { pid } = start();
-  const pids = list(1).map((each) => each.pid);
+  const pids = (await list()).map((each) => each.pid);
   expect(pids).toEqual(expect.arrayContaining([process.pid, pid]));
   expect(new Set(pids).size).toBe(pids.length);
-  expect(find(pid)).toMatchObject({ parent: process.pid });
+  expect(await find(pid)).toMatchObject({ parent: process.pid });
+});
+
+test('there is one list at a time, and each is told once', async () => {
+  expect([addon.beginCensus(), addon.beginCensus()]).toEqual([true, false]);
+  await until('all are listed', () => addon.takeCensus() ?? undefined);
+  expect(addon.takeCensus()).toBeNull();
+  expect((await list()).length).toBeGreaterThan(0);
 });
 
 test('a signal reaches the process that is meant', async () => {
   const child = start();
-  expect(kill(find(child.pid))).toBe(true);
+  kill(await find(child.pid));
   await untilTrue('it has ended', () => child.signalCode === 'SIGKILL');
 });
 
-test('a signal does not reach another one that has its number, or one with another parent', () => {
-  const { pid } = start();
-  const facts = find(pid);
-  expect(kill({ ...facts, start: facts.start - 1 })).toBe(false);
-  const init = find(1);
-  expect(addon.signalProcess(1, 4711, init.start, 0)).toBe(false);
-  expect(addon.signalProcess(2 ** 22 + 1, process.pid, 0, 0)).toBe(false);
-  expect(find(pid)).toEqual(facts);
+test('a signal does not reach another one that has its number, or one with another parent', async () => {
+  const [{ pid }, far] = [start(), await startFar()];
+  const [facts, others] = [await find(pid), await find(far)];
+  kill({ ...facts, start: facts.start - 1 }, { ...facts, start: facts.start + 1 });
+  kill({ ...others, parent: 4711 }, { pid: 2 ** 22 + 1, parent: process.pid, start: 0 });
+  // Signals are sent before the next list begins.
+  expect([await find(pid), await find(far)]).toEqual([facts, others]);
+  kill(others);
+  await untilTrue('it has ended', async () => (await list()).every((each) => each.pid !== far));
 });
 
 test('whose a process is stands in its environment', async () => {

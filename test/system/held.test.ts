@@ -10,6 +10,7 @@ import { startDaemon } from './daemon';
 import { atEnd, endAll } from './endings';
 import { fixture } from './fixtures';
 import { isRoot } from './machine';
+import { isRunning } from './proc';
 import { untilTrue } from './until';
 
 afterEach(endAll);
@@ -49,4 +50,17 @@ services:
   expect(await letGo()).toBe('told');
   const { pid } = await daemon.waitFor('accepted', { service: 'scored' });
   await untilTrue('it has its score', () => readFileSync(`/proc/${pid}/oom_score_adj`, 'latin1').trim() === '555');
+});
+
+testHolding('who holds the list of processes holds up no end of a session: who has left it ends later', async () => {
+  const exec = `"${fixture('forks-twice.py')} stubborn"`;
+  const daemon = await startDaemon(`services: {it: {listen: "127.0.0.1:0", exec: ${exec}, stop_grace: 100ms}}\n`);
+  const client = await connectTo(daemon.port());
+  const pid = Number(await client.line());
+  const letGo = await holdProc();
+  daemon.signal('SIGTERM');
+  await daemon.waitFor('terminating', { signal: 'SIGTERM', children: 1 });
+  expect(await letGo()).toBe('told');
+  expect(await daemon.ended()).toBe(0);
+  await untilTrue('it is gone', () => !isRunning(pid));
 });
