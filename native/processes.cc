@@ -32,6 +32,8 @@ namespace {
 constexpr size_t kFields = 4;
 // Of those who are to be signalled: their group is not asked for.
 constexpr size_t kSignalFields = 3;
+// Of a process whose first one has ended, until one tells the environment.
+constexpr size_t kMostThreads = 16;
 // Lists and signals.
 constexpr size_t kMostWaiting = 1024;
 // The facts of a connection come first in an environment (native/spawn.cc); a program may have put others
@@ -65,19 +67,27 @@ std::string folder_of(pid_t pid) {
   return "/proc/" + std::to_string(pid);
 }
 
-// proc_pid_stat(5); false: it is gone, or dead and not collected, of which there may be very many. The name
-// may hold spaces and parentheses: the fields are counted from behind it. The parent is the second of those,
-// its process group the third, the start the twentieth.
+// proc_pid_stat(5), from behind the name, which may hold spaces and parentheses: the state is the first.
+constexpr size_t kParent = 2;
+constexpr size_t kGroup = 3;
+constexpr size_t kThreads = 18;
+constexpr size_t kStart = 20;
+
+// False: it is gone, or dead and not collected, of which there may be very many. One whose first thread has
+// ended looks dead as well, and has others.
 bool read_process(pid_t pid, Process *process) {
   const std::string text = read_file(folder_of(pid) + "/stat", 1024);
   size_t at = text.rfind(')');
-  if (at == std::string::npos || text.compare(at, 3, ") Z") == 0) return false;
-  for (int field = 1; field <= 20; ++field) {
+  if (at == std::string::npos) return false;
+  const bool looks_dead = text.compare(at, 3, ") Z") == 0;
+  for (size_t field = 1; field <= kStart; ++field) {
     at = text.find(' ', at + 1);
     if (at == std::string::npos) return false;
-    if (field == 2) process->parent = static_cast<pid_t>(strtol(&text[at + 1], nullptr, 10));
-    if (field == 3) process->group = static_cast<pid_t>(strtol(&text[at + 1], nullptr, 10));
-    if (field == 20) process->start = strtod(&text[at + 1], nullptr);
+    const char *value = &text[at + 1];
+    if (field == kParent) process->parent = static_cast<pid_t>(strtol(value, nullptr, 10));
+    if (field == kGroup) process->group = static_cast<pid_t>(strtol(value, nullptr, 10));
+    if (field == kThreads && looks_dead && strtol(value, nullptr, 10) <= 1) return false;
+    if (field == kStart) process->start = strtod(value, nullptr);
   }
   process->pid = pid;
   return true;
@@ -213,13 +223,29 @@ void act_as(uid_t uid, gid_t gid) {
   syscall(SYS_setfsuid, uid);
 }
 
+// The first thread may have ended; any other has the same environment.
+std::string environment_in(const std::string &folder, pid_t pid) {
+  std::string text = read_file(folder + "/environ", kMostEnvironment);
+  if (!text.empty()) return text;
+  DIR *listed = opendir((folder + "/task").c_str());
+  if (listed == nullptr) return text;
+  const dirent *entry = readdir(listed);
+  for (size_t tries = 0; entry != nullptr && text.empty() && tries < kMostThreads; entry = readdir(listed)) {
+    const auto thread = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
+    if (thread <= 0 || thread == pid) continue;
+    text = read_file(folder + "/task/" + entry->d_name + "/environ", kMostEnvironment);
+    ++tries;
+  }
+  closedir(listed);
+  return text;
+}
+
 std::string read_environment(pid_t pid) {
   const std::string folder = folder_of(pid);
   struct stat owner;
-  if (geteuid() != 0 || stat(folder.c_str(), &owner) < 0)
-    return read_file(folder + "/environ", kMostEnvironment);
+  if (geteuid() != 0 || stat(folder.c_str(), &owner) < 0) return environment_in(folder, pid);
   act_as(owner.st_uid, owner.st_gid);
-  const std::string text = read_file(folder + "/environ", kMostEnvironment);
+  const std::string text = environment_in(folder, pid);
   act_as(0, getegid());
   return text;
 }
