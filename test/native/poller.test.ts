@@ -120,7 +120,6 @@ test('the set is part of no other one: to add to it would take a lock that all o
   const nested = await inFreshProcess(async ({ addon, fs, listen, openFds }) => {
     const { fd } = listen();
     addon.openPoller(new Int32Array(64), () => undefined).watch(fd);
-    await new Promise((resolve) => setTimeout(resolve, 10));
     const sets = openFds().filter((each) => fs.readlinkSync(`/proc/self/fd/${each}`) === 'anon_inode:[eventpoll]');
     const watched = sets.flatMap((each) => [
       ...fs.readFileSync(`/proc/self/fdinfo/${each}`, 'utf8').matchAll(/^tfd: *(\d+)/gm),

@@ -68,7 +68,9 @@ test('all processes are listed, each once', async () => {
 });
 
 test('there is one list at a time, and each is told once', async () => {
-  expect([addon.beginCensus(), addon.beginCensus()]).toEqual([true, false]);
+  // The first may have come to its end before the second is asked for, but not each of a thousand.
+  const begun = Array.from({ length: 1000 }, () => addon.beginCensus());
+  expect([begun[0], begun.includes(false)]).toEqual([true, true]);
   await until('all are listed', () => addon.takeCensus() ?? undefined);
   expect(addon.takeCensus()).toBeNull();
   expect((await list()).length).toBeGreaterThan(0);
