@@ -117,7 +117,7 @@ test('a listener is watched once, and one that is not watched cannot be left', a
 });
 
 test('the set is part of no other one: to add to it would take a lock that all of the machine share', async () => {
-  const nested = await inFreshProcess(async ({ addon, fs, listen, openFds }) => {
+  const nested = await inFreshProcess(({ addon, fs, listen, openFds }) => {
     const { fd } = listen();
     addon.openPoller(new Int32Array(64), () => undefined).watch(fd);
     const sets = openFds().filter((each) => fs.readlinkSync(`/proc/self/fd/${each}`) === 'anon_inode:[eventpoll]');
