@@ -32,8 +32,8 @@ constexpr std::chrono::milliseconds kPatience{20};
 constexpr std::chrono::milliseconds kStart{2};
 constexpr std::chrono::milliseconds kRest{250};
 constexpr size_t kMost = 1024;
-// One Unix socket has an eighth of what the others leave, so that there is always something left, however
-// many of them are attacked.
+// One Unix socket, or one user, has an eighth of what the others leave, so that there is always something
+// left, however many of them attack.
 constexpr size_t kShare = 8;
 constexpr size_t kLeast = 4;
 // That stay when there is nothing to do.

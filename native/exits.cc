@@ -140,17 +140,9 @@ Napi::Value OpenExits(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
-// readExits(fd, records: Float64Array) → how many records; there may be more.
+// readExits(fd, records: Float64Array) → how many records
 Napi::Value ReadExits(const Napi::CallbackInfo &info) {
-  auto records = info[1].As<Napi::Float64Array>();
-  const size_t room = records.ElementLength() / kFields;
-  double *next = records.Data();
-  size_t count = 0;
-  read_news(info[0].ToNumber().Int32Value(), [&](const nlmsghdr &, const char *body, size_t length) {
-    if (count == room) return;
-    write_record(next + kFields * count++, body, length);
-  });
-  return Napi::Number::New(info.Env(), static_cast<double>(count));
+  return read_records(info, kFields, write_record);
 }
 
 }  // namespace

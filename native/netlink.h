@@ -2,6 +2,7 @@
 // its own. The socket's buffer bounds what waits; what has no room there is lost.
 #pragma once
 
+#include "addon.h"
 #include "address.h"
 #include "descriptor.h"
 
@@ -58,6 +59,20 @@ size_t read_news(int fd, const OnMessage &on_message) {
     on_message(header, bytes[i] + NLMSG_HDRLEN, header.nlmsg_len - NLMSG_HDRLEN);
   }
   return count > 0 ? static_cast<size_t>(count) : 0;
+}
+
+// readX(fd, records: Float64Array) → how many records of `fields` numbers were written; as many as there is
+// room for: there may be more. What has no room is lost.
+inline Napi::Value read_records(const Napi::CallbackInfo &info, size_t fields,
+                                void (*write)(double *record, const char *body, size_t length)) {
+  auto records = info[1].As<Napi::Float64Array>();
+  const size_t room = records.ElementLength() / fields;
+  double *next = records.Data();
+  size_t count = 0;
+  read_news(info[0].ToNumber().Int32Value(), [&](const nlmsghdr &, const char *body, size_t length) {
+    if (count < room) write(next + fields * count++, body, length);
+  });
+  return Napi::Number::New(info.Env(), static_cast<double>(count));
 }
 
 // The content of the first attribute of this type that is at least so long; null: there is none.
