@@ -7,7 +7,8 @@
 //
 // One thread looks, and the main thread waits for it with a limit. One that does not come back is left to
 // itself, and another one takes its place. Pipes have a thread of their own, so that whoever holds up those
-// does not hold up sockets. What nobody waits for is done by others (closers.h).
+// does not hold up sockets; and so have folders: who may list one holds its lock while the page comes into
+// which the kernel writes the list. What nobody waits for is done by others (closers.h).
 //
 // How many may be left behind, and how long the main thread waits for sockets, is measured by user: who locks
 // what the children of one have takes nothing from the others.
@@ -46,16 +47,19 @@ constexpr double kSlowMs = 50;
 constexpr double kBurstMs = 1000;
 constexpr double kShare = 0.1;
 constexpr double kLeastMs = 20;
-// Of sockets and of pipes. With so many of one user, or of all, nothing is tried until one of them comes
-// back.
-constexpr size_t kMostOfUser[] = {32, 16};
-constexpr size_t kMostOfAll[] = {512, 256};
+// Of sockets, of pipes and of folders. With so many of one user, or of all, nothing is tried until one of
+// them comes back.
+constexpr size_t kMostOfUser[] = {32, 16, 64};
+constexpr size_t kMostOfAll[] = {512, 256, 64};
+constexpr size_t kLookers = sizeof kMostOfAll / sizeof kMostOfAll[0];
 // Whose sockets nobody else has had.
 constexpr uid_t kOurs = static_cast<uid_t>(-1);
+// Whoever may list a folder; that is not known.
+constexpr uid_t kListers = static_cast<uid_t>(-2);
 
 // What is to be looked at; file 0: to be closed.
 struct Subject {
-  ino_t file;
+  uint64_t file;
   uid_t user;
 };
 
@@ -121,7 +125,7 @@ struct Aside {
 
 // Never destroyed: the threads outlive main's end.
 Aside &aside(Kind kind) {
-  static auto *all = new Aside[2];
+  static auto *all = new Aside[kLookers];
   return all[static_cast<size_t>(kind)];
 }
 
@@ -245,18 +249,6 @@ void StartAside(const Napi::CallbackInfo &info) {
   }
 }
 
-// Closed when the last one who works with it is done. Where no descriptor is left it is the number itself.
-struct Own {
-  explicit Own(int number) : copy(copy_descriptor(number, kListenerBase)), fd(copy < 0 ? number : copy) {}
-  Own(const Own &) = delete;
-  Own &operator=(const Own &) = delete;
-  ~Own() {
-    if (copy >= 0) close(copy);
-  }
-  const int copy;
-  const int fd;
-};
-
 }  // namespace
 
 void note_borrower(int fd, uid_t user) {
@@ -265,6 +257,10 @@ void note_borrower(int fd, uid_t user) {
 
 Outcome run_aside(int fd, std::function<void()> work, Kind kind) {
   return run(subject_of(fd, kind), std::move(work), kind);
+}
+
+Outcome run_in_folder(uint64_t place, std::function<void()> work) {
+  return run({place, kListers}, std::move(work), Kind::kFolder);
 }
 
 Outcome close_aside(int fd, Kind kind) {
@@ -277,7 +273,7 @@ Outcome close_aside(int fd, Kind kind) {
 }
 
 Outcome look_aside(int fd, std::function<void(int own)> work) {
-  const auto own = std::make_shared<Own>(fd);
+  const auto own = std::make_shared<OwnCopy>(fd, kListenerBase);
   return run_aside(fd, [own, work = std::move(work)] { work(own->fd); });
 }
 

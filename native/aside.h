@@ -4,6 +4,7 @@
 
 #include "closers.h"
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -25,6 +26,9 @@ Outcome close_aside(int fd, Kind kind = Kind::kSocket);
 // As `run_aside`, with a descriptor of its own: what comes late goes on when `fd` has been closed and its
 // number may be that of another socket.
 Outcome look_aside(int fd, std::function<void(int own)> work);
+
+// The same for what is done in a folder, or on the way to one. `place` is the same number for the same place.
+Outcome run_in_folder(uint64_t place, std::function<void()> work);
 
 // A child that runs as `user` gets this socket: who may lock it is measured with that user's others.
 void note_borrower(int fd, uid_t user);

@@ -8,11 +8,11 @@
 #include <functional>
 #include <vector>
 
-// What holds up the one does not hold up the other. kProcess: what processes are asked. kConnection: what is
-// asked about connections of children. kClient: what a client of a Unix socket has put something into, of
-// which there may be more than there are threads.
-enum class Kind { kSocket, kPipe, kProcess, kConnection, kClient };
-constexpr size_t kKinds = 5;
+// What holds up the one does not hold up the other. kFolder: what is done in folders of others. kProcess:
+// what processes are asked. kConnection: what is asked about connections of children. kClient: what a client
+// of a Unix socket has put something into, of which there may be more than there are threads.
+enum class Kind { kSocket, kPipe, kFolder, kProcess, kConnection, kClient };
+constexpr size_t kKinds = 6;
 
 // False: the system has no thread for us.
 bool start_closers(Kind kind);

@@ -20,6 +20,18 @@ inline int copy_descriptor(int fd, int lowest) {
   return copy < 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : copy;
 }
 
+// Closed when the last one who works with it is done. Where no descriptor is left it is the number itself.
+struct OwnCopy {
+  OwnCopy(int number, int lowest) : copy(copy_descriptor(number, lowest)), fd(copy < 0 ? number : copy) {}
+  OwnCopy(const OwnCopy &) = delete;
+  OwnCopy &operator=(const OwnCopy &) = delete;
+  ~OwnCopy() {
+    if (copy >= 0) close(copy);
+  }
+  const int copy;
+  const int fd;
+};
+
 // AF_INET and its like; AF_UNSPEC: it is no socket.
 inline int family_of(int fd) {
   int family = AF_UNSPEC;

@@ -1,7 +1,12 @@
 // Folders and files of Unix sockets, by descriptor: a path may lead elsewhere a moment later. Called by
-// src/listener on the main thread.
+// src/listener on the main thread, which waits with a limit for each of them (aside.h): the folder is
+// somebody else's, who may hold its lock, and so may whoever may list it. What fails with ETIMEDOUT may be
+// done later on.
+#include "path.h"
+
 #include "addon.h"
 #include "address.h"
+#include "aside.h"
 #include "descriptor.h"
 #include "error.h"
 
@@ -12,7 +17,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 
 // linux/un.h has it, and cannot be included beside sys/un.h.
 #ifndef SIOCUNIXFILE
@@ -22,22 +30,153 @@
 namespace {
 
 constexpr size_t kLongestAttribute = 256;
+constexpr size_t kLongestPath = 4096;
+
+// What a call has found. It belongs to whoever comes last.
+struct Finding {
+  Finding() : facts() {}
+  Finding(const Finding &) = delete;
+  Finding &operator=(const Finding &) = delete;
+  ~Finding() {
+    if (fd >= 0) close(fd);
+  }
+  int take() { return std::exchange(fd, -1); }
+
+  int fd = -1;
+  struct stat facts;
+  int error = 0;
+};
+
+// -1: errno.
+using Call = std::function<int(Finding *)>;
+
+std::string proc_path_of(int fd) {
+  return "/proc/self/fd/" + std::to_string(fd);
+}
+
+// The path by which the kernel knows it, which asks no file system.
+std::string path_of(int fd) {
+  const std::string link = proc_path_of(fd);
+  char path[kLongestPath];
+  const ssize_t length = readlink(link.c_str(), path, sizeof path);
+  return length < 0 ? link : std::string(path, static_cast<size_t>(length));
+}
+
+// Null: it threw.
+std::shared_ptr<Finding> call_at(Napi::Env env, uint64_t place, const char *name, Call call) {
+  auto finding = std::make_shared<Finding>();
+  const auto work = [finding, call = std::move(call)] {
+    if (call(finding.get()) < 0) finding->error = errno;
+  };
+  const Outcome outcome = run_in_folder(place, work);
+  const int error = outcome == Outcome::kDone ? finding->error : ETIMEDOUT;
+  if (error == 0) return finding;
+  throw_system_error(env, error, name);
+  return nullptr;
+}
+
+// With a folder's descriptor of its own: what comes late goes on when that one has been closed.
+std::shared_ptr<Finding> call_in(const Napi::CallbackInfo &info, const char *name,
+                                 std::function<int(int folder, Finding *)> call) {
+  const int folder = info[0].ToNumber().Int32Value();
+  const auto own = std::make_shared<OwnCopy>(folder, kListenerBase);
+  const auto with_own = [own, call = std::move(call)](Finding *finding) { return call(own->fd, finding); };
+  return call_at(info.Env(), place_of(path_of(folder)), name, with_own);
+}
+
+// The same for a file, which is known by its folder.
+std::shared_ptr<Finding> call_on(const Napi::CallbackInfo &info, const char *name,
+                                 std::function<int(int file, Finding *)> call) {
+  const int file = info[0].ToNumber().Int32Value();
+  const auto own = std::make_shared<OwnCopy>(file, kListenerBase);
+  const auto with_own = [own, call = std::move(call)](Finding *finding) { return call(own->fd, finding); };
+  return call_at(info.Env(), place_of(folder_of(path_of(file))), name, with_own);
+}
 
 // openFolder(path) → fd: to name what is in it, out of the way of connections.
 Napi::Value OpenFolder(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const std::string path = info[0].ToString();
-  const int fd = open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd >= 0) return Napi::Number::New(env, move_descriptor(fd, kListenerBase));
-  throw_system_error(env, errno, "open");
-  return env.Undefined();
+  const auto open_it = [path](Finding *finding) {
+    return finding->fd = open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  };
+  const auto found = call_at(env, place_of(path), "open", open_it);
+  if (found == nullptr) return env.Undefined();
+  return Napi::Number::New(env, move_descriptor(found->take(), kListenerBase));
 }
 
-// fileOf(socket) → fd of the file that a Unix socket is bound to, as open(2) with O_PATH gives it, wherever
-// that file is by now; null: the kernel tells nobody without CAP_NET_ADMIN.
+// openFile(folder, name) → fd as open(2) with O_PATH gives it, of a link that of the link itself.
+Napi::Value OpenFile(const Napi::CallbackInfo &info) {
+  const std::string name = info[1].ToString();
+  const auto found = call_in(info, "open", [name](int folder, Finding *finding) {
+    return finding->fd = openat(folder, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  });
+  if (found == nullptr) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), found->take());
+}
+
+// factsOf(fd) → {dev, ino, mode} of fstat(2).
+Napi::Value FactsOf(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const auto found =
+      call_on(info, "fstat", [](int file, Finding *finding) { return fstat(file, &finding->facts); });
+  if (found == nullptr) return env.Undefined();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("dev", static_cast<double>(found->facts.st_dev));
+  result.Set("ino", static_cast<double>(found->facts.st_ino));
+  result.Set("mode", found->facts.st_mode);
+  return result;
+}
+
+// setMode(fd, mode) and setOwner(fd, uid, gid), of a descriptor opened with O_PATH too.
+void SetMode(const Napi::CallbackInfo &info) {
+  const mode_t mode = info[1].ToNumber().Uint32Value();
+  call_on(info, "chmod", [mode](int file, Finding *) { return chmod(proc_path_of(file).c_str(), mode); });
+}
+
+void SetOwner(const Napi::CallbackInfo &info) {
+  const uid_t user = info[1].ToNumber().Uint32Value();
+  const gid_t group = info[2].ToNumber().Uint32Value();
+  call_on(info, "chown",
+          [user, group](int file, Finding *) { return chown(proc_path_of(file).c_str(), user, group); });
+}
+
+// renameIn(folder, from, to) and linkIn(folder, from, to).
+void RenameIn(const Napi::CallbackInfo &info) {
+  const std::string from = info[1].ToString();
+  const std::string to = info[2].ToString();
+  call_in(info, "rename",
+          [from, to](int folder, Finding *) { return renameat(folder, from.c_str(), folder, to.c_str()); });
+}
+
+void LinkIn(const Napi::CallbackInfo &info) {
+  const std::string from = info[1].ToString();
+  const std::string to = info[2].ToString();
+  call_in(info, "link",
+          [from, to](int folder, Finding *) { return linkat(folder, from.c_str(), folder, to.c_str(), 0); });
+}
+
+// removeIn(folder, name)
+void RemoveIn(const Napi::CallbackInfo &info) {
+  const std::string name = info[1].ToString();
+  call_in(info, "unlink", [name](int folder, Finding *) { return unlinkat(folder, name.c_str(), 0); });
+}
+
+// removeOurs(folder, name, dev, ino): while it is that file; now or later.
+void RemoveOurs(const Napi::CallbackInfo &info) {
+  const int folder = info[0].ToNumber().Int32Value();
+  const std::string name = info[1].ToString();
+  const auto device = static_cast<dev_t>(info[2].ToNumber().DoubleValue());
+  const auto inode = static_cast<ino_t>(info[3].ToNumber().DoubleValue());
+  const auto own = std::make_shared<OwnCopy>(folder, kListenerBase);
+  const auto work = [own, name, device, inode] { remove_if_same(own->fd, name, device, inode); };
+  if (run_in_folder(place_of(path_of(folder)), work) == Outcome::kNotTried) run_later(work, Kind::kFolder);
+}
+
+// fileOf(socket) → fd of the file that a Unix socket is bound to; null: the kernel does not tell us.
 Napi::Value FileOf(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
-  const int fd = ioctl(info[0].ToNumber().Int32Value(), SIOCUNIXFILE);
+  const int fd = file_of_socket(info[0].ToNumber().Int32Value());
   if (fd >= 0) return Napi::Number::New(env, fd);
   if (errno == EPERM) return env.Null();
   throw_system_error(env, errno, "ioctl");
@@ -58,8 +197,36 @@ Napi::Value AttributeOf(const Napi::CallbackInfo &info) {
 
 }  // namespace
 
+uint64_t place_of(const std::string &folder) {
+  return std::hash<std::string>()(folder) | 1;
+}
+
+std::string folder_of(const std::string &path) {
+  const size_t slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+int remove_if_same(int folder, const std::string &name, dev_t device, ino_t inode) {
+  struct stat there;
+  if (fstatat(folder, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) < 0) return -1;
+  if (there.st_dev != device || there.st_ino != inode) return 0;
+  return unlinkat(folder, name.c_str(), 0);
+}
+
+int file_of_socket(int socket) {
+  return ioctl(socket, SIOCUNIXFILE);
+}
+
 void init_path(Napi::Env env, Napi::Object exports) {
   exports.Set("openFolder", Napi::Function::New(env, OpenFolder));
+  exports.Set("openFile", Napi::Function::New(env, OpenFile));
+  exports.Set("factsOf", Napi::Function::New(env, FactsOf));
+  exports.Set("setMode", Napi::Function::New(env, SetMode));
+  exports.Set("setOwner", Napi::Function::New(env, SetOwner));
+  exports.Set("renameIn", Napi::Function::New(env, RenameIn));
+  exports.Set("linkIn", Napi::Function::New(env, LinkIn));
+  exports.Set("removeIn", Napi::Function::New(env, RemoveIn));
+  exports.Set("removeOurs", Napi::Function::New(env, RemoveOurs));
   exports.Set("attributeOf", Napi::Function::New(env, AttributeOf));
   exports.Set("fileOf", Napi::Function::New(env, FileOf));
 }

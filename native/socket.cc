@@ -6,6 +6,7 @@
 #include "descriptor.h"
 #include "error.h"
 #include "options.h"
+#include "path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -75,6 +77,46 @@ const char *start_listening(int fd, const ListenerSettings &settings) {
   return listen_patiently(fd, settings.backlog) < 0 ? "listen" : nullptr;
 }
 
+// A bind to a path, which nobody may wait for any more.
+struct Binding {
+  Binding(int number, const Address &wanted) : socket(number, kListenerBase), address(wanted) {}
+  const OwnCopy socket;
+  const Address address;
+  int error = 0;
+  // Whether it is done, or was given up: whoever comes second sees to it.
+  std::atomic<bool> is_settled{false};
+};
+
+// Nobody has it: the path goes again.
+void take_back(const Binding &binding) {
+  const std::string path = binding.address.local.sun_path;
+  const int folder = open(folder_of(path).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  const int file = file_of_socket(binding.socket.fd);
+  struct stat ours;
+  if (folder >= 0 && file >= 0 && fstat(file, &ours) == 0)
+    remove_if_same(folder, path.substr(path.rfind('/') + 1), ours.st_dev, ours.st_ino);
+  if (file >= 0) close(file);
+  if (folder >= 0) close(folder);
+}
+
+void bind_path(Binding *binding) {
+  const Address &address = binding->address;
+  if (bind(binding->socket.fd, &address.generic, address.length) < 0) binding->error = errno;
+  if (binding->is_settled.exchange(true) && binding->error == 0) take_back(*binding);
+}
+
+// A path leads through folders of others (path.cc).
+int bind_patiently(int fd, const Address &address) {
+  if (address.generic.sa_family != AF_UNIX || address.local.sun_path[0] == 0)
+    return bind(fd, &address.generic, address.length);
+  const auto binding = std::make_shared<Binding>(fd, address);
+  const uint64_t place = place_of(folder_of(address.local.sun_path));
+  const Outcome outcome = run_in_folder(place, [binding] { bind_path(binding.get()); });
+  const bool is_done = outcome == Outcome::kDone || binding->is_settled.exchange(true);
+  errno = is_done ? binding->error : ETIMEDOUT;
+  return errno == 0 ? 0 : -1;
+}
+
 const char *bind_and_listen(int fd, const Address &address, int type, const Napi::Object &options) {
   const int family = address.generic.sa_family;
   // For datagrams it would let a second socket steal from the first.
@@ -89,7 +131,7 @@ const char *bind_and_listen(int fd, const Address &address, int type, const Napi
   // umask.
   const auto mode = options.Get("mode");
   if (family == AF_UNIX && mode.IsNumber() && fchmod(fd, mode.ToNumber().Uint32Value()) < 0) return "fchmod";
-  if (bind(fd, &address.generic, address.length) < 0) return "bind";
+  if (bind_patiently(fd, address) < 0) return "bind";
   return options.Get("bindOnly").ToBoolean() ? nullptr : start_listening(fd, settings);
 }
 

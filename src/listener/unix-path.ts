@@ -2,26 +2,13 @@
  * Unix sockets with a path. A live socket is never stolen, what is no socket is never touched, and at the end the path is removed
  * only while it is still ours. A path is not a file: the folder may belong to somebody who puts another file there at any
  * moment, so what is to be changed is opened once, compared, and changed by its descriptor. Nor is it a folder: that is opened
- * once, and everything but the bind itself names the file in it.
+ * once, and everything but the bind itself names the file in it. And whoever may list a folder can hold its lock: no call here is one
+ * of node:fs, which would wait for that.
  */
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  fstatSync,
-  linkSync,
-  lstatSync,
-  openSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-} from 'node:fs';
-import type { Stats } from 'node:fs';
-import { constants as system } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import { addon, type Fd } from '../native/addon';
-import { asSystemError, errnoName } from '../native/system-error';
+import { constants } from 'node:os';
+import { basename, dirname } from 'node:path';
+import { addon, type Fd, type FileFacts } from '../native/addon';
+import { errnoName } from '../native/system-error';
 import type { UnixAddress } from '../service/address';
 import type { SocketOptions } from '../service/service';
 import { optionsFor } from './options';
@@ -30,10 +17,12 @@ import type { ListeningSocket, Origin } from './socket';
 /** To chown(2). */
 const UNCHANGED = 0xffffffff;
 const ALL_PERMISSIONS = 0o777;
-/** Not among Node's constants; the same on every architecture of Linux that we run on. */
-const O_PATH = 0o10000000;
+const ALL_MODE_BITS = 0o7777;
+/** Of what stat(2) calls a mode. */
+const KIND = 0o170000;
+const SOCKET = 0o140000;
 
-type Identity = Pick<Stats, 'dev' | 'ino'>;
+type Identity = Pick<FileFacts, 'dev' | 'ino'>;
 
 /** Where a socket's file is: the folder stays the same one, whatever its path leads to meanwhile. */
 interface Place {
@@ -70,14 +59,8 @@ function bindAt(place: Place, address: UnixAddress, options: SocketOptions): Lis
 }
 
 /** The kernel knows which file it has made; what its name leads to may be another by now. */
-function statBound(socket: Fd, place: Place): Stats {
-  const file = addon.fileOf(socket);
-  if (file === null) return lstatSync(pathIn(place));
-  try {
-    return fstatSync(file);
-  } finally {
-    closeSync(file);
-  }
+function statBound(socket: Fd, place: Place): FileFacts {
+  return factsOf(addon.fileOf(socket) ?? addon.openFile(place.folder, place.name));
 }
 
 /** Nobody can connect before the socket has its owner. Whoever took it for a stale one until now may have moved it away. */
@@ -97,17 +80,28 @@ export function closeFolder({ origin }: ListeningSocket): void {
   if (origin.kind === 'path') addon.close(origin.folder);
 }
 
-/** Whether whoever connects there comes to us. */
+/** Whether whoever connects there comes to us, as far as we are told: whoever holds up its folder takes nothing from us. */
 export function hasPath({ address, origin }: ListeningSocket): boolean {
-  return 'path' in address && isOurs(statOrNull(address.path), origin);
+  if (!('path' in address) || origin.kind !== 'path') return false;
+  try {
+    const place = { folder: addon.openFolder(dirname(address.path)), name: basename(address.path) };
+    try {
+      return isOurs(statIfThere(place), origin);
+    } finally {
+      addon.close(place.folder);
+    }
+  } catch (error) {
+    return codeOf(error) === 'ETIMEDOUT';
+  }
 }
 
-/** The path goes while it is still ours, and the name under which it stepped aside. */
+/** The path goes while it is still ours, and the name under which it stepped aside: now, or when nobody holds up its folder. */
 export function removePath(socket: ListeningSocket): void {
+  const { origin } = socket;
   const place = placeOf(socket);
-  if (place === null) return;
-  for (const own of [place, ownAsideOf(place, socket.origin)])
-    if (isOurs(statIfThere(own), socket.origin)) removeIfThere(own);
+  if (place === null || origin.kind !== 'path') return;
+  for (const { folder, name } of [place, ownAsideOf(place, origin)])
+    addon.removeOurs(folder, name, origin.device, origin.inode);
 }
 
 /** Leaves the path to another one of ours for the moment, and stays in the folder under a name of its own. */
@@ -141,9 +135,9 @@ export function setPathAccess(socket: ListeningSocket, options: SocketOptions): 
   const owner = options.owner ?? (before.owner === null ? null : (process.geteuid?.() ?? null));
   const group = options.group ?? (before.group === null ? null : (process.getegid?.() ?? null));
   withOurFile(place, origin, (file) => {
-    if (mode !== null) chmodSync(file, mode & statSync(file).mode);
-    if (owner !== null || group !== null) chownSync(file, owner ?? UNCHANGED, group ?? UNCHANGED);
-    if (mode !== null) chmodSync(file, mode);
+    if (mode !== null) addon.setMode(file, mode & addon.factsOf(file).mode & ALL_MODE_BITS);
+    if (owner !== null || group !== null) addon.setOwner(file, owner ?? UNCHANGED, group ?? UNCHANGED);
+    if (mode !== null) addon.setMode(file, mode);
   });
 }
 
@@ -158,7 +152,7 @@ function ordinaryMode(): number {
 function findStale(address: UnixAddress, place: Place): Identity | null {
   const there = statIfThere(place);
   if (there === null) return null;
-  if (!there.isSocket()) throw systemError('EEXIST', 'bind');
+  if (!isSocket(there)) throw systemError('EEXIST', 'bind');
   const error = whoListens(address, place);
   if (error === 0) throw systemError('EADDRINUSE', 'bind');
   const code = errnoName(error);
@@ -185,18 +179,18 @@ function removeStale(address: UnixAddress, place: Place, stale: Identity): void 
 /** By a descriptor of the file, whose name is short enough for an address. @returns as `addon.whoListens` */
 function whoListens(address: UnixAddress, place: Place): number {
   const file = openIfThere(place);
-  if (file === null) return system.errno.ENOENT;
+  if (file === null) return constants.errno.ENOENT;
   try {
-    return addon.whoListens({ ...address, path: pathOf(file) });
+    return addon.whoListens({ ...address, path: `/proc/self/fd/${file}` });
   } finally {
-    closeSync(file);
+    addon.close(file);
   }
 }
 
 /** Not over somebody who has come meanwhile. Some file systems have no links, and some users may make none of a socket. */
 function putBack(aside: Place, place: Place): void {
   try {
-    linkSync(pathIn(aside), pathIn(place));
+    addon.linkIn(place.folder, aside.name, place.name);
   } catch {
     // Whoever is there now has the path.
     if (statIfThere(place) === null) renameIfThere(aside, place);
@@ -219,15 +213,6 @@ function ownAsideOf(place: Place, origin: Origin): Place {
   return origin.kind === 'path' ? { folder, name: `${name}-${origin.inode}` } : { folder, name };
 }
 
-/** What an open descriptor leads to, also one that was opened with O_PATH. */
-function pathOf(fd: number): string {
-  return `/proc/self/fd/${fd}`;
-}
-
-function pathIn({ folder, name }: Place): string {
-  return join(pathOf(folder), name);
-}
-
 /** The kernel gives the path the permissions that the socket has when it is bound, less the umask. */
 function bindWithMode(address: UnixAddress, options: SocketOptions): Fd {
   const bindOnly = { ...options, bindOnly: true };
@@ -243,28 +228,32 @@ function bindWithMode(address: UnixAddress, options: SocketOptions): Fd {
 function setOwner(place: Place, origin: Origin, { owner, group }: SocketOptions): void {
   if (owner === null && group === null) return;
   withOurFile(place, origin, (file) => {
-    chownSync(file, owner ?? UNCHANGED, group ?? UNCHANGED);
+    addon.setOwner(file, owner ?? UNCHANGED, group ?? UNCHANGED);
   });
 }
 
-/** Opened without following a link; `/proc/self/fd` then leads to that very file, whatever stands at the path meanwhile. */
-function withOurFile(place: Place, origin: Origin, change: (file: string) => void): void {
-  const fd = openSync(pathIn(place), O_PATH | constants.O_NOFOLLOW);
+/** What is opened is that very file, whatever stands at the path meanwhile. */
+function withOurFile(place: Place, origin: Origin, change: (file: Fd) => void): void {
+  const file = addon.openFile(place.folder, place.name);
   try {
-    const there = fstatSync(fd);
-    if (there.isSocket() && isOurs(there, origin)) change(pathOf(fd));
+    const there = addon.factsOf(file);
+    if (isSocket(there) && isOurs(there, origin)) change(file);
   } finally {
-    closeSync(fd);
+    addon.close(file);
   }
 }
 
-function openIfThere(place: Place): number | null {
+function openIfThere({ folder, name }: Place): Fd | null {
   try {
-    return openSync(pathIn(place), O_PATH | constants.O_NOFOLLOW);
+    return addon.openFile(folder, name);
   } catch (error) {
-    if (asSystemError(error).code === 'ENOENT') return null;
+    if (codeOf(error) === 'ENOENT') return null;
     throw error;
   }
+}
+
+function isSocket({ mode }: FileFacts): boolean {
+  return (mode & KIND) === SOCKET;
 }
 
 function isOurs(there: Identity | null, origin: Origin): boolean {
@@ -275,32 +264,42 @@ function isSame(one: Identity, other: Identity): boolean {
   return one.dev === other.dev && one.ino === other.ino;
 }
 
-function statIfThere(place: Place): Stats | null {
-  return statOrNull(pathIn(place));
+/** null: nobody is there, or we may not know. @throws SystemError, ETIMEDOUT, when somebody holds up the folder */
+function statIfThere({ folder, name }: Place): FileFacts | null {
+  try {
+    return factsOf(addon.openFile(folder, name));
+  } catch (error) {
+    if (codeOf(error) === 'ETIMEDOUT') throw error;
+    return null;
+  }
 }
 
-function statOrNull(path: string): Stats | null {
+function factsOf(file: Fd): FileFacts {
   try {
-    return lstatSync(path);
-  } catch {
-    return null;
+    return addon.factsOf(file);
+  } finally {
+    addon.close(file);
   }
 }
 
 function renameIfThere(from: Place, to: Place): void {
   try {
-    renameSync(pathIn(from), pathIn(to));
+    addon.renameIn(from.folder, from.name, to.name);
   } catch {
     // Gone already, or not ours to move: bind tells.
   }
 }
 
-function removeIfThere(place: Place): void {
+function removeIfThere({ folder, name }: Place): void {
   try {
-    unlinkSync(pathIn(place));
+    addon.removeIn(folder, name);
   } catch {
     // It is gone already, or not ours to remove: a later bind tells.
   }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
 }
 
 function systemError(code: string, syscall: string): Error {

@@ -62,6 +62,13 @@ export interface ListenerOptions {
   readonly bindOnly?: boolean;
 }
 
+/** Of struct stat. */
+export interface FileFacts {
+  readonly dev: number;
+  readonly ino: number;
+  readonly mode: number;
+}
+
 /** What openListener binds. */
 export type NativeAddress =
   | {
@@ -356,8 +363,24 @@ export interface Addon {
   dropHead(socket: Fd): void;
   /** Moves a descriptor that we were started with out of the way of connections. @throws SystemError when it is no socket */
   takePassed(number: number): PassedSocketFacts;
-  /** open(2) with O_PATH, numbered from 1024 where the limit allows. */
+  /**
+   * open(2) with O_PATH, numbered from 1024 where the limit allows. @throws SystemError, as all that follow up to `removeOurs`;
+   * ETIMEDOUT: somebody holds up the folder, and it may be done later on
+   */
   openFolder(path: string): Fd;
+  /** openat(2) with O_PATH, of a link that of the link itself. */
+  openFile(folder: Fd, name: string): Fd;
+  /** fstat(2). */
+  factsOf(file: Fd): FileFacts;
+  /** chmod(2), chown(2): of a descriptor opened with O_PATH too. */
+  setMode(file: Fd, mode: number): void;
+  setOwner(file: Fd, uid: number, gid: number): void;
+  /** renameat(2), linkat(2), unlinkat(2). */
+  renameIn(folder: Fd, from: string, to: string): void;
+  linkIn(folder: Fd, from: string, to: string): void;
+  removeIn(folder: Fd, name: string): void;
+  /** While it is that file; now, or when nobody holds up the folder. */
+  removeOurs(folder: Fd, name: string, dev: number, ino: number): void;
   /** getxattr(2): a short text; null: there is none, or it is not for us. */
   attributeOf(path: string, name: string): string | null;
   /** SIOCUNIXFILE: the file that a Unix socket is bound to, as O_PATH opens it; null: without CAP_NET_ADMIN the kernel does not tell. */

@@ -1,14 +1,16 @@
 /**
- * The lock of the folder of all processes, which any user of the machine can hold for as long as they like.
+ * The lock of a folder, which whoever may list it can hold for as long as they like: of that of all processes, and of one with Unix
+ * sockets in it.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connectTo, exchange } from './client';
 import { startDaemon } from './daemon';
 import { atEnd, endAll } from './endings';
-import { fixture } from './fixtures';
+import { fixture, makeFolder } from './fixtures';
 import { isRoot } from './machine';
 import { isRunning } from './proc';
 import { untilTrue } from './until';
@@ -16,12 +18,18 @@ import { untilTrue } from './until';
 afterEach(endAll);
 
 /** Only with the right to keep the kernel waiting for a page (userfaultfd(2)); a user has it with a FUSE server of their own. */
-const mayHold = isRoot && spawnSync(fixture('holds-proc.c'), ['try']).status === 0;
+const mayHold = isRoot && spawnSync(fixture('holds-folder.c')).status === 0;
 const testHolding = mayHold ? test : test.skip;
 
-/** @returns lets go, and tells whether it was held until then (`told`), or let go before (`late`). Nobody may look at /proc meanwhile. */
-async function holdProc(): Promise<() => Promise<string>> {
-  const holder = spawn(fixture('holds-proc.c'), { stdio: ['pipe', 'pipe', 'inherit'] });
+/** The whole machine waits for that of processes, and nobody else for that of a test. */
+const SHORT_MS = 2000;
+const LONG_MS = 60_000;
+
+/** @returns lets go, and tells whether it was held until then (`told`), or let go before (`late`). Nobody may look at it meanwhile. */
+async function hold(folder: string, milliseconds: number, ...words: string[]): Promise<() => Promise<string>> {
+  const holder = spawn(fixture('holds-folder.c'), [folder, String(milliseconds), ...words], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   atEnd(() => {
     holder.kill('SIGKILL');
   });
@@ -43,7 +51,7 @@ services:
   other: {listen: "127.0.0.1:0", exec: cat}
 `);
   expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
-  const letGo = await holdProc();
+  const letGo = await hold('/proc', SHORT_MS, 'all');
   const client = await connectTo(daemon.port('scored'));
   expect(await client.ask('hello')).toBe('hello');
   expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
@@ -57,10 +65,40 @@ testHolding('who holds the list of processes holds up no end of a session: who h
   const daemon = await startDaemon(`services: {it: {listen: "127.0.0.1:0", exec: ${exec}, stop_grace: 100ms}}\n`);
   const client = await connectTo(daemon.port());
   const pid = Number(await client.line());
-  const letGo = await holdProc();
+  const letGo = await hold('/proc', SHORT_MS, 'all');
   daemon.signal('SIGTERM');
   await daemon.waitFor('terminating', { signal: 'SIGTERM', children: 1 });
   expect(await letGo()).toBe('told');
   expect(await daemon.ended()).toBe(0);
   await untilTrue('it is gone', () => !isRunning(pid));
+});
+
+describe('who holds the folder of a Unix socket', () => {
+  function configuration(folder: string, name: string): string {
+    const service = `${name}: {listen: "unix:${join(folder, name)}", exec: cat}`;
+    return `services:\n  other: {listen: "127.0.0.1:0", exec: cat}\n  ${service}\n`;
+  }
+
+  testHolding('holds up nobody at a reload: its service is served as soon as they let go', async () => {
+    const folder = makeFolder();
+    const daemon = await startDaemon(configuration(folder, 'before'));
+    const letGo = await hold(folder, LONG_MS);
+    await daemon.reload(configuration(folder, 'after'));
+    const { reason } = await daemon.waitFor('unavailable', { service: 'after' });
+    expect(reason).toContain('whoever may list its folder can hold it up');
+    expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+    expect(await letGo()).toBe('told');
+    await daemon.waitFor('available', { service: 'after' });
+    await untilTrue('the path that is not wanted any more is gone', () => readdirSync(folder).join() === 'after');
+  });
+
+  testHolding('does not keep stdiod from its end', async () => {
+    const folder = makeFolder();
+    const daemon = await startDaemon(configuration(folder, 'before'));
+    const letGo = await hold(folder, LONG_MS);
+    daemon.signal('SIGTERM');
+    await daemon.waitFor('stopped');
+    expect(await letGo()).toBe('told');
+    expect(await daemon.ended()).toBe(0);
+  });
 });

@@ -67,10 +67,12 @@ export function describeFailure(failure: ListenFailure): string {
 }
 
 export function describeError({ address, error }: ListenFailure): string {
-  return address.family === 'passed' && error.code === 'EBADF'
-    ? 'no such socket was passed to stdiod'
-    : describeSystemError(error);
+  if (address.family === 'passed' && error.code === 'EBADF') return 'no such socket was passed to stdiod';
+  if ('path' in address && error.code === 'ETIMEDOUT') return HELD_UP;
+  return describeSystemError(error);
 }
+
+const HELD_UP = 'ETIMEDOUT whoever may list its folder can hold it up; chmod 711 keeps others from that';
 
 /** How often a wildcard with port 0 looks for a number that is free in both families. */
 const PAIR_ATTEMPTS = 16;

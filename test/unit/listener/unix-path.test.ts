@@ -160,12 +160,11 @@ test('the socket has its mode from the configuration, or as the umask has it', (
 });
 
 test('nobody can connect before the socket has its mode and owner', () => {
-  const calls = jest.requireActual<typeof fs>('node:fs');
-  const { chownSync } = calls;
+  const { setOwner } = addon;
   const seen: number[] = [];
-  jest.spyOn(calls, 'chownSync').mockImplementation((file, uid, gid) => {
+  jest.spyOn(addon, 'setOwner').mockImplementation((file, uid, gid) => {
     seen.push(addon.whoListens(at(path)), modeOf(path));
-    chownSync(file, uid, gid);
+    setOwner(file, uid, gid);
   });
   open(at(path), { mode: 0o666, group: fs.lstatSync(folder).gid });
   expect(seen).toEqual([constants.errno.ECONNREFUSED, 0o666]);
@@ -176,10 +175,9 @@ test('what is changed is the file that was compared, whatever stands at the path
   const socket = open(at(path), { mode: 0o600 });
   const precious = join(folder, 'precious');
   fs.writeFileSync(precious, '', { mode: 0o600 });
-  const calls = jest.requireActual<typeof fs>('node:fs');
-  const { fstatSync } = calls;
-  jest.spyOn(calls, 'fstatSync').mockImplementation((fd: number) => {
-    const there = fstatSync(fd);
+  const { factsOf } = addon;
+  jest.spyOn(addon, 'factsOf').mockImplementationOnce((file) => {
+    const there = factsOf(file);
     fs.renameSync(path, join(folder, 'moved'));
     fs.symlinkSync(precious, path);
     return there;
@@ -202,14 +200,13 @@ test('a link at the path is not followed', () => {
 
 test('a socket that turns out to be somebody’s when it is moved aside goes back', () => {
   makeStale('stream');
-  const calls = jest.requireActual<typeof fs>('node:fs');
-  const { renameSync } = calls;
+  const { renameIn } = addon;
   let theirs = 0;
-  jest.spyOn(calls, 'renameSync').mockImplementation((from, to) => {
+  jest.spyOn(addon, 'renameIn').mockImplementation((...move) => {
     fs.unlinkSync(path);
     bound.push(sockets.open(at(path), sampleSocketOptions()));
     theirs = fs.lstatSync(path).ino;
-    renameSync(from, to);
+    renameIn(...move);
   });
   expect(() => open(at(path))).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }) as Error);
   expect([fs.lstatSync(path).ino, fs.readdirSync(folder)]).toEqual([theirs, ['socket']]);
@@ -227,28 +224,26 @@ describe('a folder above the socket’s that somebody else puts another one in t
   });
 
   /** Before the call does what it does, for once. */
-  function swapBefore(name: 'unlinkSync' | 'renameSync'): void {
-    const calls = jest.requireActual<typeof fs>('node:fs');
-    const { unlinkSync, renameSync } = calls;
+  function swapBefore(name: 'removeOurs' | 'renameIn'): void {
     fs.writeFileSync(join(victim, 'socket'), 'precious');
-    jest.spyOn(calls, name).mockImplementationOnce((from: fs.PathLike, to?: fs.PathLike) => {
-      renameSync(run, `${run}.away`);
+    const call = addon[name] as (...values: unknown[]) => void;
+    jest.spyOn(addon, name).mockImplementationOnce((...values: unknown[]) => {
+      fs.renameSync(run, `${run}.away`);
       fs.symlinkSync(victim, run);
-      if (to === undefined) unlinkSync(from);
-      else renameSync(from, to);
+      call(...values);
     });
   }
 
   test('keeps what is in it when ours is removed', () => {
     const socket = open(at(path));
-    swapBefore('unlinkSync');
+    swapBefore('removeOurs');
     close(socket);
     expect([fs.readdirSync(victim), fs.readdirSync(`${run}.away`)]).toEqual([['socket'], []]);
   });
 
   test('keeps what is in it when ours steps aside and back', () => {
     const socket = open(at(path));
-    swapBefore('renameSync');
+    swapBefore('renameIn');
     for (const isGiven of [true, false]) sockets.giveWay(socket, isGiven);
     expect([fs.readdirSync(victim), fs.readdirSync(`${run}.away`)]).toEqual([['socket'], ['socket']]);
     expect(fs.readFileSync(join(victim, 'socket'), 'utf8')).toBe('precious');
@@ -256,7 +251,7 @@ describe('a folder above the socket’s that somebody else puts another one in t
 
   test('keeps what is in it when a stale one is replaced, and nothing is served', () => {
     makeStale('stream');
-    swapBefore('renameSync');
+    swapBefore('renameIn');
     expect(() => open(at(path))).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }) as Error);
     expect(fs.readFileSync(join(victim, 'socket'), 'utf8')).toBe('precious');
   });
@@ -264,7 +259,7 @@ describe('a folder above the socket’s that somebody else puts another one in t
 
 test('one that stepped aside has its path again where the file system has no links', () => {
   const socket = open(at(path));
-  jest.spyOn(jest.requireActual<typeof fs>('node:fs'), 'linkSync').mockImplementation(() => {
+  jest.spyOn(addon, 'linkIn').mockImplementation(() => {
     throw Object.assign(new Error('link'), { code: 'EPERM', syscall: 'link' });
   });
   for (const isGiven of [true, false]) sockets.giveWay(socket, isGiven);
@@ -330,7 +325,7 @@ test('a path that is gone as soon as it is bound leaves no descriptor behind', (
 
 test('when its owner cannot be set there is neither a socket nor a descriptor left', () => {
   const before = openFds();
-  jest.spyOn(jest.requireActual<typeof fs>('node:fs'), 'chownSync').mockImplementation(() => {
+  jest.spyOn(addon, 'setOwner').mockImplementation(() => {
     throw Object.assign(new Error('refused'), { code: 'EPERM', syscall: 'chown' });
   });
   expect(() => open(at(path), { group: fs.lstatSync(folder).gid })).toThrow('refused');
@@ -422,14 +417,13 @@ testAsRoot('a path that changes hands is open to nobody in between', () => {
     const { mode, gid } = fs.lstatSync(path);
     seen.push(`${(mode & 0o777).toString(8)} ${gid}`);
   };
-  const calls = jest.requireActual<typeof fs>('node:fs');
-  const { chmodSync, chownSync } = calls;
-  jest.spyOn(calls, 'chmodSync').mockImplementation((file, mode) => {
-    chmodSync(file, mode);
+  const { setMode, setOwner } = addon;
+  jest.spyOn(addon, 'setMode').mockImplementation((file, mode) => {
+    setMode(file, mode);
     look();
   });
-  jest.spyOn(calls, 'chownSync').mockImplementation((file, uid, gid) => {
-    chownSync(file, uid, gid);
+  jest.spyOn(addon, 'setOwner').mockImplementation((file, uid, gid) => {
+    setOwner(file, uid, gid);
     look();
   });
   sockets.change(socket, sampleSocketOptions({ mode: 0o660, owner: 0, group: 2 }));
