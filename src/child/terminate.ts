@@ -83,7 +83,7 @@ export class Terminator<Owner> {
 
   #endAll(chase: Chase, group: readonly Child<Owner>[], reason: EndReason, onDone: () => void): void {
     const stop = (): void => {
-      for (const child of group) this.#children.signal(child, 'SIGSTOP');
+      for (const child of this.#alive(group)) this.#children.signal(child, 'SIGSTOP');
     };
     const end = once(() => {
       this.end(group, reason);
@@ -94,6 +94,8 @@ export class Terminator<Owner> {
       chase.kill();
     };
     const timer = setTimeout(kill, LONGEST_CHASE_MS).unref();
+    // Before the first look: nobody whom they make after it would be looked for.
+    stop();
     chase.corner(stop, () => {
       clearTimeout(timer);
       kill();
@@ -102,18 +104,22 @@ export class Terminator<Owner> {
 
   /** Nobody is asked twice. */
   #beyondGroups(members: readonly ProcessFacts[], group: readonly Child<Owner>[]): readonly ProcessFacts[] {
-    const reached = new Set<number>(group.filter((child) => this.#children.has(child)).map(({ pid }) => pid));
+    const reached = new Set<number>(this.#alive(group).map(({ pid }) => pid));
     return members.filter((member) => !reached.has(member.group));
   }
 
   #signal(group: readonly Child<Owner>[], signal: NodeJS.Signals, reason: EndReason): void {
-    const alive = group.filter((child) => this.#children.has(child));
+    const alive = this.#alive(group);
     if (alive.length === 0) return;
     this.#onSignal(signal, alive.length);
     for (const child of alive) {
       child.endReason ??= reason;
       this.#children.signal(child, signal);
     }
+  }
+
+  #alive(group: readonly Child<Owner>[]): readonly Child<Owner>[] {
+    return group.filter((child) => this.#children.has(child));
   }
 }
 

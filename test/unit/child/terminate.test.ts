@@ -48,7 +48,7 @@ test('children are asked to leave, and after their grace have to', () => {
   jest.advanceTimersByTime(4999);
   expect([sent, told]).toEqual([['SIGTERM web', 'SIGTERM mail'], ['SIGTERM 2']]);
   jest.advanceTimersByTime(1);
-  expect(sent.slice(2)).toEqual(['SIGKILL web', 'SIGKILL mail']);
+  expect(sent.slice(2)).toEqual(['SIGSTOP web', 'SIGSTOP mail', 'SIGKILL web', 'SIGKILL mail']);
   expect(told).toEqual(['SIGTERM 2', 'SIGKILL 2']);
   expect(jest.getTimerCount()).toBe(0);
 });
@@ -61,8 +61,26 @@ test('each child is asked by its own signal, and the end is told once', () => {
     ['SIGTERM 2', 'SIGUSR1 1'],
   ]);
   jest.runAllTimers();
-  expect(sent.slice(3)).toEqual(['SIGKILL web', 'SIGKILL ftp', 'SIGKILL mail']);
+  expect(sent.slice(3).filter((each) => each.startsWith('SIGKILL'))).toEqual([
+    'SIGKILL web',
+    'SIGKILL ftp',
+    'SIGKILL mail',
+  ]);
   expect(onDone).toHaveBeenCalledTimes(1);
+});
+
+test('a child is stopped before it is looked for the last time whom it has made', () => {
+  const look: Kin<string>['look'] = (onFound) => {
+    sent.push('look');
+    onFound(NOBODY);
+  };
+  const children = {
+    has: (child: Child<string>): boolean => alive.has(child),
+    signal: ({ owner }: Child<string>, signal: NodeJS.Signals): void => void sent.push(`${signal} ${owner}`),
+  };
+  new Terminator(children, () => undefined, { ...KIN, look }).begin([childOf('web')], 5000, 'stop');
+  jest.runAllTimers();
+  expect(sent).toEqual(['look', 'SIGTERM web', 'SIGSTOP web', 'look', 'SIGKILL web']);
 });
 
 test('a child does not wait for what belongs to it to be found', () => {
@@ -92,7 +110,10 @@ test('who has left within the grace is not signalled again', () => {
   terminator.begin([web, mail], 5000, 'stop');
   alive.delete(web);
   jest.advanceTimersByTime(5000);
-  expect([sent.slice(2), told]).toEqual([['SIGKILL mail'], ['SIGTERM 2', 'SIGKILL 1']]);
+  expect([sent.slice(2), told]).toEqual([
+    ['SIGSTOP mail', 'SIGKILL mail'],
+    ['SIGTERM 2', 'SIGKILL 1'],
+  ]);
 });
 
 test('when nobody is left, nobody is signalled and nothing is told', () => {
@@ -110,7 +131,7 @@ test('only the group is meant, whoever else lives', () => {
   childOf('mail');
   terminator.begin([web], 100, 'stop');
   jest.runAllTimers();
-  expect(sent).toEqual(['SIGTERM web', 'SIGKILL web']);
+  expect(sent).toEqual(['SIGTERM web', 'SIGSTOP web', 'SIGKILL web']);
 });
 
 test('the end can come at once, without a grace', () => {
@@ -127,7 +148,7 @@ test('a child knows why it was ended before it gets the signal, and the first re
   const web = childOf('web');
   new Terminator(children, () => undefined, KIN).begin([web], 100, 'stop');
   jest.runAllTimers();
-  expect([reasons, web.endReason]).toEqual([['stop', 'stop'], 'stop']);
+  expect([reasons, web.endReason]).toEqual([['stop', 'stop', 'stop'], 'stop']);
 });
 
 test('a grace keeps nobody from leaving: no timer holds up the process', () => {
