@@ -11,7 +11,7 @@ import { addon, type Pid } from '../native/addon';
 import { findOwnCgroup, MAIN_GROUP } from '../native/own-cgroup';
 import { isSystemError, type SystemError } from '../native/system-error';
 import { hasMemoryLimit, type Cgroup } from '../service/cgroup';
-import { delegate, foldersIn, Group, killAll, makeFolder, readAccounts, tryRemove } from './group';
+import { delegate, foldersIn, Group, keepFromListing, killAll, makeFolder, readAccounts, tryRemove } from './group';
 import type { Leaf, LeafAccounts } from './group';
 import { GROUP_STEP, PROCESSES_STEP } from './spawn-errors';
 
@@ -190,6 +190,7 @@ function folderName(wish: Cgroup): string {
 function enterTree(): string {
   const own = findOwnCgroup();
   if (own === null) throw failure(GROUP_STEP, 'ENOENT');
+  keepFromListing(own.folder);
   const main = join(own.folder, MAIN_GROUP);
   makeFolder(main);
   if (!own.hasMoved) writeFileSync(join(main, 'cgroup.procs'), String(process.pid), { flag: 'r+' });

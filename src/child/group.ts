@@ -2,13 +2,15 @@
  * The control group of one service, and the leaves in it: one for each child, made ahead, used once and taken away again. A leaf
  * has no past: what its memory peaked at, or what an earlier child has left in the page cache, is nobody else's.
  */
-import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addon, type Fd } from '../native/addon';
 import { CGROUP_LIMITS, type Cgroup, type CgroupSetting } from '../service/cgroup';
 
 /** Made ahead: as many clients may come in one turn of the event loop before one of them waits for its leaf to be made. */
 const READY = 8;
+/** Who may list a folder can hold its lock, and to make or remove a group in it would wait for them. */
+const NOT_LISTED = 0o711;
 /** More of one name than this are left by earlier runs: something is wrong. */
 const MOST_TRIES = 100;
 
@@ -124,7 +126,7 @@ export class Group {
     for (let tries = 1; ; tries += 1) {
       const folder = join(this.folder, String((this.#leaves += 1)));
       try {
-        mkdirSync(folder);
+        mkdirSync(folder, NOT_LISTED);
         return folder;
       } catch (error) {
         if (!isThere(error) || tries === MOST_TRIES) throw error;
@@ -146,6 +148,16 @@ export function makeFolder(folder: string): void {
     mkdirSync(folder);
   } catch (error) {
     if (!isThere(error)) throw error;
+  }
+  keepFromListing(folder);
+}
+
+/** As far as it is ours. The umask has nothing to say in it. */
+export function keepFromListing(folder: string): void {
+  try {
+    chmodSync(folder, NOT_LISTED);
+  } catch {
+    // Whoever it belongs to decides.
   }
 }
 

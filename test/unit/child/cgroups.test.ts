@@ -6,7 +6,7 @@ import { Cgroups, planGroup } from '../../../src/child/cgroups';
 import type { Fd, Pid } from '../../../src/native/addon';
 import { findOwnCgroup } from '../../../src/native/own-cgroup';
 import type { Cgroup } from '../../../src/service/cgroup';
-import { file, groupsIn, removeTree, root } from './pretended-tree';
+import { file, groupsIn, modeOf, removeTree, root } from './pretended-tree';
 
 jest.mock('node:fs', () => jest.requireActual<typeof import('./pretended-tree')>('./pretended-tree').pretendedFs());
 jest.mock('../../../src/native/own-cgroup', () => ({ MAIN_GROUP: 'stdiod-main', findOwnCgroup: jest.fn() }));
@@ -65,6 +65,11 @@ test('each child has a leaf of its own, with the limits of a connection, and die
   expect(first.leaf).not.toBe(second.leaf);
   expect([file(`${first.leaf}/pids.max`), file(`${first.leaf}/memory.oom.group`)]).toEqual(['5', '1']);
   expect(closed.slice(-2)).toHaveLength(2);
+});
+
+test('nobody else may list a group: who can may hold its lock, and to make or to remove one in it would wait for them', () => {
+  const { leaf } = start(wishOf('web'));
+  expect(['.', 'stdiod-main', 'service-web', leaf].map(modeOf)).toEqual(['711', '711', '711', '711']);
 });
 
 test('leaves are made ahead, one in each turn, and the next child takes one of those', () => {

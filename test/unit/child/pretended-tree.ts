@@ -38,6 +38,11 @@ export function file(path: string, text?: string): string {
   return real.readFileSync(join(root, path), 'utf8');
 }
 
+/** Permissions, in octal. */
+export function modeOf(path: string): string {
+  return (real.statSync(join(root, path)).mode & 0o777).toString(8);
+}
+
 export function groupsIn(path: string): string[] {
   const entries = real.readdirSync(join(root, path), { withFileTypes: true });
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
@@ -47,8 +52,8 @@ export function removeTree(): void {
   real.rmSync(root, { recursive: true });
 }
 
-function mkdirSync(path: fs.PathLike): undefined {
-  real.mkdirSync(path);
+function mkdirSync(path: fs.PathLike, mode?: number): undefined {
+  real.mkdirSync(path, mode);
   for (const [name, text] of Object.entries(FILES)) real.writeFileSync(join(String(path), name), text);
 }
 
