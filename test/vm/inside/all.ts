@@ -1,2 +1,3 @@
 /** Every promise, in the order in which they are tried. */
 import './cgroup';
+import './kernel';
