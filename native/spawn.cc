@@ -20,10 +20,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -468,6 +470,18 @@ Napi::Value SetOomScore(const Napi::CallbackInfo &info) {
   return Napi::Boolean::New(info.Env(), is_done);
 }
 
+// dropInheritable(): what we were given beyond our ids stays ours. A child has the inheritable set of the
+// thread that starts it, and it outlives every exec. The ambient set goes with it.
+void DropInheritable(const Napi::CallbackInfo &info) {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2] = {};
+  const bool is_known = syscall(SYS_capget, &header, sets) == 0;
+  if (is_known && (sets[0].inheritable | sets[1].inheritable) == 0) return;
+  sets[0].inheritable = sets[1].inheritable = 0;
+  if (is_known && syscall(SYS_capset, &header, sets) == 0) return;
+  throw_system_error(info.Env(), errno, is_known ? "capset" : "capget");
+}
+
 // setPlainFork(on)
 void SetPlainFork(const Napi::CallbackInfo &info) {
   spawner.plain_fork = info[0].ToBoolean();
@@ -494,5 +508,6 @@ void init_spawn(Napi::Env env, Napi::Object exports) {
   exports.Set("countInSetup", Napi::Function::New(env, CountInSetup));
   exports.Set("hasTooManyEndingOf", Napi::Function::New(env, HasTooManyEndingOf));
   exports.Set("setOomScore", Napi::Function::New(env, SetOomScore));
+  exports.Set("dropInheritable", Napi::Function::New(env, DropInheritable));
   exports.Set("setPlainFork", Napi::Function::New(env, SetPlainFork));
 }

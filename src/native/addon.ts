@@ -240,6 +240,8 @@ export interface Addon {
    * @returns false: not now, too many wait for theirs
    */
   setOomScore(pid: Pid, score: number): boolean;
+  /** Inheritable and ambient capabilities (capabilities(7)) of this thread, which its children would have too. @throws SystemError */
+  dropInheritable(): void;
   setPlainFork(isPlain: boolean): void;
   /** The name of each step of child set-up, by the number in a reap record. */
   readonly stepNames: readonly string[];

@@ -9,6 +9,7 @@ import { Log } from '../log/log';
 import { formatChooser, type ChooseFormat } from '../log/choose';
 import { openOutput } from '../log/output';
 import { screenOfStderr } from '../log/screen';
+import { addon } from '../native/addon';
 import { asSystemError, describeSystemError } from '../native/system-error';
 import type { PassedSocket } from '../service/listen-text';
 import type { Configuration } from '../service/service';
@@ -96,6 +97,7 @@ async function startServer(log: Log, { configuration, passed, need }: ServeOptio
   };
   try {
     await startThreads();
+    addon.dropInheritable();
     const hasRoom = (isLast: boolean): boolean => log.hasRoomForWords(isLast);
     const server = new Server(emit, hasRoom, configuration.limits.maxConnections, passed);
     const failures = server.start(configuration, need);

@@ -87,6 +87,27 @@ describe.each(WAYS)('%s', (_, options) => {
   });
 });
 
+const GIVEN = '-all,+net_bind_service';
+
+describe.each(WAYS)('%s of a daemon that was given a right beyond its ids', (_, options) => {
+  testAsRoot('has nothing of it, not even to hand on (needs root)', async () => {
+    const wrapper = [...asOther, `--inh-caps=${GIVEN}`, `--ambient-caps=${GIVEN}`];
+    const daemon = await startDaemon(
+      `services:
+  it: {listen: "127.0.0.1:0", directory: /, exec: ${dumpProgram()}}
+  has: {listen: "127.0.0.1:0", directory: /, exec: ${dumpProgram()}, capabilities: [net_bind_service]}
+`,
+      { ...options, wrapper },
+    );
+    expect(BigInt(`0x${status(daemon.pid)['CapEff'] ?? ''}`)).toBe(1n << 10n);
+    const rightsIn = async (service: string): Promise<unknown> =>
+      parseDump(await exchange(daemon.port(service), ''))['capabilities'];
+    const sets = (all: readonly string[]) => ({ effective: all, permitted: all, inheritable: all, ambient: all });
+    expect(await rightsIn('it')).toMatchObject(sets([]));
+    expect(await rightsIn('has')).toMatchObject(sets(['net_bind_service']));
+  });
+});
+
 testAsOther('a daemon that is not root gives its programs no way to more rights either', async () => {
   const wrapper = isRoot ? asOther : [];
   expect(await rightsOf('umask: "022"', { wrapper })).toMatchObject({ effective: 0n, hasNoNewPrivileges: true });
