@@ -1,3 +1,4 @@
 /** Every promise, in the order in which they are tried. */
 import './cgroup';
 import './kernel';
+import './systemd';

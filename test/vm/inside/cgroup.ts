@@ -5,7 +5,7 @@ import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { connectTo, exchange } from '../../system/client';
 import { isRunning } from '../../system/proc';
 import { promise } from './promises';
-import { command, Unit } from './unit';
+import { command, groupOf, Unit } from './unit';
 import { waitFor } from './wait';
 
 const DELEGATE = 'Delegate=yes';
@@ -197,7 +197,3 @@ promise(
     deepEqual(unit.groupsIn('.'), []);
   },
 );
-
-function groupOf(pid: number): string {
-  return command('sed', '-n', 's/^0:://p', `/proc/${pid}/cgroup`);
-}

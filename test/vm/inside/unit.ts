@@ -9,13 +9,24 @@ import type { LogEvent } from '../../../src/log/events';
 import { atEnd } from '../../system/endings';
 import { wait } from './wait';
 
-type EventName = LogEvent['event'];
-type EventOf<Name extends EventName> = Extract<LogEvent, { event: Name }>;
+export type EventName = LogEvent['event'];
+export type EventOf<Name extends EventName> = Extract<LogEvent, { event: Name }>;
 
 export const MAIN = join(__dirname, '../../../src/main.js');
 
 export function command(...words: readonly string[]): string {
   return execFileSync(words[0] ?? '', words.slice(1), { encoding: 'utf8' }).trim();
+}
+
+/** The control group of a process. */
+export function groupOf(pid: number): string {
+  return command('sed', '-n', 's/^0:://p', `/proc/${pid}/cgroup`);
+}
+
+/** systemd says something between them. */
+export function eventsIn(text: string): LogEvent[] {
+  const lines = text.split('\n').filter((line) => line.startsWith('{'));
+  return lines.map((line) => JSON.parse(line) as LogEvent);
 }
 
 let count = 0;
@@ -85,8 +96,7 @@ export class Unit {
   }
 
   get events(): LogEvent[] {
-    const lines = readFileSync(this.#log, 'utf8').split('\n');
-    return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as LogEvent);
+    return eventsIn(readFileSync(this.#log, 'utf8'));
   }
 
   all<Name extends EventName>(name: Name, service?: string): EventOf<Name>[] {
