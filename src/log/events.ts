@@ -47,6 +47,8 @@ export type LogEvent =
   /** A datagram that was thrown away on purpose. */
   | { event: 'dropped'; service: string; address: string; peer: string; reason: 'unread' }
   | Reaped
+  /** So many processes have outlived a program that ended by itself; `signal`: they got it, and are ended. */
+  | { event: 'leftover'; service: string; connection: string; pid: number; left: number; signal: string | undefined }
   /** One line; or, without it, so many that were left out. */
   | { event: 'said'; service: string; connection?: string; pid?: number; line?: string; count?: number }
   /** What programs of ours say as this user (a number; null: stdiod's own) is lost, for so many seconds from now on. */
@@ -189,6 +191,7 @@ const EVENTS: Record<LogEvent['event'], true> = {
   said: true,
   unheard: true,
   reaped: true,
+  leftover: true,
   paused: true,
   resumed: true,
   serving: true,

@@ -1,7 +1,7 @@
 /**
  * Who takes in for a service, and who handles its connections: one table for every kind of run, and no other place that asks.
  */
-import type { Children } from '../child/children';
+import type { Children, Errand } from '../child/children';
 import { prepareBlind, preparePlan, type Plan, type Sinks } from '../child/plan';
 import type { Sandboxes } from '../child/sandboxes';
 import type { Emit } from '../log/events';
@@ -29,6 +29,8 @@ export interface RoleParts {
   readonly sandboxes: Pick<Sandboxes, 'of' | 'credentialsOf'>;
   /** Who sees to it that the sessions of a service end; null: they may last. */
   readonly watchFor: (service: Service) => Watch | null;
+  /** Who sees to the ends of its children. */
+  readonly errandFor: (service: Service) => Errand<Served>;
 }
 
 export class RoleMaker {
@@ -54,9 +56,15 @@ export class RoleMaker {
   }
 
   #program(service: Service, run: Exec, plan: Plan): Roles {
-    const { acceptor, lending, children, endings, emit, watchFor } = this.#parts;
+    const { acceptor, lending, children, endings, emit, watchFor, errandFor } = this.#parts;
     const intake = service.wait ? new Lender(plan, lending) : acceptor;
-    const program = new Programs(plan, children, endings, emit, watchFor(service));
+    const program = new Programs(plan, {
+      children,
+      endings,
+      errand: errandFor(service),
+      emit,
+      watch: watchFor(service),
+    });
     return { intake, handler: this.#afterCommands(service, run, program) };
   }
 

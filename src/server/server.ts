@@ -194,7 +194,7 @@ export class Server {
     };
     const sandboxes = this.#sandboxes;
     const quietTerminator = new Terminator<Served>(children, () => undefined, families);
-    const sessions = new Sessions({ children, terminator: quietTerminator, emit });
+    const sessions = new Sessions({ children, terminator: quietTerminator, kin: families, emit });
     const before = new Before({
       children,
       endings,
@@ -213,6 +213,7 @@ export class Server {
       sinks,
       sandboxes,
       watchFor,
+      errandFor: (service) => sessions.errandFor(service, endings),
     });
     const keys = new ListenKeys((name) => passed.numberOf(name));
     this.#accounting = accounting;

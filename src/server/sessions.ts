@@ -2,10 +2,12 @@
  * Sessions that have to end: each service says when. A session keeps what its service said when it began, whatever a reload says of
  * those that come.
  */
-import type { Child, Children, EndReason } from '../child/children';
+import type { Child, Children, EndReason, Errand } from '../child/children';
 import { ConnectionWatch, type AskConnections } from '../child/connection-watch';
 import { Deadlines } from '../child/deadlines';
 import { Questions } from '../child/questions';
+import type { Kin } from '../child/families';
+import { Leftovers } from '../child/leftovers';
 import type { Terminator } from '../child/terminate';
 import type { Emit } from '../log/events';
 import { addon } from '../native/addon';
@@ -16,6 +18,7 @@ import type { Served } from './hosted/endings';
 export interface SessionsParts {
   readonly children: Pick<Children<Served>, 'has'>;
   readonly terminator: Pick<Terminator<Served>, 'begin'>;
+  readonly kin: Kin<Served>;
   readonly emit: Emit;
 }
 
@@ -40,9 +43,13 @@ const LOCKED = {
 export class Sessions {
   readonly #parts: SessionsParts;
   readonly #questions: Questions;
+  readonly #leftovers: Leftovers<Served>;
 
   constructor(parts: SessionsParts) {
     this.#parts = parts;
+    this.#leftovers = new Leftovers(parts.kin, (child, left, isKept) => {
+      this.#logLeftover(child, left, isKept);
+    });
     this.#questions = new Questions((service) => {
       parts.emit({ ...LOCKED, service });
     });
@@ -60,6 +67,29 @@ export class Sessions {
         asked?.(child, question);
       },
     };
+  }
+
+  /**
+   * For a service that says what is to become of those who outlive its program: looks for them after the end. By then the slot is free; a
+   * session that was ended by force has taken them along.
+   * @param errand sees to the end itself
+   */
+  errandFor({ session: { leftover } }: Service, errand: Errand<Served>): Errand<Served> {
+    if (leftover === null) return errand;
+    return {
+      onExit: (child, exit) => {
+        errand.onExit(child, exit);
+        if (exit.failure !== null || child.endReason !== undefined) return;
+        if (leftover === 'keep') this.#leftovers.tell(child);
+        else this.#leftovers.end(child, child.owner.hosted.service.stopGraceMs);
+      },
+    };
+  }
+
+  #logLeftover({ pid, owner, stopSignal }: Child<Served>, left: number, isKept: boolean): void {
+    const { hosted, connection } = owner;
+    const signal = isKept ? undefined : stopSignal;
+    this.#parts.emit({ event: 'leftover', service: hosted.service.name, connection, pid, left, signal });
   }
 
   #timed({ timeoutMs }: SessionLimits): Add | null {

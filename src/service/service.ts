@@ -136,6 +136,8 @@ export interface SessionLimits {
   readonly idleMs: number | null;
   /** So long after its client has left, over TCP; null: never. */
   readonly disconnectMs: number | null;
+  /** What becomes of processes that outlive their program where that ends by itself; null: they stay, and nobody looks for them. */
+  readonly leftover: 'keep' | 'kill' | null;
 }
 
 /** `wait`: leave the next clients in the kernel's queue. `refuse`: accept and close at once. */

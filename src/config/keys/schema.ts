@@ -129,6 +129,12 @@ const sessionKeys = {
   disconnect_delay: someTime
     .default('10s')
     .describe('How long after its client has left, with `on_disconnect: terminate`.'),
+  leftover: z
+    .enum(['keep', 'kill'])
+    .optional()
+    .describe(
+      'Processes that outlive their program: told, and left alone (`keep`) or ended (`kill`). Without it: left alone; with `cgroup`: killed.',
+    ),
 };
 
 const timeKeys = {

@@ -62,6 +62,14 @@ export function reportConflicts(
   if (shape.run === 'exec') exclude(layers, BUILTIN_KEYS, ['exec'], 'only a built-in has it');
   if (shape.run === 'redirect') reportRedirect(settings, entries, layers);
   if (!shape.isWaiting && shape.run !== 'tcpmux') reportUntold(entries, layers);
+  if (settings.leftover === 'keep' && isGrouped(settings)) {
+    exclude(layers, ['leftover'], ['cgroup'], 'whoever is left in a control group ends with its program');
+  }
+}
+
+/** Whether it asks for a control group. */
+function isGrouped({ cgroup: { per_connection: each = {}, ...whole } }: ServiceSettings): boolean {
+  return [whole, each].some((limits) => Object.values(limits).some((limit) => limit !== undefined));
 }
 
 function runOf(settings: ServiceSettings, layers: Layers): Shape['run'] {
@@ -154,6 +162,7 @@ function reportBuiltin(
   exclude(layers, ['argv0'], ['builtin'], 'a built-in has its own name');
   exclude(layers, ['stop_signal'], ['builtin'], 'a built-in knows how to leave');
   exclude(layers, ['credentials'], ['builtin'], 'a built-in needs no secrets');
+  exclude(layers, ['leftover'], ['builtin'], 'a built-in starts nobody');
   if (!shape.isDatagram) {
     exclude(layers, ['amplify'], ['builtin'], 'over a stream an answer may have any length');
     if (wait === true) exclude(layers, ['wait'], ['builtin'], 'over a stream it serves one connection');
@@ -177,6 +186,7 @@ function reportRedirect(
 ): void {
   exclude(layers, ['argv0', 'stop_signal', 'credentials'], ['redirect'], 'what runs is a program of ours');
   exclude(layers, ['stderr'], ['redirect'], 'what it has to say goes to the log');
+  exclude(layers, ['leftover'], ['redirect'], 'it starts nobody');
   if (private_network === true) exclude(layers, ['private_network'], ['redirect'], 'it connects to elsewhere');
   exclude(layers, BUILTIN_KEYS, ['redirect'], 'only a built-in has it');
   if (wait === true) exclude(layers, ['wait'], ['redirect'], 'each connection is forwarded by itself');

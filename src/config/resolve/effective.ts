@@ -29,6 +29,7 @@ export interface EffectiveService extends EffectiveRun, EffectiveProcess {
   readonly idle_timeout?: string;
   readonly on_disconnect?: 'terminate';
   readonly disconnect_delay?: string;
+  readonly leftover?: 'keep' | 'kill';
   readonly accounts?: 'full';
   readonly socket?: Partial<SocketSettings>;
   readonly stop_grace: string;
@@ -80,7 +81,7 @@ export function describeService(service: Service, settings: ServiceSettings, fin
 
 type EffectiveSession = Pick<
   EffectiveService,
-  'session_timeout' | 'idle_timeout' | 'on_disconnect' | 'disconnect_delay'
+  'session_timeout' | 'idle_timeout' | 'on_disconnect' | 'disconnect_delay' | 'leftover'
 >;
 
 function describeSession({ session }: Service, settings: ServiceSettings): EffectiveSession {
@@ -89,6 +90,7 @@ function describeSession({ session }: Service, settings: ServiceSettings): Effec
     ...(session.timeoutMs === null || timeout === undefined ? {} : { session_timeout: timeout }),
     ...(session.idleMs === null || idle === undefined ? {} : { idle_timeout: idle }),
     ...(session.disconnectMs === null ? {} : { on_disconnect: 'terminate', disconnect_delay: delay }),
+    ...(session.leftover === null ? {} : { leftover: session.leftover }),
   };
 }
 

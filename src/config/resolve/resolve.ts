@@ -7,7 +7,7 @@
 import type { ListenAddress } from '../../service/address';
 import { parseDuration } from '../../service/duration';
 import { findPassed } from '../../service/listen-text';
-import type { Service, SessionLimits } from '../../service/service';
+import type { Run, Service, SessionLimits } from '../../service/service';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
@@ -44,17 +44,18 @@ export function resolveService(
   const listen = entries.flatMap(({ addresses }) => addresses);
   if (settings.redirect !== undefined) reportCircular(settings.redirect, listen, machine, layers);
   const socket = resolveSocket(settings, entries, machine, layers);
+  const run = shape.run === 'tcpmux' ? TCPMUX : resolveExec(settings, shape, machine, layers);
   const service = {
     ...plainSettings(settings),
     ...countSettings(settings, shape, listen),
     name: layers.name,
     listen,
-    run: shape.run === 'tcpmux' ? TCPMUX : resolveExec(settings, shape, machine, layers),
+    run,
     wait: shape.isWaiting,
     session:
       shape.isWaiting || shape.run === 'tcpmux'
         ? NO_SESSION
-        : sessionLimits(settings, findUntold(entries) === undefined),
+        : { ...sessionLimits(settings, findUntold(entries) === undefined), leftover: leftoverOf(settings, shape, run) },
     accounts: shape.run === 'tcpmux' ? ('basic' as const) : settings.accounts,
     socket: socket.options,
   };
@@ -103,15 +104,21 @@ function plainSettings(settings: ServiceSettings): Pick<Service, PlainKeys> {
 }
 
 /** Whatever `defaults` may say of sessions, there are none. */
-const NO_SESSION: SessionLimits = { timeoutMs: null, idleMs: null, disconnectMs: null };
+const NO_SESSION: SessionLimits = { timeoutMs: null, idleMs: null, disconnectMs: null, leftover: null };
 
-function sessionLimits(settings: ServiceSettings, isTold: boolean): SessionLimits {
+function sessionLimits(settings: ServiceSettings, isTold: boolean): Omit<SessionLimits, 'leftover'> {
   const { session_timeout: timeout, idle_timeout: idle, on_disconnect: onDisconnect } = settings;
   return {
     timeoutMs: millisecondsOf(timeout),
     idleMs: isTold ? millisecondsOf(idle) : null,
     disconnectMs: isTold && onDisconnect === 'terminate' ? millisecondsOf(settings.disconnect_delay) : null,
   };
+}
+
+/** Programs of ours leave nobody, and a control group ends with its program, whatever `defaults` say. */
+function leftoverOf({ leftover }: ServiceSettings, shape: Shape, run: Run): SessionLimits['leftover'] {
+  const isGrouped = run.kind === 'exec' && run.process.cgroup !== null;
+  return shape.run !== 'exec' || isGrouped ? null : (leftover ?? null);
 }
 
 function millisecondsOf(duration: string | undefined): number | null {

@@ -3,7 +3,7 @@
  * every child of the service does is prepared once, in the plan.
  */
 import { availableParallelism } from 'node:os';
-import type { Child, Children } from '../../child/children';
+import type { Child, Children, Errand } from '../../child/children';
 import type { Plan } from '../../child/plan';
 import { describeSpawnFailure } from '../../child/spawn-errors';
 import type { Emit } from '../../log/events';
@@ -30,26 +30,23 @@ export interface Watch {
   readonly add: (child: Child<Served>, question: Buffer | null) => void;
 }
 
+export interface ProgramParts {
+  readonly children: Pick<Children<Served>, 'spawn'>;
+  readonly endings: Pick<Endings, 'drop'>;
+  /** Of each child. */
+  readonly errand: Errand<Served>;
+  readonly emit: Emit;
+  /** null: sessions may last. */
+  readonly watch: Watch | null;
+}
+
 export class Programs implements Handler {
   readonly #plan: Plan;
-  readonly #children: Pick<Children<Served>, 'spawn'>;
-  readonly #endings: Pick<Endings, 'drop' | 'onExit'>;
-  readonly #emit: Emit;
-  readonly #watch: Watch | null;
+  readonly #parts: ProgramParts;
 
-  /** @param watch null: sessions may last */
-  constructor(
-    plan: Plan,
-    children: Pick<Children<Served>, 'spawn'>,
-    endings: Pick<Endings, 'drop' | 'onExit'>,
-    emit: Emit,
-    watch: Watch | null = null,
-  ) {
+  constructor(plan: Plan, parts: ProgramParts) {
     this.#plan = plan;
-    this.#children = children;
-    this.#endings = endings;
-    this.#emit = emit;
-    this.#watch = watch;
+    this.#parts = parts;
   }
 
   get isBusy(): boolean {
@@ -62,7 +59,7 @@ export class Programs implements Handler {
 
   take(connection: Connection): 'taken' | Shortage {
     try {
-      const question = this.#watch?.questionOf(connection) ?? null;
+      const question = this.#parts.watch?.questionOf(connection) ?? null;
       const child = this.#spawn(connection);
       this.#tryLog(connection, child.pid);
       this.#tryWatch(child, question);
@@ -70,17 +67,18 @@ export class Programs implements Handler {
     } catch (error) {
       const { step, error: code, shortage } = describeSpawnFailure(error);
       if (shortage !== null) return shortage;
-      this.#endings.drop(connection, step, code);
+      this.#parts.endings.drop(connection, step, code);
       return 'taken';
     }
   }
 
   #spawn(connection: Connection): Child<Served> {
     const plan = this.#plan;
-    const cookie = this.#watch?.cookieOf?.(connection) ?? 0;
+    const { children, errand, watch } = this.#parts;
+    const cookie = watch?.cookieOf?.(connection) ?? 0;
     const owner = ownerOf(connection);
     const served = cookie === 0 ? owner : { ...owner, cookie };
-    return this.#children.spawn(plan, startFor(plan, connection), served, this.#endings);
+    return children.spawn(plan, startFor(plan, connection), served, errand);
   }
 
   /** By now the descriptor is not ours, and its number may be another's: whatever fails here, nothing is to be closed. */
@@ -95,7 +93,7 @@ export class Programs implements Handler {
   /** Likewise. */
   #tryWatch(child: Child<Served>, question: Buffer | null): void {
     try {
-      this.#watch?.add(child, question);
+      this.#parts.watch?.add(child, question);
     } catch {
       // It ends by itself.
     }
@@ -106,7 +104,16 @@ export class Programs implements Handler {
     const peer = formatPeer(from);
     const { inUse: children, limit } = gate;
     const asked = hasOneAddress(hosted) ? undefined : formatLocal(listener.address, local);
-    this.#emit({ event: 'accepted', service: service.name, connection: id, peer, local: asked, pid, children, limit });
+    this.#parts.emit({
+      event: 'accepted',
+      service: service.name,
+      connection: id,
+      peer,
+      local: asked,
+      pid,
+      children,
+      limit,
+    });
   }
 }
 

@@ -13,7 +13,7 @@ export function sampleService(fields: Partial<Service> = {}): Service {
     tcpmux: null,
     maxConnections: 1000,
     whenFull: 'wait',
-    session: { timeoutMs: null, idleMs: null, disconnectMs: null },
+    session: { timeoutMs: null, idleMs: null, disconnectMs: null, leftover: null },
     socket: sampleSocketOptions(),
     accounts: 'basic',
     stopGraceMs: 5000,

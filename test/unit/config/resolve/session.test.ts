@@ -1,6 +1,6 @@
 import { load, problemsOf, processOf, service, withKeys } from '../loading';
 
-const NEVER = { timeoutMs: null, idleMs: null, disconnectMs: null };
+const NEVER = { timeoutMs: null, idleMs: null, disconnectMs: null, leftover: null };
 
 test('a session may last for ever unless the file says otherwise', () => {
   expect(service(withKeys('')).session).toEqual(NEVER);
@@ -23,6 +23,32 @@ test('what defaults say of it does not concern a Unix socket', () => {
   expect(configuration.services[0]?.session).toEqual(NEVER);
   expect(effective.services['a']).not.toHaveProperty('idle_timeout');
 });
+
+test('who outlives a program that says nothing of it is not looked for', () => {
+  const of = (keys: string) => service(withKeys(keys)).session.leftover;
+  expect([of(''), of('leftover: keep'), of('leftover: kill')]).toEqual([null, 'keep', 'kill']);
+  expect(load(withKeys('leftover: kill')).effective.services['a']).toMatchObject({ leftover: 'kill' });
+  expect(load(withKeys('')).effective.services['a']).not.toHaveProperty('leftover');
+});
+
+test.each([
+  ['leftover: keep\ncgroup: {processes_max: 9}', /"leftover" has no meaning with "cgroup" \(.*\): whoever is left/],
+  ['leftover: keep\ncgroup: {per_connection: {memory_max: 64M}}', /"leftover" has no meaning with "cgroup"/],
+  ['builtin: echo\nleftover: kill', /"leftover" has no meaning with "builtin"/],
+  ['redirect: 127.0.0.1:9\nleftover: kill', /"leftover" has no meaning with "redirect"/],
+  ['wait: true\nleftover: kill', /"leftover" has no meaning with "wait"/],
+])('%s is told', (keys, problem) => {
+  expect(problemsOf(withKeys(keys))).toEqual([expect.stringMatching(problem)]);
+});
+
+test.each(['builtin: echo', 'wait: true', 'cgroup: {processes_max: 9}'])(
+  'what defaults say of those who are left does not concern %s',
+  (keys) => {
+    const { configuration, effective } = load(`defaults: {leftover: keep}\n${withKeys(keys)}`);
+    expect(configuration.services[0]?.session).toEqual(NEVER);
+    expect(effective.services['a']).not.toHaveProperty('leftover');
+  },
+);
 
 test('is shown as it holds', () => {
   const keys = 'session_timeout: 1h\nidle_timeout: 1m\non_disconnect: terminate';

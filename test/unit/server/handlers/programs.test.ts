@@ -2,7 +2,7 @@
  * A program for each connection, on pretended children.
  */
 import type { Exit } from '../../../../src/child/children';
-import { Programs } from '../../../../src/server/handlers/programs';
+import { Programs, type ProgramParts } from '../../../../src/server/handlers/programs';
 import type { Endings } from '../../../../src/server/hosted/endings';
 import type { Connection, Hosted } from '../../../../src/server/hosted/hosted';
 import { hostedService, PretendChildren, PretendServer, SAMPLE_PLAN, systemError } from '../pretended';
@@ -26,8 +26,13 @@ beforeEach(() => {
     drop: ({ id }: Connection, step: string, error: string): void => void dropped.push(`${id} ${step} ${error}`),
     onExit: (...words: unknown[]): void => void reaped.push(words),
   };
-  programs = new Programs(SAMPLE_PLAN, children, endings, server.emit);
+  programs = serve();
 });
+
+function serve(more: Partial<ProgramParts> = {}): Programs {
+  const parts = { children, endings, errand: endings, emit: server.emit, watch: null };
+  return new Programs(SAMPLE_PLAN, { ...parts, ...more });
+}
 
 function connect(): Connection {
   return server.connect(server.listen(hosted), 7);
@@ -76,8 +81,10 @@ test('a fault of ours costs that connection alone', () => {
 });
 
 test('a fault in what is told of a child that runs closes nothing: the number may be another connection’s', () => {
-  programs = new Programs(SAMPLE_PLAN, children, endings, () => {
-    throw new TypeError('ours');
+  programs = serve({
+    emit: () => {
+      throw new TypeError('ours');
+    },
   });
   expect(programs.take(connect())).toBe('taken');
   expect([dropped, children.running.length, hosted.gate.inUse]).toEqual([[], 1, 1]);
@@ -87,7 +94,7 @@ test('a fault in what sees to the end of its session closes nothing either', () 
   const add = (): never => {
     throw new Error('not to be watched');
   };
-  programs = new Programs(SAMPLE_PLAN, children, endings, server.emit, { questionOf: () => null, add });
+  programs = serve({ watch: { questionOf: () => null, add } });
   expect([programs.take(connect()), dropped, children.started.length]).toEqual(['taken', [], 1]);
 });
 
@@ -108,7 +115,7 @@ test('what is to be asked of the connection later is noted while we have it, and
     },
     add: (...words: unknown[]): void => void noted.push(words),
   };
-  programs = new Programs(SAMPLE_PLAN, children, endings, server.emit, watch);
+  programs = serve({ watch });
   const connection = connect();
   programs.take(connection);
   expect(noted).toEqual([connection.fd, 0, [children.running[0], question]]);
