@@ -261,6 +261,13 @@ bool is_identity(const ChildStep *step) {
   return has_groups(step, actual, static_cast<size_t>(count));
 }
 
+// With a folder that is outside it could get out again.
+long change_root(const ChildTask *task) {
+  const long result = call(SYS_chroot, address(task->plan->root));
+  const char top[] = "/";
+  return result < 0 ? result : call(SYS_chdir, address(top));
+}
+
 // As whoever the child has become, so that a link in a folder of theirs leads nowhere where they may not
 // write anyway. It waits neither for the reader of a FIFO nor for who holds a lease. Descriptor 2 is the
 // lowest that is free.
@@ -369,6 +376,8 @@ long run(const ChildTask *task, const ChildStep *step) {
       return call(SYS_ioprio_set, kOneProcess, 0, first);
     case kOpPrctl:
       return call(SYS_prctl, first, second);
+    case kOpRoot:
+      return change_root(task);
     case kOpBound:
       return bound_capabilities(step->arguments);
     case kOpGroups:

@@ -21,6 +21,7 @@
   X(kOpScheduler, "sched_setscheduler", 2) \
   X(kOpIoPriority, "ioprio_set", 1)        \
   X(kOpPrctl, "prctl", 2)                  \
+  X(kOpRoot, "chroot", 0)                  \
   X(kOpBound, "capbset_drop", 2)           \
   X(kOpGroups, "setgroups", 0)             \
   X(kOpGid, "setresgid", 1)                \
@@ -63,6 +64,8 @@ struct ChildPlan {
   const char *path;
   const ChildStep *steps;
   size_t step_count;
+  // Where kOpRoot goes.
+  const char *root;
   // What kOpStderr opens.
   const char *stderr_file;
   // The socket that listens, or the datagram one: LISTEN_PID belongs to it.

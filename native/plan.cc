@@ -113,8 +113,8 @@ void read_sandbox(const Napi::Value &value, Plan *plan) {
   plan->sandbox = sandbox_of(value);
 }
 
-// preparePlan({path, argv, environment: string[], directory, steps, stderrFd, stderrFile?, oomScore?, isWait,
-// isBlind?, cloneFlags?, sandbox?, hasGroup?, isApart?}) → plan
+// preparePlan({path, argv, environment: string[], root?, directory, steps, stderrFd, stderrFile?, oomScore?,
+// isWait, isBlind?, cloneFlags?, sandbox?, hasGroup?, isApart?}) → plan
 Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   const auto options = info[0].As<Napi::Object>();
   auto plan = std::make_shared<Plan>();
@@ -131,6 +131,8 @@ Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   plan->view.path = plan->path.c_str();
   plan->stderr_file = options.Has("stderrFile") ? options.Get("stderrFile").ToString() : std::string();
   plan->view.stderr_file = plan->stderr_file.c_str();
+  plan->root = options.Has("root") ? options.Get("root").ToString() : std::string();
+  plan->view.root = plan->root.c_str();
   plan->stderr_fd = options.Get("stderrFd").ToNumber().Int32Value();
   const Napi::Value score = options.Get("oomScore");
   plan->oom_score = score.IsNumber() ? score.As<Napi::Number>().Int32Value() : kNoScore;

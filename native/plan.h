@@ -15,6 +15,7 @@ constexpr int kNoScore = 1 << 20;
 // Owns what `view` points to. Nothing of it changes any more: children read it while we go on.
 struct Plan {
   std::string path;
+  std::string root;
   std::string directory;
   std::string stderr_file;
   std::vector<std::string> words;

@@ -113,6 +113,7 @@ export function planOf(
       .filter(([, value]) => !hasPlaceholders(value))
       .map(([name, value]) => `${name}=${unescapeTemplate(value)}`)
       .concat(secrets),
+    ...(process.root === null ? {} : { root: process.root }),
     directory: unescapeTemplate(process.directory),
     steps: stepsOf(process),
     stderrFd: stderrOf(process, sinks),
@@ -123,10 +124,10 @@ export function planOf(
   };
 }
 
-type Settings = Pick<Process, 'umask' | 'resources' | 'identity' | 'rights' | 'sandbox' | 'stderr'>;
+type Settings = Pick<Process, 'umask' | 'root' | 'resources' | 'identity' | 'rights' | 'sandbox' | 'stderr'>;
 
 /** What a child does to itself before it is the program, in this order. */
-export function stepsOf({ umask, resources, identity, rights, sandbox, stderr }: Settings): Step[] {
+export function stepsOf({ umask, root, resources, identity, rights, sandbox, stderr }: Settings): Step[] {
   const { noNewPrivileges, securebits } = rights;
   const capabilities = rights.capabilities ?? leftOf(securebits, identity);
   return [
@@ -135,6 +136,8 @@ export function stepsOf({ umask, resources, identity, rights, sandbox, stderr }:
     { op: 'umask', args: [umask] },
     // A right that stdiod was given as an ambient capability (to bind low ports, say) is not the program's.
     { op: 'prctl', args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] },
+    // It takes a right that the next steps give up. Every path below is one inside.
+    ...(root === null ? [] : [{ op: 'chroot' } as const]),
     ...(capabilities === null ? [] : keep(capabilities)),
     ...(identity === null ? [] : become(identity)),
     // By a right that goes with the next step, and no sooner: some of the bits would keep the user's change from taking rights away.

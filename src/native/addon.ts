@@ -134,7 +134,7 @@ export interface NativeIdentity {
  * Of a limit -1 is unlimited, and a hard one of -2 stays as it is and caps the soft one.
  */
 export type Step =
-  | { readonly op: 'setsid' | 'no_new_privs' | 'stderr' | 'chdir' | 'landlock' }
+  | { readonly op: 'setsid' | 'chroot' | 'no_new_privs' | 'stderr' | 'chdir' | 'landlock' }
   | { readonly op: 'prlimit'; readonly args: readonly [resource: number, soft: number, hard: number] }
   | { readonly op: 'setpriority'; readonly args: readonly [nice: number] }
   | { readonly op: 'sched_setaffinity'; readonly list: readonly number[] }
@@ -161,6 +161,8 @@ export interface PlanOptions {
   readonly argv: readonly string[];
   /** `NAME=value`, without the facts of the connection. */
   readonly environment: readonly string[];
+  /** Where `chroot` goes: an absolute path. */
+  readonly root?: string;
   /** Where `chdir` goes. */
   readonly directory: string;
   readonly steps: readonly Step[];

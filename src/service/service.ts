@@ -66,6 +66,8 @@ export interface Command {
 export interface Process {
   /** null: as stdiod itself, with nothing to change. */
   readonly identity: Identity | null;
+  /** Absolute path of what is `/` for it; null: what is that for stdiod. All other paths are as seen from inside. */
+  readonly root: string | null;
   /** Absolute path of the working directory, as a template. */
   readonly directory: string;
   /** 0 to 0o777. */

@@ -157,6 +157,7 @@ function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {
     directory: '/',
     steps: stepsOf({
       umask,
+      root: options.root ?? null,
       resources: { ...NO_WISHES, ...resources },
       identity: identity === null ? null : { user: '', ...identity },
       stderr: options.stderrFile === undefined ? 'socket' : { file: options.stderrFile },

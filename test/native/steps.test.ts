@@ -10,6 +10,7 @@ import { LANDLOCK, ROOT, testWith, tool } from './needs';
 interface Fault {
   readonly path?: string;
   readonly directory?: string;
+  readonly root?: string;
   readonly stderrFile?: string;
   readonly resources?: Partial<Resources>;
   readonly rights?: Partial<Rights>;
@@ -180,6 +181,7 @@ const REFUSALS: [step: string, call: string, error: number, more?: Partial<Fault
   ['sched_setscheduler', 'sched_setscheduler:error=EMFILE', EMFILE],
   ['ioprio_set', 'ioprio_set:error=EMFILE', EMFILE],
   ['prctl', 'prctl:error=EMFILE', EMFILE],
+  ['chroot', 'chroot:error=EMFILE', EMFILE, { root: '/' }],
   ['capbset_drop', 'prctl:error=EMFILE:when=2', EMFILE],
   ['setgroups', 'setgroups:error=EMFILE', EMFILE],
   ['setresgid', 'setresgid:error=EMFILE', EMFILE],

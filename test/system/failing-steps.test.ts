@@ -61,10 +61,13 @@ describe.each(WAYS)('a step of child set-up that fails (%s)', (_, options) => {
   testAsRoot.each(OF_ROOT)('is told: %s (needs root)', checkStep);
   test.each(STEPS)('is told: %s', checkStep);
 
-  // Of the calls that set them one is that of another step: it has a daemon of its own.
-  testAsRoot('is told: securebits (needs root)', async () => {
-    await start(`${KEYS}, securebits: [noroot]`, 'securebits');
-    await checkStep('securebits');
+  // Of the calls of each of them one is that of another step: it has a daemon of its own.
+  testAsRoot.each([
+    ['securebits', 'securebits: [noroot]'],
+    ['chroot', 'chroot: /'],
+  ])('is told: %s (needs root)', async (step, key) => {
+    await start(`${KEYS}, ${key}`, step);
+    await checkStep(step);
   });
 
   async function checkStep(step: string): Promise<void> {

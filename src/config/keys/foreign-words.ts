@@ -87,7 +87,7 @@ export const SYSTEMD: Words = {
   polllimitburst: ofBurst,
   polllimitintervalsec: ofBurst,
   workingdirectory: put('the folder', 'directory'),
-  rootdirectory: 'there is no key for it yet: write exec: chroot FOLDER PROGRAM, and "user: root"',
+  rootdirectory: put('the folder', 'chroot'),
   dynamicuser: 'there is no key for it: without "user" a service runs as nobody; useradd --system makes one of its own',
   supplementarygroups: put('the groups', 'groups'),
   environment: put('NAME: VALUE', 'env'),
@@ -210,8 +210,7 @@ export const ABSENT: Words = {
   logfile: ofFile,
   cpu: put('the share, such as 50%,', 'cgroup.cpu_quota'),
   memory: put('the limit, such as 512M,', 'cgroup.memory_max'),
-  chroot: 'there is no key for it yet: write exec: chroot FOLDER PROGRAM, and "user: root"',
-  root: 'there is no key for it yet: write exec: chroot FOLDER PROGRAM, and "user: root"',
+  root: put('the folder', 'chroot'),
 };
 
 /** Keys of `log`. */

@@ -36,6 +36,11 @@ export const identityKeys = {
 };
 
 export const processKeys = {
+  chroot: path
+    .optional()
+    .describe(
+      'The folder that is `/` for it (chroot(2)): paths of `exec`, `directory` and `stderr` are found inside. Takes root.',
+    ),
   directory: path
     .optional()
     .describe('Its working directory. Without it: the folder of the file, or `/` where the user may not enter that.'),

@@ -3,6 +3,7 @@
  * place, decides what runs as root. Asked of every folder from the root down, and of every link on the way.
  */
 import { dirname, join } from 'node:path';
+import type { Identity } from '../../service/service';
 import type { Problem } from '../report/problems';
 import { shellQuoted } from '../report/shell-quoted';
 import type { Entry, Machine } from './machine';
@@ -28,6 +29,36 @@ export function whyNotForRoot(program: string, machine: Machine): Problem | null
   return {
     message: `${program} would run as root, and everybody may write it`,
     remedy: `chmod o-w ${shellQuoted(gap.path)}`,
+  };
+}
+
+/**
+ * The same for a folder that is `/` for a program which is root, or may become root by a set-user-ID file: whose library or list of accounts
+ * it finds there, gains that too. Neither everybody nor its own user may write it, or put another in its place.
+ * @param identity as whom it starts
+ */
+export function whyNotForRights(root: string, identity: Identity | null, machine: Machine): Problem | null {
+  const mayWrite = (path: string, { mode }: Entry): string | null => {
+    if ((mode & OTHERS_WRITE) !== 0) return 'everybody';
+    const isOther = identity !== null && identity.uid !== 0;
+    return isOther && machine.whyNotWritable(path, identity) === null ? `user ${identity.uid}` : null;
+  };
+  for (let [path, below] = [machine.realPath(root), null as Entry | null]; ; path = dirname(path)) {
+    const entry = machine.entry(path);
+    if (typeof entry === 'string') return null;
+    const isKept = below?.uid === 0 && (entry.mode & STICKY) !== 0;
+    const who = isKept ? null : mayWrite(path, entry);
+    if (who !== null) return explainRights(root, path, who);
+    if (path === '/') return null;
+    below = entry;
+  }
+}
+
+function explainRights(root: string, path: string, who: string): Problem {
+  const way = path === root ? 'may write it' : `may put another in its place: ${path}`;
+  return {
+    message: `${root} would be "/" for a program that is root or may gain rights, and ${who} ${way}`,
+    remedy: `chown root ${shellQuoted(path)} && chmod go-w ${shellQuoted(path)}`,
   };
 }
 

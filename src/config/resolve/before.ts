@@ -7,6 +7,7 @@ import type { Before, Command, Process } from '../../service/service';
 import { escapeTemplate, type Placeholder, unescapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
+import { inside, saidInside } from '../machine/inside';
 import type { Machine } from '../machine/machine';
 import type { Runner } from '../machine/search-path';
 import type { Problem } from '../report/problems';
@@ -41,15 +42,16 @@ function resolveOne(
   exec: Exec,
   at: Path,
   { process, runner, isByDefault }: Model & { readonly isByDefault: boolean },
-  machine: Machine,
+  outside: Machine,
   layers: Layers,
 ): Command | undefined {
   const [first, ...others] = readWords(exec, refuseConnection, layers, at) ?? [];
   if (first === undefined) return undefined;
-  reportLostFiles(others, process, isByDefault, machine, layers, at);
+  const machine = inside(process.root, outside);
+  if (process.root === null) reportLostFiles(others, process, isByDefault, machine, layers, at);
   const word = unescapeTemplate(first.text);
   const located = locateProgram(word, runner, machine, layers, at);
-  if (typeof located !== 'string') layers.onMachine.report(first.path, located);
+  if (typeof located !== 'string') layers.onMachine.report(first.path, saidInside(process.root, located));
   // One that is not there stays in its place: without it whoever comes would be let in.
   const path = typeof located === 'string' ? located : resolve(layers.folderOf(at), word);
   // Its own name as well, so that what `print` shows is the same command.

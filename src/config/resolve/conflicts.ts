@@ -160,6 +160,7 @@ function reportBuiltin(
   layers: Layers,
 ): void {
   exclude(layers, ['argv0'], ['builtin'], 'a built-in has its own name');
+  exclude(layers, ['chroot'], ['builtin'], 'its program is outside');
   exclude(layers, ['stop_signal'], ['builtin'], 'a built-in knows how to leave');
   exclude(layers, ['credentials'], ['builtin'], 'a built-in needs no secrets');
   exclude(layers, ['leftover'], ['builtin'], 'a built-in starts nobody');
@@ -185,6 +186,7 @@ function reportRedirect(
   layers: Layers,
 ): void {
   exclude(layers, ['argv0', 'stop_signal', 'credentials'], ['redirect'], 'what runs is a program of ours');
+  exclude(layers, ['chroot'], ['redirect'], 'its program is outside');
   exclude(layers, ['stderr'], ['redirect'], 'what it has to say goes to the log');
   exclude(layers, ['leftover'], ['redirect'], 'it starts nobody');
   if (private_network === true) exclude(layers, ['private_network'], ['redirect'], 'it connects to elsewhere');

@@ -127,7 +127,7 @@ function describeBuiltin({ builtin, amplify, quotes }: ServiceSettings, shape: S
 
 /** Keys are as they were written, with defaults filled in, unless they were resolved to something else. */
 function describeProcess(
-  { identity, directory, umask, rights, sandbox, credentials, stderr, stopSignal }: Process,
+  { identity, root, directory, umask, rights, sandbox, credentials, stderr, stopSignal }: Process,
   settings: ServiceSettings,
   layers: Layers,
 ): EffectiveProcess {
@@ -137,6 +137,7 @@ function describeProcess(
     ...written(others, {
       ...settings,
       ...resolvedKeys(sandbox, settings),
+      chroot: root ?? undefined,
       directory,
       no_new_privileges: rights.noNewPrivileges,
     }),

@@ -11,6 +11,7 @@ import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import { explainAbsent, explainClosed } from '../machine/access';
 import { whyNotAppendable } from '../machine/appendable';
+import { inside, saidInside } from '../machine/inside';
 import type { Account, Machine } from '../machine/machine';
 import type { Runner } from '../machine/search-path';
 import type { Problem } from '../report/problems';
@@ -27,6 +28,7 @@ import { resolvePerson } from './identity';
 import { redirectCommand } from './redirect';
 import { resolveResources } from './resources';
 import { resolveRights } from './rights';
+import { resolveRoot } from './root-folder';
 import { resolveSandbox } from './sandbox';
 import { reportTooLong } from './start-size';
 import { type Refuse, checkTemplate, refusePeer } from './templates';
@@ -37,24 +39,27 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
   const person = resolvePerson(settings, machine, layers);
   const identity = person?.identity ?? null;
   const sandbox = resolveSandbox(settings, shape, machine, layers);
-  const directory = resolveDirectory(settings.directory, { identity, sandbox }, refuse, machine, layers);
+  const rights = resolveRights(settings, identity, sandbox, machine, layers);
+  const { root, layers: within } = resolveRoot(settings, shape, { identity, rights, sandbox }, machine, layers);
+  const directory = resolveDirectory(settings.directory, { identity, root, sandbox }, refuse, machine, within);
   const process = {
     identity,
+    root,
     directory,
     umask: Number.parseInt(settings.umask, 8),
     resources: resolveResources(settings, machine, layers),
     cgroup: resolveCgroup(settings, shape, machine, layers),
-    rights: resolveRights(settings, identity, sandbox, machine, layers),
+    rights,
     sandbox,
     credentials: resolveCredentials(settings, shape, { identity, sandbox }, machine, layers),
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     // Its words are for the operator: to its client every byte is the target's.
-    stderr: shape.run === 'redirect' ? 'report' : resolveStderr(settings, shape, identity, machine, layers),
+    stderr: shape.run === 'redirect' ? 'report' : resolveStderr(settings, shape, { identity, root }, machine, within),
     stopSignal: shape.run === 'exec' ? resolveStopSignal(settings) : DEFAULT_STOP_SIGNAL,
   } as const;
   const runner = runnerOf(settings, identity, machine);
-  const command = resolveCommand(settings, shape, { runner, directory }, machine, layers);
-  const before = resolveBefore(settings, { process, runner }, machine, layers);
+  const command = resolveCommand(settings, shape, { runner, root, directory }, machine, within);
+  const before = resolveBefore(settings, { process, runner }, machine, within);
   const exec = { kind: 'exec', command, process, before } as const;
   reportOutOfReach(exec, layers);
   if (written.exec !== undefined) reportTooLong(exec, written.exec, machine.startBytes, layers);
@@ -65,7 +70,7 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
 function resolveStderr(
   { stderr }: ServiceSettings,
   { isWaiting }: Shape,
-  identity: Identity | null,
+  { identity, root }: Where,
   machine: Machine,
   layers: Layers,
 ): Process['stderr'] {
@@ -73,13 +78,19 @@ function resolveStderr(
   if (stderr === null || stderr === 'null') return 'null';
   if (stderr === 'socket' || stderr === 'log') return stderr;
   const file = resolvePath(layers.folderOf(['stderr']), stderr);
-  const problem = whyNotAppendable(file, identity, machine);
-  if (problem !== null) layers.onMachine.report(['stderr'], problem);
+  const problem = whyNotAppendable(file, identity, inside(root, machine));
+  if (problem !== null) layers.onMachine.report(['stderr'], saidInside(root, problem));
   return { file };
 }
 
 function resolveStopSignal({ stop_signal }: ServiceSettings): StopSignal {
   return (stop_signal === undefined ? undefined : parseStopSignal(stop_signal)) ?? DEFAULT_STOP_SIGNAL;
+}
+
+/** Who looks for a path, and inside which folder. */
+interface Where {
+  readonly identity: Identity | null;
+  readonly root: string | null;
 }
 
 /** Whom a disabled service's environment names when its user does not exist. */
@@ -106,11 +117,12 @@ function runnerOf(settings: ServiceSettings, identity: Identity | null, machine:
 function resolveCommand(
   settings: ServiceSettings,
   shape: Shape,
-  { runner, directory }: { readonly runner: Runner; readonly directory: string },
-  machine: Machine,
+  { runner, root, directory }: { readonly runner: Runner; readonly root: string | null; readonly directory: string },
+  outside: Machine,
   layers: Layers,
 ): Command {
   const { identity } = runner;
+  const machine = inside(root, outside);
   if (shape.run === 'builtin') return builtinCommand(settings, shape.isDatagram, runner, machine, layers);
   const { exec, redirect } = settings;
   if (shape.run === 'redirect') return redirectCommand(redirect ?? '', runner, machine, layers) ?? NO_COMMAND;
@@ -119,10 +131,12 @@ function resolveCommand(
   if (written === undefined || first === undefined) return NO_COMMAND;
   const words = written.map(({ text }) => text);
   const word = unescapeTemplate(first.text);
-  reportLostFiles(others, { identity, directory }, settings.directory === undefined, machine, layers);
+  // Words of a command inside name no files of the folder that the configuration is in.
+  if (root === null)
+    reportLostFiles(others, { identity, directory }, settings.directory === undefined, machine, layers);
   const located = locateProgram(word, runner, machine, layers);
   if (typeof located === 'string') return makeCommand(located, words, settings.argv0);
-  layers.onMachine.report(first.path, located);
+  layers.onMachine.report(first.path, saidInside(root, located));
   const path = word.includes('/') ? resolvePath(layers.folderOf(['exec']), word) : word;
   return makeCommand(path, words, settings.argv0);
 }
@@ -130,17 +144,18 @@ function resolveCommand(
 /** A template; one with placeholders is looked for when a connection comes. Without one: beside the file, if that may be. */
 function resolveDirectory(
   written: string | undefined,
-  { identity, sandbox }: Pick<Process, 'identity' | 'sandbox'>,
+  { identity, root, sandbox }: Where & Pick<Process, 'sandbox'>,
   refuse: Refuse,
   machine: Machine,
   layers: Layers,
 ): string {
-  if (written === undefined) return escapeTemplate(ownFolder({ identity, sandbox }, machine, layers));
+  if (written === undefined)
+    return root === null ? escapeTemplate(ownFolder({ identity, sandbox }, machine, layers)) : '/';
   if (!checkTemplate({ text: written, path: ['directory'] }, refuse, layers)) return '/';
   const directory = resolvePath(escapeTemplate(layers.folderOf(['directory'])), written);
   if (hasPlaceholders(directory)) return directory;
-  const problem = whyNotEnterable(unescapeTemplate(directory), identity, machine);
-  if (problem !== null) layers.onMachine.report(['directory'], problem);
+  const problem = whyNotEnterable(unescapeTemplate(directory), identity, inside(root, machine));
+  if (problem !== null) layers.onMachine.report(['directory'], saidInside(root, problem));
   return directory;
 }
 

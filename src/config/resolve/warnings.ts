@@ -5,26 +5,35 @@ import { RLIMITS } from '../../service/rlimits';
 import type { Exec, Service } from '../../service/service';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
+import { inside } from '../machine/inside';
 import type { Machine } from '../machine/machine';
 import { whoElseForRoot } from '../machine/trusted';
+import type { Problem } from '../report/problems';
 
 /** @param serverLimit most children of all services */
 export function warn(
   service: Service,
   settings: ServiceSettings,
   serverLimit: number,
-  machine: Machine,
+  outside: Machine,
   layers: Layers,
 ): void {
   const { run } = service;
   if (!service.wait) warnOfServerLimit(service, serverLimit, layers);
   if (run.kind !== 'exec') return;
+  const machine = inside(run.process.root, outside);
   if (!service.wait) warnOfProcesses(service, run, machine, layers);
-  const others = run.process.identity?.uid === 0 ? whoElseForRoot(run.command.path, machine) : null;
+  const others = run.process.identity?.uid === 0 ? whoElse(run, machine, outside) : null;
   const key = ['exec', 'builtin', 'redirect'].find((each) => layers.isOwn([each])) ?? 'exec';
   if (others !== null) layers.asWarning.report([key], others);
   if (settings.no_new_privileges === undefined) warnOfSetId(run, machine, layers);
   if (settings.exec !== undefined) warnOfSize(run, machine.startBytes, layers);
+}
+
+/** A folder that is `/` for the program is as good as the program. */
+function whoElse({ command, process: { root } }: Exec, machine: Machine, outside: Machine): Problem | null {
+  const ofFolder = root === null ? null : whoElseForRoot(root, outside);
+  return ofFolder ?? whoElseForRoot(command.path, machine);
 }
 
 function warnOfServerLimit({ maxConnections }: Service, serverLimit: number, layers: Layers): void {

@@ -26,6 +26,7 @@ const CAT: Command = { path: '/bin/cat', argv: ['cat'] };
 export function sampleExec(fields: Partial<Process> = {}, command = CAT): Exec {
   const process: Process = {
     identity: null,
+    root: null,
     directory: '/',
     umask: 0o22,
     resources: { limits: [], nice: null, cpus: null, scheduling: null, ioPriority: null, oomScore: null },
