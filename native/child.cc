@@ -277,6 +277,17 @@ long open_stderr(const ChildTask *task) {
   return fd < 0 ? fd : call(SYS_fcntl, fd, F_SETFL, O_APPEND);
 }
 
+// What the next exec makes of us, for a security module to carry out. The file is of the one who writes, and
+// as long as it is open it is ours; it says no to what it does not know.
+long write_attribute(const char *path, const ChildText *text) {
+  const long fd = call(SYS_openat, AT_FDCWD, address(path), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return fd;
+  const long written = call(SYS_write, fd, address(text->text), static_cast<long>(text->length));
+  call(SYS_close, fd);
+  if (written < 0) return written;
+  return static_cast<size_t>(written) == text->length ? 0 : -EIO;
+}
+
 // --- Capabilities, as two words of 32 bits: 0, or a negative errno. ---
 
 bool is_capability_in(const long *words, int number) {
@@ -356,6 +367,9 @@ long install_filter(const ChildStep *step) {
   return call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, address(&program));
 }
 
+constexpr const char *kAppArmorExec = "/proc/self/attr/apparmor/exec";
+constexpr const char *kSelinuxExec = "/proc/self/attr/exec";
+
 long run(const ChildTask *task, const ChildStep *step) {
   const long first = step->arguments[0], second = step->arguments[1];
   switch (step->op) {
@@ -376,6 +390,10 @@ long run(const ChildTask *task, const ChildStep *step) {
       return call(SYS_ioprio_set, kOneProcess, 0, first);
     case kOpPrctl:
       return call(SYS_prctl, first, second);
+    case kOpAppArmor:
+      return write_attribute(kAppArmorExec, &task->plan->apparmor);
+    case kOpSelinux:
+      return write_attribute(kSelinuxExec, &task->plan->selinux);
     case kOpRoot:
       return change_root(task);
     case kOpBound:

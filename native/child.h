@@ -21,6 +21,8 @@
   X(kOpScheduler, "sched_setscheduler", 2) \
   X(kOpIoPriority, "ioprio_set", 1)        \
   X(kOpPrctl, "prctl", 2)                  \
+  X(kOpAppArmor, "apparmor", 0)            \
+  X(kOpSelinux, "selinux", 0)              \
   X(kOpRoot, "chroot", 0)                  \
   X(kOpBound, "capbset_drop", 2)           \
   X(kOpGroups, "setgroups", 0)             \
@@ -59,6 +61,11 @@ struct ChildStep {
   size_t count;
 };
 
+struct ChildText {
+  const char *text;
+  size_t length;
+};
+
 // Everything a child of one service does, laid out once and shared by all its children (read only).
 struct ChildPlan {
   const char *path;
@@ -68,6 +75,9 @@ struct ChildPlan {
   const char *root;
   // What kOpStderr opens.
   const char *stderr_file;
+  // What kOpAppArmor and kOpSelinux write.
+  ChildText apparmor;
+  ChildText selinux;
   // The socket that listens, or the datagram one: LISTEN_PID belongs to it.
   bool is_lent;
   // What fd 0 is, is not the child's to end where the program could not be started.

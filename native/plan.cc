@@ -113,8 +113,17 @@ void read_sandbox(const Napi::Value &value, Plan *plan) {
   plan->sandbox = sandbox_of(value);
 }
 
-// preparePlan({path, argv, environment: string[], root?, directory, steps, stderrFd, stderrFile?, oomScore?,
-// isWait, isBlind?, cloneFlags?, sandbox?, hasGroup?, isApart?}) → plan
+// Empty where there is none.
+std::string text_of(const Napi::Object &options, const char *name) {
+  return options.Has(name) ? options.Get(name).ToString() : std::string();
+}
+
+ChildText view_of(const std::string &text) {
+  return ChildText{text.c_str(), text.size()};
+}
+
+// preparePlan({path, argv, environment: string[], apparmor?, selinux?, root?, directory, steps, stderrFd,
+// stderrFile?, oomScore?, isWait, isBlind?, cloneFlags?, sandbox?, hasGroup?, isApart?}) → plan
 Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   const auto options = info[0].As<Napi::Object>();
   auto plan = std::make_shared<Plan>();
@@ -129,9 +138,13 @@ Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   for (const std::string &word : plan->words) plan->argv.push_back(word.c_str());
   plan->argv.push_back(nullptr);
   plan->view.path = plan->path.c_str();
-  plan->stderr_file = options.Has("stderrFile") ? options.Get("stderrFile").ToString() : std::string();
+  plan->stderr_file = text_of(options, "stderrFile");
   plan->view.stderr_file = plan->stderr_file.c_str();
-  plan->root = options.Has("root") ? options.Get("root").ToString() : std::string();
+  plan->apparmor = text_of(options, "apparmor");
+  plan->view.apparmor = view_of(plan->apparmor);
+  plan->selinux = text_of(options, "selinux");
+  plan->view.selinux = view_of(plan->selinux);
+  plan->root = text_of(options, "root");
   plan->view.root = plan->root.c_str();
   plan->stderr_fd = options.Get("stderrFd").ToNumber().Int32Value();
   const Napi::Value score = options.Get("oomScore");

@@ -18,6 +18,8 @@ struct Plan {
   std::string root;
   std::string directory;
   std::string stderr_file;
+  std::string apparmor;
+  std::string selinux;
   std::vector<std::string> words;
   std::vector<std::string> variables;
   std::vector<const char *> argv;

@@ -15,7 +15,7 @@ import {
 import { hasMemoryLimit, type Cgroup } from '../service/cgroup';
 import { CREDENTIALS_VARIABLE } from '../service/credentials';
 import { FACT_NAMES } from '../service/fact-names';
-import type { CapabilitySet, Exec, Identity, Process, Resources } from '../service/service';
+import type { CapabilitySet, Exec, Identity, Labels, Process, Resources } from '../service/service';
 import type { StopSignal } from '../service/stop-signal';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
 import { planGroup } from './cgroups';
@@ -120,14 +120,23 @@ export function planOf(
     ...(typeof process.stderr === 'object' ? { stderrFile: process.stderr.file } : {}),
     ...(process.resources.oomScore === null ? {} : { oomScore: process.resources.oomScore }),
     isWait,
+    ...labelsOf(process),
     ...(process.cgroup === null ? {} : { hasGroup: true, isApart: hasMemoryLimit(process.cgroup) }),
   };
 }
 
-type Settings = Pick<Process, 'umask' | 'root' | 'resources' | 'identity' | 'rights' | 'sandbox' | 'stderr'>;
+/** The first word of AppArmor's is what to do. */
+function labelsOf({ labels: { apparmor, selinux } }: Process): Pick<PlanOptions, 'apparmor' | 'selinux'> {
+  return {
+    ...(apparmor === null ? {} : { apparmor: `exec ${apparmor}` }),
+    ...(selinux === null ? {} : { selinux }),
+  };
+}
+
+type Settings = Pick<Process, 'umask' | 'labels' | 'root' | 'resources' | 'identity' | 'rights' | 'sandbox' | 'stderr'>;
 
 /** What a child does to itself before it is the program, in this order. */
-export function stepsOf({ umask, root, resources, identity, rights, sandbox, stderr }: Settings): Step[] {
+export function stepsOf({ umask, labels, root, resources, identity, rights, sandbox, stderr }: Settings): Step[] {
   const { noNewPrivileges, securebits } = rights;
   const capabilities = rights.capabilities ?? leftOf(securebits, identity);
   return [
@@ -136,6 +145,8 @@ export function stepsOf({ umask, root, resources, identity, rights, sandbox, std
     { op: 'umask', args: [umask] },
     // A right that stdiod was given as an ambient capability (to bind low ports, say) is not the program's.
     { op: 'prctl', args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] },
+    // For the exec to come, while it is us who ask: the user may not be let, Landlock closes the file, and another root may have no /proc.
+    ...stepsForLabels(labels),
     // It takes a right that the next steps give up. Every path below is one inside.
     ...(root === null ? [] : [{ op: 'chroot' } as const]),
     ...(capabilities === null ? [] : keep(capabilities)),
@@ -151,6 +162,14 @@ export function stepsOf({ umask, root, resources, identity, rights, sandbox, std
     // Last of all: what it denies, no step before it has to do without.
     ...(sandbox.deniedCalls.length > 0 ? [{ op: 'seccomp', list: filterOf(sandbox.deniedCalls) } as const] : []),
   ];
+}
+
+function stepsForLabels({ apparmor, selinux }: Labels): Step[] {
+  const steps: (Step | null)[] = [
+    apparmor === null ? null : { op: 'apparmor' },
+    selinux === null ? null : { op: 'selinux' },
+  ];
+  return steps.filter((step) => step !== null);
 }
 
 /** To raise any of them takes rights that the identity may lack. */

@@ -12,6 +12,7 @@ import { capabilityNumber, type Capability } from '../service/capabilities';
 import type { PassedSocket } from '../service/listen-text';
 import { readCgroupFacts } from './cgroup';
 import { absolute, readBinaryFormats, readContents, readEntry, readFacts, readHead, readProc, realPath } from './files';
+import { readProfiles } from './apparmor';
 import { readStartBytes } from './start-bytes';
 import { readPortNames } from './port-names';
 import { highestLimit, lowestNice, ownCpus, ownOomScore } from './resources';
@@ -32,6 +33,8 @@ export function systemMachine(passed: readonly PassedSocket[]): Machine {
     startBytes: readStartBytes(),
     suidDumpable: Number(readProc('/proc/sys/fs/suid_dumpable') ?? 0),
     landlockVersion: native.landlockVersion(),
+    apparmorProfiles: readProfiles,
+    hasSelinux: existsSync('/sys/fs/selinux/enforce'),
     hasIpv6: existsSync('/proc/net/if_inet6'),
     environment: process.env,
     ownProgram: (name) => join(packageRoot(), 'dist/services', name),

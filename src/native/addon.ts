@@ -134,7 +134,7 @@ export interface NativeIdentity {
  * Of a limit -1 is unlimited, and a hard one of -2 stays as it is and caps the soft one.
  */
 export type Step =
-  | { readonly op: 'setsid' | 'chroot' | 'no_new_privs' | 'stderr' | 'chdir' | 'landlock' }
+  | { readonly op: 'setsid' | 'apparmor' | 'selinux' | 'chroot' | 'no_new_privs' | 'stderr' | 'chdir' | 'landlock' }
   | { readonly op: 'prlimit'; readonly args: readonly [resource: number, soft: number, hard: number] }
   | { readonly op: 'setpriority'; readonly args: readonly [nice: number] }
   | { readonly op: 'sched_setaffinity'; readonly list: readonly number[] }
@@ -170,6 +170,9 @@ export interface PlanOptions {
   readonly stderrFd: number;
   /** What the step `stderr` opens in its place, to append to it: an absolute path. */
   readonly stderrFile?: string;
+  /** What the step `apparmor` writes (apparmor(7), attr/apparmor/exec), and `selinux` (selinux(8), attr/exec). */
+  readonly apparmor?: string;
+  readonly selinux?: string;
   /** oom_score_adj: given by us once the child has left our memory. */
   readonly oomScore?: number;
   /** CLONE_NEW… of clone(2): namespaces of its own. A child cannot take a pid namespace as a step. */

@@ -79,6 +79,7 @@ export interface Process {
   readonly sandbox: Sandbox;
   /** null: none. */
   readonly credentials: Credentials | null;
+  readonly labels: Labels;
   /** All of it but for the facts of the connection; values are templates. */
   readonly environment: Readonly<Record<string, string>>;
   /**
@@ -113,6 +114,14 @@ export interface Rights {
   readonly capabilities: CapabilitySet | null;
   /** What root and a change of the user mean for capabilities, exactly (service/securebits.ts); null: as for stdiod. */
   readonly securebits: number | null;
+}
+
+/** Under which name a security module of the kernel knows the program, and so what it lets it do; null: as the module's own rules say. */
+export interface Labels {
+  /** A profile. */
+  readonly apparmor: string | null;
+  /** A context. */
+  readonly selinux: string | null;
 }
 
 export interface CapabilitySet {

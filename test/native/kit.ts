@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { stepsOf } from '../../src/child/plan';
 import { NO_SANDBOX, type Sandbox } from '../../src/service/sandbox';
-import type { Resources, Rights } from '../../src/service/service';
+import type { Labels, Resources, Rights } from '../../src/service/service';
 import { findOwnCgroup } from '../../src/native/own-cgroup';
 import {
   addon,
@@ -130,13 +130,14 @@ async function readAll(client: net.Socket): Promise<string> {
   return received;
 }
 
-/** `identity`, `umask`, `resources` and `rights` become the steps that stdiod makes of them. */
+/** `identity`, `umask`, `resources`, `rights`, `confined` and `labels` become the steps that stdiod makes of them. */
 type PlanWishes = Partial<PlanOptions> & {
   readonly identity?: NativeIdentity | null;
   readonly umask?: number;
   readonly resources?: Partial<Resources>;
   readonly rights?: Partial<Rights>;
   readonly confined?: Partial<Sandbox>;
+  readonly labels?: Partial<Labels>;
 };
 
 const NO_WISHES: Resources = {
@@ -149,7 +150,7 @@ const NO_WISHES: Resources = {
 };
 
 function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {
-  const { identity = null, umask = 0o22, resources = {}, rights = {}, confined = {}, ...options } = wishes;
+  const { identity = null, umask = 0o22, resources = {}, rights = {}, confined = {}, labels = {}, ...options } = wishes;
   return addon.preparePlan({
     path: argv[0] ?? '',
     argv,
@@ -163,6 +164,7 @@ function plan(argv: readonly string[], wishes: PlanWishes = {}): NativePlan {
       stderr: options.stderrFile === undefined ? 'socket' : { file: options.stderrFile },
       rights: { noNewPrivileges: false, capabilities: null, securebits: null, ...rights },
       sandbox: { ...NO_SANDBOX, ...confined },
+      labels: { apparmor: null, selinux: null, ...labels },
     }),
     stderrFd: -1,
     isWait: false,

@@ -4,7 +4,7 @@
  */
 import { inFreshProcess } from './fresh-process';
 import type { Sandbox } from '../../src/service/sandbox';
-import type { Resources, Rights } from '../../src/service/service';
+import type { Labels, Resources, Rights } from '../../src/service/service';
 import { LANDLOCK, ROOT, testWith, tool } from './needs';
 
 interface Fault {
@@ -15,6 +15,7 @@ interface Fault {
   readonly resources?: Partial<Resources>;
   readonly rights?: Partial<Rights>;
   readonly confined?: Partial<Sandbox>;
+  readonly labels?: Partial<Labels>;
   /** CLONE_NEW… of a sandbox. */
   readonly namespaces?: number;
   readonly identity?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
@@ -181,6 +182,13 @@ const REFUSALS: [step: string, call: string, error: number, more?: Partial<Fault
   ['sched_setscheduler', 'sched_setscheduler:error=EMFILE', EMFILE],
   ['ioprio_set', 'ioprio_set:error=EMFILE', EMFILE],
   ['prctl', 'prctl:error=EMFILE', EMFILE],
+  [
+    'apparmor',
+    'openat:error=EMFILE',
+    EMFILE,
+    { labels: { apparmor: 'x' }, injectionPath: '/proc/self/attr/apparmor/exec' },
+  ],
+  ['selinux', 'openat:error=EMFILE', EMFILE, { labels: { selinux: 'a:b:c' }, injectionPath: '/proc/self/attr/exec' }],
   ['chroot', 'chroot:error=EMFILE', EMFILE, { root: '/' }],
   ['capbset_drop', 'prctl:error=EMFILE:when=2', EMFILE],
   ['setgroups', 'setgroups:error=EMFILE', EMFILE],

@@ -125,6 +125,8 @@ export const SYSTEMD: Words = {
   securebits: put('the list', 'securebits'),
   ambientcapabilities: put('the list', 'capabilities'),
   loadcredential: put('NAME: PATH', 'credentials'),
+  apparmorprofile: put('the profile', 'apparmor'),
+  selinuxcontext: put('the context', 'selinux'),
   privatetmp: put('true or false', 'private_tmp'),
   privatedevices: put('true or false', 'private_devices'),
   protectproc: 'write "private_processes: true"',

@@ -15,6 +15,7 @@ import {
   cpus,
   credentials,
   fileMode,
+  label,
   nonEmpty,
   path,
   stderr,
@@ -98,6 +99,17 @@ export const processKeys = {
     .array(z.enum(SECUREBIT_NAMES))
     .optional()
     .describe('What root is no more for it (capabilities(7)), in the words of systemd: `[noroot, noroot-locked]`.'),
+  apparmor: label
+    .refine((value) => !value.includes('%{'), { error: 'there are no placeholders here' })
+    .optional()
+    .describe("The AppArmor profile that it runs under. Without it: as AppArmor's own rules say for it."),
+  selinux: label
+    .regex(/^[^:]+:[^:]+:[^:]+(:.+)?$/, { error: 'not a context of SELinux' })
+    .register(remedies, {
+      remedy: () => 'write USER:ROLE:TYPE, and the level where the policy has one: USER:ROLE:TYPE:s0',
+    })
+    .optional()
+    .describe('The SELinux context that it runs in. Without it: as the policy says for it.'),
   ...sandboxKeys,
   credentials: credentials
     .default({})

@@ -143,6 +143,14 @@ function stderrRemedy(value: string): string {
   return file.includes('/') ? `write ${file}` : `a file beside this one: ./${file}`;
 }
 
+/** What is written into a file of proc(5) is one page at the most. */
+const LONGEST_LABEL = 4000;
+
+/** A name that the kernel knows a program under. */
+export const label = nonEmpty
+  .regex(/^[^\s\u0000-\u001f\u007f-\u009f]+$/, { error: 'must be one word' })
+  .refine((value) => Buffer.byteLength(value) <= LONGEST_LABEL, { error: `longer than ${LONGEST_LABEL} bytes` });
+
 export const capability = z
   .string()
   .refine((value) => parseCapability(value) !== undefined, { error: 'not a capability' })

@@ -28,6 +28,10 @@ export interface Machine {
   readonly suidDumpable: number;
   /** Of the kernel's Landlock (landlock(7)); 0: it has none. */
   readonly landlockVersion: number;
+  /** The profiles of AppArmor that are loaded; unknown: they are not for stdiod to see. null: AppArmor is not there. */
+  apparmorProfiles(): readonly string[] | 'unknown' | null;
+  /** Whether SELinux is there, enforcing or not. */
+  readonly hasSelinux: boolean;
   /** Whether the kernel has IPv6. */
   readonly hasIpv6: boolean;
   /** stdiod's own environment, for `pass_env` and for looking up bare command names. */

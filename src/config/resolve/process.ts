@@ -18,6 +18,7 @@ import type { Problem } from '../report/problems';
 import { resolveBefore } from './before';
 import { builtinCommand } from './builtin';
 import { resolveCgroup } from './cgroup';
+import { resolveLabels } from './labels';
 import { locateProgram, makeCommand, readWords } from './command';
 import type { Shape } from './conflicts';
 import { resolveCredentials } from './secrets';
@@ -52,6 +53,7 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
     rights,
     sandbox,
     credentials: resolveCredentials(settings, shape, { identity, sandbox }, machine, layers),
+    labels: resolveLabels(settings, machine, layers),
     environment: makeEnvironment(settings, person?.account ?? NOBODY, machine),
     // Its words are for the operator: to its client every byte is the target's.
     stderr: shape.run === 'redirect' ? 'report' : resolveStderr(settings, shape, { identity, root }, machine, within),

@@ -187,3 +187,11 @@ test.each<[Process['stderr'], boolean]>([
   const plan = prepareBlind(sampleExec({ stderr }), SINKS, null);
   expect([plan.pipe !== null, plan.channel]).toEqual([hasPipe, null]);
 });
+
+test('a security module is asked for its label by who we are still, and hears its own words', () => {
+  const identity = { user: 'www', uid: 33, gid: 34, groups: [] };
+  const labels = { apparmor: 'web', selinux: 'system_u:system_r:httpd_t:s0' };
+  const { steps, apparmor, selinux } = optionsOf({ identity, labels });
+  expect([apparmor, selinux]).toEqual(['exec web', 'system_u:system_r:httpd_t:s0']);
+  expect(steps.map(({ op }) => op).slice(2, 6)).toEqual(['prctl', 'apparmor', 'selinux', 'setgroups']);
+});

@@ -52,6 +52,8 @@ export function pretendMachine(changes: Partial<Machine> = {}): Machine {
     oomScore: () => 0,
     suidDumpable: 0,
     landlockVersion: 3,
+    apparmorProfiles: () => ['web', 'mail//child'],
+    hasSelinux: true,
     hasIpv6: true,
     environment: { PATH: '/usr/bin:/bin', TZ: 'UTC', SECRET: 'x' },
     user: (nameOrId) => ACCOUNTS.find(({ name, uid }) => name === nameOrId || uid === nameOrId),

@@ -34,6 +34,7 @@ export function sampleExec(fields: Partial<Process> = {}, command = CAT): Exec {
     rights: { noNewPrivileges: false, capabilities: null, securebits: null },
     sandbox: NO_SANDBOX,
     credentials: null,
+    labels: { apparmor: null, selinux: null },
     environment: { PATH: '/bin' },
     stderr: 'socket',
     stopSignal: 'SIGTERM',

@@ -2,3 +2,4 @@
 import './cgroup';
 import './kernel';
 import './systemd';
+import './apparmor';
