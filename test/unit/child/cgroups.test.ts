@@ -67,7 +67,7 @@ test('each child has a leaf of its own, with the limits of a connection, and die
   expect(closed.slice(-2)).toHaveLength(2);
 });
 
-test('nobody else may list a group: who can may hold its lock, and to make or to remove one in it would wait for them', () => {
+test('nobody else may list a group, and hold its lock with that', () => {
   const { leaf } = start(wishOf('web'));
   expect(['.', 'stdiod-main', 'service-web', leaf].map(modeOf)).toEqual(['711', '711', '711', '711']);
 });
