@@ -1,7 +1,7 @@
-// Folders and files of Unix sockets, by descriptor: a path may lead elsewhere a moment later. Called by
-// src/listener on the main thread, which waits with a limit for each of them (aside.h): the folder is
-// somebody else's, who may hold its lock, and so may whoever may list it. What fails with ETIMEDOUT may be
-// done later on.
+// Folders of others and files in them, by descriptor: a path may lead elsewhere a moment later. Called by
+// src/listener and src/child on the main thread, which waits with a limit for each of them (aside.h): the
+// folder is somebody else's, who may hold its lock, and so may whoever may list it. What fails with ETIMEDOUT
+// may be done later on.
 #include "path.h"
 
 #include "addon.h"
@@ -10,6 +10,7 @@
 #include "descriptor.h"
 #include "error.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -21,6 +22,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 // linux/un.h has it, and cannot be included beside sys/un.h.
 #ifndef SIOCUNIXFILE
@@ -31,6 +33,7 @@ namespace {
 
 constexpr size_t kLongestAttribute = 256;
 constexpr size_t kLongestPath = 4096;
+constexpr size_t kMostNames = 64;
 
 // What a call has found. It belongs to whoever comes last.
 struct Finding {
@@ -115,7 +118,7 @@ Napi::Value OpenFile(const Napi::CallbackInfo &info) {
   return Napi::Number::New(info.Env(), found->take());
 }
 
-// factsOf(fd) → {dev, ino, mode} of fstat(2).
+// factsOf(fd) → {dev, ino, mode, uid} of fstat(2).
 Napi::Value FactsOf(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const auto found =
@@ -125,6 +128,7 @@ Napi::Value FactsOf(const Napi::CallbackInfo &info) {
   result.Set("dev", static_cast<double>(found->facts.st_dev));
   result.Set("ino", static_cast<double>(found->facts.st_ino));
   result.Set("mode", found->facts.st_mode);
+  result.Set("uid", found->facts.st_uid);
   return result;
 }
 
@@ -162,15 +166,60 @@ void RemoveIn(const Napi::CallbackInfo &info) {
   call_in(info, "unlink", [name](int folder, Finding *) { return unlinkat(folder, name.c_str(), 0); });
 }
 
+// makeFolderIn(folder, name, mode)
+void MakeFolderIn(const Napi::CallbackInfo &info) {
+  const std::string name = info[1].ToString();
+  const mode_t mode = info[2].ToNumber().Uint32Value();
+  call_in(info, "mkdir", [name, mode](int folder, Finding *) { return mkdirat(folder, name.c_str(), mode); });
+}
+
+int list(int folder, const std::string &prefix, std::vector<std::string> *names) {
+  const int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *listed = fd < 0 ? nullptr : fdopendir(fd);
+  if (listed == nullptr) return -1;
+  while (const dirent *entry = readdir(listed)) {
+    if (prefix.compare(0, prefix.size(), entry->d_name, 0, prefix.size()) != 0) continue;
+    names->push_back(entry->d_name);
+    if (names->size() == kMostNames) break;
+  }
+  closedir(listed);
+  return 0;
+}
+
+// namesIn(folder, prefix) → names of at most kMostNames of those that begin so.
+Napi::Value NamesIn(const Napi::CallbackInfo &info) {
+  const std::string prefix = info[1].ToString();
+  const auto names = std::make_shared<std::vector<std::string>>();
+  const auto found = call_in(
+      info, "readdir", [prefix, names](int folder, Finding *) { return list(folder, prefix, names.get()); });
+  if (found == nullptr) return info.Env().Undefined();
+  Napi::Array result = Napi::Array::New(info.Env());
+  for (const std::string &name : *names) result.Set(result.Length(), name);
+  return result;
+}
+
+// Now, or when nobody is in the way.
+void do_in(int folder, std::function<void(int folder)> work) {
+  const auto own = std::make_shared<OwnCopy>(folder, kListenerBase);
+  const auto with_own = [own, work = std::move(work)] { work(own->fd); };
+  if (run_in_folder(place_of(path_of(folder)), with_own) == Outcome::kNotTried)
+    run_later(with_own, Kind::kFolder);
+}
+
+// removeFolderIn(folder, name): an empty one; now or later.
+void RemoveFolderIn(const Napi::CallbackInfo &info) {
+  const std::string name = info[1].ToString();
+  do_in(info[0].ToNumber().Int32Value(),
+        [name](int folder) { unlinkat(folder, name.c_str(), AT_REMOVEDIR); });
+}
+
 // removeOurs(folder, name, dev, ino): while it is that file; now or later.
 void RemoveOurs(const Napi::CallbackInfo &info) {
-  const int folder = info[0].ToNumber().Int32Value();
   const std::string name = info[1].ToString();
   const auto device = static_cast<dev_t>(info[2].ToNumber().DoubleValue());
   const auto inode = static_cast<ino_t>(info[3].ToNumber().DoubleValue());
-  const auto own = std::make_shared<OwnCopy>(folder, kListenerBase);
-  const auto work = [own, name, device, inode] { remove_if_same(own->fd, name, device, inode); };
-  if (run_in_folder(place_of(path_of(folder)), work) == Outcome::kNotTried) run_later(work, Kind::kFolder);
+  do_in(info[0].ToNumber().Int32Value(),
+        [name, device, inode](int folder) { remove_if_same(folder, name, device, inode); });
 }
 
 // fileOf(socket) → fd of the file that a Unix socket is bound to; null: the kernel does not tell us.
@@ -226,6 +275,9 @@ void init_path(Napi::Env env, Napi::Object exports) {
   exports.Set("renameIn", Napi::Function::New(env, RenameIn));
   exports.Set("linkIn", Napi::Function::New(env, LinkIn));
   exports.Set("removeIn", Napi::Function::New(env, RemoveIn));
+  exports.Set("makeFolderIn", Napi::Function::New(env, MakeFolderIn));
+  exports.Set("namesIn", Napi::Function::New(env, NamesIn));
+  exports.Set("removeFolderIn", Napi::Function::New(env, RemoveFolderIn));
   exports.Set("removeOurs", Napi::Function::New(env, RemoveOurs));
   exports.Set("attributeOf", Napi::Function::New(env, AttributeOf));
   exports.Set("fileOf", Napi::Function::New(env, FileOf));

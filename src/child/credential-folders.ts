@@ -2,11 +2,10 @@
  * Credentials without the right to mount: a folder in memory that is closed to all other users, for services that run as stdiod's own user,
  * from whom they are no secrets anyway. One that a reload has replaced stays until the next one, for programs that are just about to read.
  */
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
-  lstatSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   readdirSync,
   readlinkSync,
@@ -16,6 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { addon, type Fd } from '../native/addon';
 import type { Credentials } from '../service/credentials';
 import type { Service } from '../service/service';
 
@@ -27,9 +27,16 @@ interface Folder {
   isOld: boolean;
 }
 
+/** A folder that is closed to others, in one that may not be: who may list that can hold its lock (native/path.cc). */
+interface Root {
+  readonly base: Fd;
+  readonly name: string;
+  readonly path: string;
+}
+
 export class CredentialFolders {
   #folders: Folder[] = [];
-  #root: string | null = null;
+  #root: Root | null = null;
   /** Of all that were ever made. */
   #count = 0;
 
@@ -39,7 +46,7 @@ export class CredentialFolders {
     if (known !== undefined) return known.path;
     this.#root ??= makeRoot();
     this.#count += 1;
-    const path = join(this.#root, String(this.#count));
+    const path = join(this.#root.path, String(this.#count));
     this.#folders.push({ service, credentials, path, isOld: false });
     writeAll(path, credentials);
     return path;
@@ -60,7 +67,10 @@ export class CredentialFolders {
 
   /** All of them: nobody is served any more. */
   close(): void {
-    if (this.#root !== null) removeRoot(this.#root);
+    if (this.#root !== null) {
+      removeRoot(this.#root.base, this.#root.name);
+      addon.close(this.#root.base);
+    }
     [this.#root, this.#folders] = [null, []];
   }
 }
@@ -70,7 +80,7 @@ function isFor(folder: Folder, service: string, credentials: Credentials | null)
 }
 
 function writeAll(folder: string, { files }: Credentials): void {
-  mkdirSync(folder, { mode: 0o700 });
+  mkdirSync(folder, { mode: CLOSED });
   for (const { name, contents } of files) {
     writeFileSync(join(folder, name), Buffer.from(contents, 'base64'), { flag: 'wx', mode: 0o400 });
   }
@@ -79,12 +89,26 @@ function writeAll(folder: string, { files }: Credentials): void {
 
 /** `stdiod-credentials.`, then who makes it: the pid namespace, the pid and when it began, which no other process ever has together. */
 const PREFIX = 'stdiod-credentials';
+const RANDOM = 6;
+const CLOSED = 0o700;
+/** Of what stat(2) calls a mode. */
+const KIND_AND_PERMISSIONS = 0o170777;
+const FOLDER = 0o040000;
 
 /** What one has left behind that was killed goes now. */
-function makeRoot(): string {
-  const base = findBase();
-  removeStale(base);
-  return mkdtempSync(join(base, `${PREFIX}.${namespaceOf()}.${process.pid}.${startOf(process.pid) ?? 0}.`));
+function makeRoot(): Root {
+  const folder = findBase();
+  const base = addon.openFolder(folder);
+  try {
+    removeStale(base);
+    const who = `${namespaceOf()}.${process.pid}.${startOf('self') ?? 0}`;
+    const name = `${PREFIX}.${who}.${randomBytes(RANDOM).toString('hex')}`;
+    addon.makeFolderIn(base, name, CLOSED);
+    return { base, name, path: join(folder, name) };
+  } catch (error) {
+    addon.close(base);
+    throw error;
+  }
 }
 
 /** linux/magic.h: tmpfs and ramfs. */
@@ -114,7 +138,7 @@ function namespaceOf(): string {
 }
 
 /** Field 22 of proc_pid_stat(5); null: there is no such process. */
-function startOf(pid: number): string | null {
+function startOf(pid: string): string | null {
   try {
     return (
       readFileSync(`/proc/${pid}/stat`, 'latin1')
@@ -126,29 +150,39 @@ function startOf(pid: number): string | null {
   }
 }
 
-function removeStale(base: string): void {
-  for (const name of readdirSync(base).filter((each) => each.startsWith(`${PREFIX}.${namespaceOf()}.`))) {
+function removeStale(base: Fd): void {
+  for (const name of addon.namesIn(base, `${PREFIX}.${namespaceOf()}.`)) {
     const [, , pid = '', start = ''] = name.split('.');
-    if (startOf(Number(pid)) !== start) removeRoot(join(base, name));
+    removeRoot(base, name, () => !/^\d+$/.test(pid) || startOf(pid) !== start);
   }
 }
 
-/** Where others may write as well: only what is our own. */
-function removeRoot(root: string): void {
+/** Where others may write as well: only what is our own, and closed to them. @param isStale asked of that alone */
+function removeRoot(base: Fd, name: string, isStale = (): boolean => true): void {
   try {
-    const facts = lstatSync(root);
-    if (!facts.isDirectory() || facts.uid !== process.geteuid?.()) return;
-    for (const name of readdirSync(root)) removeFolder(join(root, name));
-    rmSync(root, { recursive: true, force: true });
+    const root = addon.openFile(base, name);
+    try {
+      if (!isOurs(root) || !isStale()) return;
+      const path = `/proc/self/fd/${root}`;
+      for (const folder of readdirSync(path)) removeFolder(join(path, folder));
+    } finally {
+      addon.close(root);
+    }
+    addon.removeFolderIn(base, name);
   } catch {
-    // Whoever is our user has been faster.
+    // Whoever is our user has been faster, or somebody holds up the folder: the next one removes it.
   }
+}
+
+function isOurs(root: Fd): boolean {
+  const { mode, uid } = addon.factsOf(root);
+  return (mode & KIND_AND_PERMISSIONS) === (FOLDER | CLOSED) && uid === process.geteuid?.();
 }
 
 /** Nobody writes to it, we neither. */
 function removeFolder(folder: string): void {
   try {
-    chmodSync(folder, 0o700);
+    chmodSync(folder, CLOSED);
     rmSync(folder, { recursive: true, force: true });
   } catch {
     // Likewise.

@@ -67,6 +67,7 @@ export interface FileFacts {
   readonly dev: number;
   readonly ino: number;
   readonly mode: number;
+  readonly uid: number;
 }
 
 /** What openListener binds. */
@@ -386,6 +387,11 @@ export interface Addon {
   renameIn(folder: Fd, from: string, to: string): void;
   linkIn(folder: Fd, from: string, to: string): void;
   removeIn(folder: Fd, name: string): void;
+  makeFolderIn(folder: Fd, name: string, mode: number): void;
+  /** Those that begin so; at most 64 of them. */
+  namesIn(folder: Fd, prefix: string): string[];
+  /** An empty one; now, or when nobody holds up the folder that it is in. */
+  removeFolderIn(folder: Fd, name: string): void;
   /** While it is that file; now, or when nobody holds up the folder. */
   removeOurs(folder: Fd, name: string, dev: number, ino: number): void;
   /** getxattr(2): a short text; null: there is none, or it is not for us. */

@@ -4,14 +4,14 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, readdirSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connectTo, exchange } from './client';
 import { startDaemon } from './daemon';
 import { atEnd, endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
-import { isRoot } from './machine';
+import { asOther, isRoot } from './machine';
 import { isRunning } from './proc';
 import { untilTrue } from './until';
 
@@ -72,6 +72,31 @@ testHolding('who holds the list of processes holds up no end of a session: who h
   expect(await daemon.ended()).toBe(0);
   await untilTrue('it is gone', () => !isRunning(pid));
 });
+
+/** Who has no right to mount gets them in a folder below one that others may list. */
+testHolding(
+  'who holds the folder of credentials holds up nobody: their service is served as soon as they let go',
+  async () => {
+    const shared = mkdtempSync('/dev/shm/stdiod-test-');
+    atEnd(() => {
+      rmSync(shared, { recursive: true, force: true });
+    });
+    chmodSync(shared, 0o1777);
+    const secret = join(makeFolder(), 'token');
+    writeFileSync(secret, 'secret', { mode: 0o644 });
+    const yaml = (more: string): string => `services:\n  other: {listen: "127.0.0.1:0", exec: cat}\n${more}`;
+    const options = { wrapper: asOther, env: { RUNTIME_DIRECTORY: shared } };
+    const daemon = await startDaemon(yaml(''), options);
+    const letGo = await hold(shared, LONG_MS);
+    const exec = `[sh, -c, 'cat $CREDENTIALS_DIRECTORY/token']`;
+    await daemon.reload(yaml(`  it: {listen: "127.0.0.1:0", exec: ${exec}, credentials: {token: ${secret}}}\n`));
+    await daemon.waitFor('unavailable', { service: 'it' });
+    expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+    expect(await letGo()).toBe('told');
+    await daemon.waitFor('available', { service: 'it' });
+    expect(await exchange(daemon.port('it'), '')).toBe('secret');
+  },
+);
 
 describe('who holds the folder of a Unix socket', () => {
   function configuration(folder: string, name: string): string {
