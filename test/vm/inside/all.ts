@@ -3,3 +3,4 @@ import './cgroup';
 import './kernel';
 import './systemd';
 import './apparmor';
+import './activation';
