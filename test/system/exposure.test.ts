@@ -317,7 +317,7 @@ testStrict(
   async () => {
     const facts = await look('user: 54321, group: 54321,');
     expect(facts.peer).toBe(`"${facts.client}"`);
-    expect(worse(facts)).toEqual(['PrivateUsers=', 'UMask=', 'ProcSubset=']);
+    expect(worse(facts)).toEqual(['PrivateUsers=', 'ProcSubset=']);
     expect(exposureOf(({ best = 0 }) => best)).toBe(0.2);
     expect(exposureOf(({ judge }) => judge(facts))).toBe(0.3);
   },
@@ -328,7 +328,7 @@ testStrict(
   async () => {
     const facts = await look('');
     expect(facts.peer).toBe(`"${facts.client}"`);
-    expect(worse(facts)).toEqual(['User=', 'PrivateUsers=', 'UMask=', 'ProcSubset=']);
+    expect(worse(facts)).toEqual(['User=', 'PrivateUsers=', 'ProcSubset=']);
     expect(exposureOf(({ judge }) => judge(facts))).toBe(0.6);
   },
 );

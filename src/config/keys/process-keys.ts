@@ -46,8 +46,10 @@ export const processKeys = {
     .optional()
     .describe('Its working directory. Without it: the folder of the file, or `/` where the user may not enter that.'),
   umask: fileMode('0022')
-    .default('0022')
-    .describe('Permissions that it does not give to the files it creates; a quoted octal mode.'),
+    .optional()
+    .describe(
+      'Permissions that it does not give to the files it creates; a quoted octal mode. Without it: `"0022"`, with `sandbox: strict` `"0077"`.',
+    ),
   rlimits: z
     .strictObject(rlimitKeys)
     .prefault({})

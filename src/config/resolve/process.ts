@@ -47,7 +47,7 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
     identity,
     root,
     directory,
-    umask: Number.parseInt(settings.umask, 8),
+    umask: umaskOf(settings),
     resources: resolveResources(settings, machine, layers),
     cgroup: resolveCgroup(settings, shape, machine, layers),
     rights,
@@ -66,6 +66,11 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
   reportOutOfReach(exec, layers);
   if (written.exec !== undefined) reportTooLong(exec, written.exec, machine.startBytes, layers);
   return exec;
+}
+
+/** What a strict program may write anywhere is for its user alone. */
+function umaskOf({ umask, sandbox }: ServiceSettings): number {
+  return Number.parseInt(umask ?? (sandbox === 'strict' ? '0077' : '0022'), 8);
 }
 
 /** A socket that listens is nowhere to write to. */

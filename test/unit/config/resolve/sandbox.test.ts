@@ -18,6 +18,13 @@ test('nobody is kept away from anything, unless the file says so', () => {
   expect(sandbox('private_processes: true')).toEqual({ ...NO_SANDBOX, privateProcesses: true });
 });
 
+test('what a strict program creates is its user’s alone, unless the file says otherwise', () => {
+  const umask = (keys: string) => processOf(service(withKeys(keys))).umask;
+  expect([umask(''), umask('sandbox: basic'), umask('sandbox: strict')]).toEqual([0o22, 0o22, 0o77]);
+  expect(umask('sandbox: strict\numask: "0022"')).toBe(0o22);
+  expect(load(withKeys('sandbox: strict')).effective.services['a']).toMatchObject({ umask: '0077' });
+});
+
 test('what is printed says the same again', () => {
   const { effective } = load(withKeys('private_network: true'));
   expect(effective.services['a']).toMatchObject({ private_network: true });
