@@ -46,6 +46,6 @@ export function sameUser(): string | undefined {
 
 function describe(service: Served, user: string | undefined): [string, object] {
   const { name, port, program } = service;
-  const common = { listen: `127.0.0.1:${port}`, exec: [program], max_connections: 10_000 };
+  const common = { listen: `127.0.0.1:${port}`, exec: [program], max_connections: 10_000, max_per_peer: 10_000 };
   return [name, user === undefined ? common : { ...common, user }];
 }

@@ -6,16 +6,26 @@
 /** Why nobody is let in. full: the service has all its children. server-full: stdiod has. */
 export type FullReason = 'full' | 'server-full';
 
+/** Why a client is refused, where nobody waits. */
+export interface Refused {
+  readonly reason: 'service-limit' | 'server-limit';
+  readonly limit: number;
+}
+
 /** How many there are and may be. A reload may lower `limit` below `inUse`: then nobody is admitted for a while. */
 export interface Gate {
   readonly whenFull: FullReason;
   limit: number;
   inUse: number;
+  /** How many of those each peer has, of services that count them: never more peers than there are slots in use. */
+  readonly peers: Map<string, number>;
 }
 
 /** Empty once it was given back. */
 export interface Slot {
   gates: readonly Gate[];
+  /** Under which name its holder is counted at the service's gate; null: it is not. */
+  peer: string | null;
 }
 
 /** No slot: the next client has to wait, or is refused, as its service says. */
@@ -26,7 +36,7 @@ export interface Full {
 const NONE: readonly Gate[] = [];
 
 export function serviceGate(limit: number): Gate {
-  return { whenFull: 'full', limit, inUse: 0 };
+  return { whenFull: 'full', limit, inUse: 0, peers: new Map() };
 }
 
 export class Slots {
@@ -37,7 +47,7 @@ export class Slots {
   #freed = new Set<Gate>();
 
   constructor(serverLimit: number) {
-    this.server = { whenFull: 'server-full', limit: serverLimit, inUse: 0 };
+    this.server = { whenFull: 'server-full', limit: serverLimit, inUse: 0, peers: new Map() };
   }
 
   take(service: Gate): Slot | Full {
@@ -50,7 +60,7 @@ export class Slots {
     if (server.inUse >= server.limit) return { full: server };
     service.inUse += 1;
     server.inUse += 1;
-    return { gates: this.#gatesOf(service) };
+    return { gates: this.#gatesOf(service), peer: null };
   }
 
   /** One list for all slots of a service: it is kept for as long as each child lives. */
@@ -71,6 +81,7 @@ export class Slots {
   /** Taken, and not used after all: that is no room for anybody. */
   putBack(slot: Slot): void {
     if (slot.gates.length === 0) throw new Error('a slot was given back twice');
+    if (slot.peer !== null) uncount(slot, slot.peer);
     for (const gate of slot.gates) gate.inUse -= 1;
     slot.gates = NONE;
   }
@@ -85,4 +96,27 @@ export class Slots {
 
 export function isFull(answer: Slot | Full): answer is Full {
   return 'full' in answer;
+}
+
+/** Of a service that does not let its clients wait. */
+export function refusalWhenFull({ whenFull, limit }: Gate): Refused {
+  return { reason: whenFull === 'full' ? 'service-limit' : 'server-limit', limit };
+}
+
+/** From now on the slot is this peer's. @returns false: the peer has so many already, and the slot is nobody's */
+export function countPeer(slot: Slot, peer: string, most: number): boolean {
+  const peers = slot.gates[0]?.peers;
+  const count = peers?.get(peer) ?? 0;
+  if (count >= most) return false;
+  peers?.set(peer, count + 1);
+  slot.peer = peer;
+  return true;
+}
+
+function uncount(slot: Slot, peer: string): void {
+  const peers = slot.gates[0]?.peers;
+  const count = peers?.get(peer) ?? 0;
+  if (count > 1) peers?.set(peer, count - 1);
+  else peers?.delete(peer);
+  slot.peer = null;
 }

@@ -34,13 +34,14 @@ export type LogEvent =
       service: string;
       connection?: string | undefined;
       peer?: string;
-      reason: PauseReason | RefusalReason;
+      reason: RefusalReason;
       command?: string;
       exit?: number | undefined;
       signal?: string | undefined;
       step?: string;
       error?: string;
-      limit: number;
+      /** The one that was reached; else that of the service. Of an address there is none. */
+      limit: number | undefined;
       count?: number;
     }
   | { event: 'dropped'; service: string; connection: string; peer: string; step: string; error: string }
@@ -161,9 +162,24 @@ export interface ReapedUsage {
   disk_written: number;
 }
 
-/** Why a tcpmux client got no service (server/handlers/tcpmux.ts), or what a command said that was asked first (before.ts). */
+/**
+ * Why a client is not admitted (src/admission), why one of tcpmux got no service (server/handlers/tcpmux.ts), or what a command said that
+ * was asked first (before.ts).
+ */
 export type RefusalReason =
-  'before' | 'no-service' | 'help' | 'silent' | 'too-long' | 'left' | 'stopping' | 'memory' | 'open-files';
+  | 'service-limit'
+  | 'server-limit'
+  | 'address'
+  | 'peer-limit'
+  | 'before'
+  | 'no-service'
+  | 'help'
+  | 'silent'
+  | 'too-long'
+  | 'left'
+  | 'stopping'
+  | 'memory'
+  | 'open-files';
 
 /** Which command has a client refused, and how it ended: one of them, or with the step that failed. */
 export interface RefusalCause {

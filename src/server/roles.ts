@@ -1,6 +1,7 @@
 /**
  * Who takes in for a service, and who handles its connections: one table for every kind of run, and no other place that asks.
  */
+import { Admission } from '../admission/admission';
 import type { Children, Errand } from '../child/children';
 import { prepareBlind, preparePlan, type Plan, type Sinks } from '../child/plan';
 import type { Sandboxes } from '../child/sandboxes';
@@ -14,8 +15,9 @@ import type { Endings, Served } from './hosted/endings';
 import type { Handler, Hosted } from './hosted/hosted';
 import { Lender, type LenderParts } from './lend/lender';
 
-type Roles = Pick<Hosted, 'intake' | 'handler'>;
-type Makers = { readonly [Kind in Run['kind']]: (service: Service, run: Extract<Run, { kind: Kind }>) => Roles };
+type Roles = Pick<Hosted, 'intake' | 'handler' | 'admission'>;
+type Ways = Pick<Hosted, 'intake' | 'handler'>;
+type Makers = { readonly [Kind in Run['kind']]: (service: Service, run: Extract<Run, { kind: Kind }>) => Ways };
 
 export interface RoleParts {
   readonly acceptor: Acceptor;
@@ -45,8 +47,8 @@ export class RoleMaker {
   }
 
   of(service: Service): Roles {
-    const make = this.#makers[service.run.kind] as (service: Service, run: Run) => Roles;
-    return make(service, service.run);
+    const make = this.#makers[service.run.kind] as (service: Service, run: Run) => Ways;
+    return { ...make(service, service.run), admission: Admission.of(service.admission) };
   }
 
   /** @throws SandboxError */
@@ -55,7 +57,7 @@ export class RoleMaker {
     return preparePlan(run, service.wait, sinks, sandboxes.of(service), sandboxes.credentialsOf(service));
   }
 
-  #program(service: Service, run: Exec, plan: Plan): Roles {
+  #program(service: Service, run: Exec, plan: Plan): Ways {
     const { acceptor, lending, children, endings, emit, watchFor, errandFor } = this.#parts;
     const intake = service.wait ? new Lender(plan, lending) : acceptor;
     const program = new Programs(plan, {

@@ -4,6 +4,7 @@
  * Everything here is plain data, so that it can be compared and can cross a thread boundary.
  */
 import type { ListenAddress } from './address';
+import type { AdmissionRules } from './admission';
 import type { Cgroup } from './cgroup';
 import type { Credentials } from './credentials';
 import type { Rlimit } from './rlimits';
@@ -28,6 +29,8 @@ export interface Service {
   /** Most children of this service at once, 1 or more. */
   readonly maxConnections: number;
   readonly whenFull: WhenFull;
+  /** What else is asked of a client. */
+  readonly admission: AdmissionRules;
   readonly session: SessionLimits;
   readonly socket: SocketOptions;
   /** What is told of its children at their end. */

@@ -9,7 +9,7 @@ import { listeners } from './proc';
 afterEach(endAll);
 
 function echo(limit: number, keys = ''): string {
-  return `services: {echo: {listen: "127.0.0.1:0", exec: cat, max_connections: ${limit}, ${keys}}}\n`;
+  return `services: {echo: {listen: "127.0.0.1:0", exec: cat, max_connections: ${limit}, max_per_peer: ${limit}, ${keys}}}\n`;
 }
 
 /** A client that is known to be served. */
@@ -97,7 +97,7 @@ describe('a full service that refuses', () => {
     const clients = [await servedClient(daemon.port()), await servedClient(daemon.port())];
     const third = await connectTo(daemon.port());
     expect(await third.rest()).toBe('');
-    const refused = { service: 'echo', peer: third.address, reason: 'full', limit: 2 };
+    const refused = { service: 'echo', peer: third.address, reason: 'service-limit', limit: 2 };
     expect(await daemon.waitFor('refused')).toMatchObject(refused);
     for (const client of clients) await leave(client);
     await daemon.waitForCount('reaped', 2);
@@ -188,6 +188,6 @@ describe('a full server', () => {
     await servedClient(daemon.port('a'));
     const second = await connectTo(daemon.port('b'));
     expect(await second.rest()).toBe('');
-    expect(await daemon.waitFor('refused')).toMatchObject({ service: 'b', reason: 'server-full', limit: 1 });
+    expect(await daemon.waitFor('refused')).toMatchObject({ service: 'b', reason: 'server-limit', limit: 1 });
   });
 });

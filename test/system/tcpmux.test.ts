@@ -128,7 +128,7 @@ describe('a client of tcpmux', () => {
     await first.ask('hello');
     const second = await send(daemon, 'few\r\n');
     expect(await second.rest()).toMatch(/^-/);
-    await daemon.waitFor('refused', { peer: second.address, reason: 'full' });
+    await daemon.waitFor('refused', { peer: second.address, reason: 'service-limit' });
     first.end();
     await daemon.waitFor('reaped');
     expect(await (await send(daemon, 'few\r\n')).ask('hello')).toBe('hello');
@@ -209,6 +209,6 @@ test('a client whose service has no room in the whole server is told so, and no 
   await daemon.reload(`${serve()}limits: {max_connections: 1}\n`);
   client.send('ain\r\n');
   expect(await client.rest()).toBe('-Service is full\r\n');
-  expect(await daemon.waitFor('refused')).toMatchObject({ service: 'plain', reason: 'server-full', limit: 1 });
+  expect(await daemon.waitFor('refused')).toMatchObject({ service: 'plain', reason: 'server-limit', limit: 1 });
   expect(await busy.ask('still here')).toBe('still here');
 });

@@ -172,7 +172,7 @@ describe('a client of a Unix socket that has sent something', () => {
     await connectUnix(path);
     await daemon.waitFor('accepted');
     await expectEnd(daemon, path);
-    expect(await daemon.waitFor('refused')).toMatchObject({ reason: 'full' });
+    expect(await daemon.waitFor('refused')).toMatchObject({ reason: 'service-limit' });
   });
 
   test('sees an end when the program cannot be started', async () => {

@@ -12,11 +12,10 @@ const leaveOut = (why: string): string => `leave it out: ${why}`;
 
 /** Recipes for what has no key yet; test/interop/recipes.test.ts follows them. */
 const byTcpd =
-  'there is no key for it yet: write exec: /usr/sbin/tcpd and argv0: PROGRAM, and rules in /etc/hosts.allow';
+  'put rules in "allow" and "deny"; for those of /etc/hosts.allow write exec: /usr/sbin/tcpd and argv0: PROGRAM';
 const byUnitAlone = 'what the unit of stdiod says about it holds for all services';
 const byShell = (text: string): string => `there is no key for it yet: write exec: [sh, -c, '${text}; exec PROGRAM']`;
 const ofBurst = leaveOut('a burst waits in the queue, and nothing is switched off');
-const perPeer = 'there is no key for it yet; the firewall can: nft add rule … tcp dport PORT ct count over N reject';
 const ofFile = 'events go to standard error: 2>>FILE puts them in a file, systemd in its journal';
 const timed = put('the time, such as 10m,', 'session_timeout');
 
@@ -42,9 +41,9 @@ export const XINETD: Words = {
   rlimit_rss: leaveOut('Linux has no such limit; "rlimits: {address_space: 512M}" limits the address space'),
   rlimit_stack: put('the limit, such as 8M,', 'rlimits.stack'),
   cps: ofBurst,
-  per_source: perPeer,
-  only_from: byTcpd,
-  no_access: byTcpd,
+  per_source: put('the number', 'max_per_peer'),
+  only_from: put('the addresses and networks', 'allow'),
+  no_access: put('the addresses and networks', 'deny'),
   libwrap: byTcpd,
   access_times: 'there is no key for it yet: let cron change "enabled" in an included file and send HUP',
   banner: byShell('cat /etc/banner'),
@@ -81,7 +80,7 @@ export const SYSTEMD: Words = {
   restartsec: leaveOut('a program is started for each connection'),
   accept: 'for Accept=no write "wait: true"; Accept=yes is what is done without it',
   maxconnections: put('the number', 'max_connections'),
-  maxconnectionspersource: perPeer,
+  maxconnectionspersource: put('the number', 'max_per_peer'),
   triggerlimitburst: ofBurst,
   triggerlimitintervalsec: ofBurst,
   polllimitburst: ofBurst,
@@ -118,8 +117,8 @@ export const SYSTEMD: Words = {
   oomscoreadjust: put('the number', 'oom_score_adjust'),
   cpuaffinity: put('the CPUs', 'cpu_affinity'),
   nice: put('the value', 'nice'),
-  ipaddressallow: byTcpd,
-  ipaddressdeny: byTcpd,
+  ipaddressallow: put('the addresses and networks', 'allow'),
+  ipaddressdeny: put('the addresses and networks', 'deny'),
   nonewprivileges: put('true or false', 'no_new_privileges'),
   capabilityboundingset: put('the list', 'capabilities'),
   securebits: put('the list', 'securebits'),
@@ -196,11 +195,8 @@ export const ABSENT: Words = {
   timeout: timed,
   first_byte_timeout: 'there is no key for it yet: "socket: {defer_accept: 10s}" waits for the first byte',
   shell: 'for a shell write exec: [sh, -c, "…"]',
-  allow: byTcpd,
-  deny: byTcpd,
   rate: ofBurst,
-  rate_per_peer: perPeer,
-  max_per_peer: perPeer,
+  rate_per_peer: ofBurst,
   websocket: 'there is no WebSocket here: put a program that speaks it, such as websockify, before the service',
   name: leaveOut('the name before the colon is the name'),
   stdin: leaveOut('it is the connection'),
@@ -253,6 +249,12 @@ export const EVERYDAY: Readonly<Record<string, string>> = {
   max_clients: 'max_connections',
   max_conns: 'max_connections',
   limit: 'max_connections',
+  max_connections_per_ip: 'max_per_peer',
+  per_ip: 'max_per_peer',
+  allow_list: 'allow',
+  whitelist: 'allow',
+  deny_list: 'deny',
+  blacklist: 'deny',
   internal: 'builtin',
   forward: 'redirect',
   proxy: 'redirect',

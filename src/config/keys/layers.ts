@@ -85,6 +85,11 @@ export class Layers {
     this.problems.report(spot, problem);
   }
 
+  /** For a place in a file that the service names. */
+  reportAt(spot: Spot, problem: Problem): void {
+    this.problems.report(spot, problem);
+  }
+
   isReported(path: Path): boolean {
     const { source, offset } = this.spot(path);
     return offset !== null && this.problems.isReportedAt(source, offset);

@@ -6,6 +6,7 @@
  * (addresses, commands, accounts) is understood by the stage that can also ask the machine about it.
  */
 import { z } from 'zod';
+import { accessKeys, peerKeys } from './admission-keys';
 import { commandKeys, identityKeys, processKeys } from './process-keys';
 import { remedies } from './remedies';
 import { socketSchema } from './socket-keys';
@@ -149,6 +150,8 @@ const sharedKeys = {
   ...identityKeys,
   ...processKeys,
   ...countKeys,
+  ...peerKeys,
+  ...accessKeys,
   ...timeKeys,
   ...sessionKeys,
   accounts: z
@@ -228,7 +231,8 @@ export const SETUP_KEYS = keysOf(processKeys);
 export const PROCESS_KEYS = [...IDENTITY_KEYS, ...SETUP_KEYS, ...keysOf(commandKeys)];
 export const SESSION_KEYS = keysOf(sessionKeys);
 export const BEFORE_KEYS = [...keysOf(beforeKeys), ...keysOf(timeKeys)];
-export const PER_CONNECTION_KEYS = [...BEFORE_KEYS, ...keysOf(countKeys), ...SESSION_KEYS];
+export const ACCESS_KEYS = keysOf(accessKeys);
+export const PER_CONNECTION_KEYS = [...BEFORE_KEYS, ...keysOf(countKeys), ...keysOf(peerKeys), ...SESSION_KEYS];
 
 /** For editors. Here `conflicts` sees to it, with better words. */
 export const SERVICE_NEEDS = [{ oneOf: RUN_KEYS.map(needs) }, { anyOf: [needs('listen'), needs('tcpmux')] }];

@@ -18,6 +18,15 @@ export function whyNotTrusted(file: string, machine: Machine): Problem | null {
   return { message, remedy: `chmod o-w ${shellQuoted(gap.path)}` };
 }
 
+/** The same for a file that says who may come. */
+export function whyNotForRules(file: string, machine: Machine): Problem | null {
+  const gap = machine.uid === 0 ? findGap(file, machine) : null;
+  if (gap === null) return null;
+  if (gap.kind !== 'written') return explainFolder(gap, 'file');
+  const message = `everybody may write ${file}, and it says who may come`;
+  return { message, remedy: `chmod o-w ${shellQuoted(gap.path)}` };
+}
+
 /** The same for what runs as root. */
 export function whyNotForRoot(program: string, machine: Machine): Problem | null {
   const gap = machine.uid === 0 ? findGap(program, machine) : null;

@@ -11,11 +11,12 @@ import { escapeTemplate, unescapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
 import { IDENTITY_KEYS, SETUP_KEYS } from '../keys/schema';
 import type { BuiltinName, FrameSettings, ProcessSettings, ServiceSettings, SocketSettings } from '../keys/schema';
+import type { EffectiveAdmission } from './admit';
 import type { Shape } from './conflicts';
 import type { WrittenEntry } from './listen';
 
 /** Only the keys that mean something to the service. */
-export interface EffectiveService extends EffectiveRun, EffectiveProcess {
+export interface EffectiveService extends EffectiveRun, EffectiveProcess, EffectiveAdmission {
   readonly description?: string;
   readonly enabled: boolean;
   readonly listen?: readonly string[];
@@ -57,6 +58,7 @@ interface Findings {
   readonly entries: readonly WrittenEntry[];
   readonly shape: Shape;
   readonly socket: Partial<SocketSettings>;
+  readonly admission: EffectiveAdmission;
   readonly layers: Layers;
 }
 
@@ -72,6 +74,7 @@ export function describeService(service: Service, settings: ServiceSettings, fin
     ...(service.tcpmux === null ? {} : { tcpmux: service.tcpmux === 'plus' ? 'plus' : true }),
     ...(service.run.kind === 'exec' ? describeProcess(service.run.process, settings, findings.layers) : {}),
     ...(service.wait ? {} : { max_connections: service.maxConnections, when_full: service.whenFull }),
+    ...findings.admission,
     ...describeSession(service, settings),
     ...(service.accounts === 'full' ? { accounts: 'full' } : {}),
     ...(isEmpty(socket) ? {} : { socket }),

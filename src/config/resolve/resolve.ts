@@ -12,6 +12,7 @@ import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
 import { Problems } from '../report/problems';
+import { resolveAdmission } from './admit';
 import { type Shape, findUntold, reportConflicts, shapeOf } from './conflicts';
 import { type EffectiveService, describeService } from './effective';
 import { type WrittenEntry, readListen, whyNotBindable } from './listen';
@@ -45,9 +46,11 @@ export function resolveService(
   if (settings.redirect !== undefined) reportCircular(settings.redirect, listen, machine, layers);
   const socket = resolveSocket(settings, entries, machine, layers);
   const run = shape.run === 'tcpmux' ? TCPMUX : resolveExec(settings, shape, machine, layers);
+  const admission = resolveAdmission(settings, shape, machine, layers);
   const service = {
     ...plainSettings(settings),
     ...countSettings(settings, shape, listen),
+    admission: admission.rules,
     name: layers.name,
     listen,
     run,
@@ -59,7 +62,13 @@ export function resolveService(
     accounts: shape.run === 'tcpmux' ? ('basic' as const) : settings.accounts,
     socket: socket.options,
   };
-  const effective = describeService(service, settings, { entries, shape, socket: socket.settings, layers });
+  const effective = describeService(service, settings, {
+    entries,
+    shape,
+    socket: socket.settings,
+    admission: admission.effective,
+    layers,
+  });
   const isDatagramBuiltin = shape.run === 'builtin' && shape.isDatagram;
   const unbindable = settings.enabled ? findUnbindable(entries, settings, machine, layers) : new Problems();
   return { service, effective, entries, unbindable, layers, isDatagramBuiltin };

@@ -2,7 +2,8 @@
  * A readable listener means clients, each of whom becomes a connection with a handler. The slot is taken first: without one
  * the client stays in the kernel's queue and the listener is paused, or the client is refused, as the service says.
  */
-import { isFull, type Gate, type Slots } from '../../admission/slots';
+import type { Refusal } from '../../admission/admission';
+import { isFull, refusalWhenFull, type Gate, type Slot, type Slots } from '../../admission/slots';
 import { acceptFrom, isUsable, type AcceptResult, type Listeners } from '../../listener/listener';
 import type { PauseReason } from '../../log/events';
 import { addon } from '../../native/addon';
@@ -79,10 +80,19 @@ export class Acceptor implements Intake {
     if (result.kind === 'connection') {
       this.#goneInRow = 0;
       const { fd, peer, local } = result;
+      const refusal = hosted.admission?.refusalOf(peer, slot) ?? null;
+      if (refusal !== null) return this.#refuse(result, hosted, slot, refusal);
       return this.serve({ id: nextId(), hosted, listener, fd, peer, local, slot, handler: hosted.handler });
     }
     slots.putBack(slot);
     return this.#onNothing(listener, result);
+  }
+
+  /** It was let in no further than the door: nobody waits for the slot that it has not used. */
+  #refuse(client: Accepted, hosted: Hosted, slot: Slot, refusal: Refusal): Outcome {
+    this.#parts.slots.putBack(slot);
+    this.#parts.endings.turnAway(client, hosted, refusal);
+    return 'more';
   }
 
   #waitForEnds(listener: HostedListener): Outcome {
@@ -96,7 +106,7 @@ export class Acceptor implements Intake {
     const result = acceptFrom(listener);
     if (result.kind !== 'connection') return this.#onNothing(listener, result);
     this.#goneInRow = 0;
-    this.#parts.endings.turnAway(result, owner, full);
+    this.#parts.endings.turnAway(result, owner, refusalWhenFull(full));
     return 'more';
   }
 

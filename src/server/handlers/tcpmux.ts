@@ -2,7 +2,7 @@
  * tcpmux (RFC 1078): a client says a service's name on a line of its own and gets that service on the same connection. Not a
  * byte behind the line is read here, because it belongs to the service. Names match whatever their case.
  */
-import { isFull, type Slots } from '../../admission/slots';
+import { isFull, refusalWhenFull, type Slots } from '../../admission/slots';
 import { addon, type Fd } from '../../native/addon';
 import type { PollSet } from '../../native/poll-set';
 import { asSystemError } from '../../native/system-error';
@@ -163,12 +163,24 @@ export class Tcpmux implements Handler, Holder {
     this.#parts.slots.release(connection.slot);
     const slot = this.#parts.slots.take(wanted.gate);
     if (isFull(slot)) {
-      this.#parts.endings.turnAway(connection, wanted, slot.full, '-Service is full\r\n');
+      this.#parts.endings.turnAway(connection, wanted, refusalWhenFull(slot.full), '-Service is full\r\n');
     } else {
-      if (wanted.service.tcpmux === 'plus') addon.sendNow(fd, '+Go\r\n');
-      this.#serve({ ...connection, hosted: wanted, handler: wanted.handler, slot });
+      this.#admit({ ...connection, hosted: wanted, handler: wanted.handler, slot });
     }
     this.#parts.onFreed();
+  }
+
+  /** What that service asks of its clients, it asks of this one. */
+  #admit(connection: Connection): void {
+    const { hosted, peer, slot, fd } = connection;
+    const refusal = hosted.admission?.refusalOf(peer, slot) ?? null;
+    if (refusal !== null) {
+      this.#parts.slots.putBack(slot);
+      this.#parts.endings.turnAway(connection, hosted, refusal, '-Service not available\r\n');
+      return;
+    }
+    if (hosted.service.tcpmux === 'plus') addon.sendNow(fd, '+Go\r\n');
+    this.#serve(connection);
   }
 
   /** The talk is over, so nobody else would end a connection that failed in a way that we did not foresee. */

@@ -2,7 +2,8 @@
  * Every way in which a connection can end. Each closes what is still ours, gives the slot back once, tells it once, and lets
  * those know who wait for room.
  */
-import type { Gate, Slot, Slots } from '../../admission/slots';
+import type { Refusal } from '../../admission/admission';
+import type { Slot, Slots } from '../../admission/slots';
 import type { Child, Errand, Exit } from '../../child/children';
 import type { ConnectionAccount, ConnectionAccounts } from '../../child/connection-accounts';
 import type { Peaks } from '../../child/peaks';
@@ -78,11 +79,11 @@ export class Endings implements Errand<Served> {
     this.#onFreed = onFreed;
   }
 
-  /** There is no slot, and the service does not let its clients wait. */
-  turnAway({ fd, peer }: Stranger, hosted: Hosted, { whenFull, limit }: Gate, answer = ''): void {
+  /** It has no slot: there is none, and the service does not let its clients wait; or it is not admitted. */
+  turnAway({ fd, peer }: Stranger, hosted: Hosted, { reason, limit }: Refusal, answer = ''): void {
     close(fd, answer);
     const { name: service } = hosted.service;
-    this.#refusals.tell(hosted, { event: 'refused', service, peer: formatPeer(peer), reason: whenFull, limit });
+    this.#refusals.tell(hosted, { event: 'refused', service, peer: formatPeer(peer), reason, limit });
   }
 
   /** Closed on purpose. @param answer the last words to the client @param cause what a command had to do with it */

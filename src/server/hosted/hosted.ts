@@ -2,6 +2,7 @@
  * Who is who while stdiod serves, and the two seams on which everything hangs: what a readable listener means (Intake), and
  * what becomes of an accepted connection (Handler). The types stand in one file because each names the others.
  */
+import type { Admission } from '../../admission/admission';
 import type { Gate, Slot } from '../../admission/slots';
 import type { Listener } from '../../listener/listener';
 import type { Fd } from '../../native/addon';
@@ -17,6 +18,8 @@ export interface Hosted {
   /** As the service was when it was installed; replaced with it. */
   intake: Intake;
   handler: Handler;
+  /** What is asked of a client beside a slot; null: nothing. Replaced with it as well. */
+  admission: Admission | null;
   readonly gate: Gate;
   /** Those that are there, in the order of the configuration's `listen`. */
   listeners: HostedListener[];

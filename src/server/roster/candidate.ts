@@ -16,7 +16,7 @@ import type { RetiredListeners } from './retired';
 import { versionsOf, type Version } from './versions';
 
 /** What is made anew with a service. */
-export type Roles = Pick<Hosted, 'intake' | 'handler'>;
+export type Roles = Pick<Hosted, 'intake' | 'handler' | 'admission'>;
 
 export interface CandidateParts {
   readonly listeners: Pick<Listeners<Hosted>, 'open' | 'close' | 'sharePort' | 'giveWay' | 'isInPlace'>;

@@ -2,6 +2,7 @@
  * A server without a kernel: sockets that are a set of bound addresses, with the kernel's answer for one that is taken, and
  * what stands around them in every test of `server`.
  */
+import { Admission } from '../../../src/admission/admission';
 import { isFull, serviceGate, Slots, type Slot } from '../../../src/admission/slots';
 import type { Child, Errand } from '../../../src/child/children';
 import type { Plan } from '../../../src/child/plan';
@@ -228,7 +229,17 @@ export function hostedService(
 ): Hosted {
   const service = sampleService(fields);
   const [intake, handler] = [{ onReadable: () => 'empty' as const }, { isBusy: false, take: () => 'taken' as const }];
-  return { service, intake, handler, ...roles, gate: serviceGate(service.maxConnections), listeners: [], keys: [] };
+  const admission = Admission.of(service.admission);
+  return {
+    service,
+    intake,
+    handler,
+    ...roles,
+    admission,
+    gate: serviceGate(service.maxConnections),
+    listeners: [],
+    keys: [],
+  };
 }
 
 /** A program under this user. */

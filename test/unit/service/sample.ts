@@ -1,4 +1,5 @@
 /** A service for tests that care about one or two of its fields. */
+import { OPEN } from '../../../src/service/admission';
 import { NO_SANDBOX } from '../../../src/service/sandbox';
 import type { Command, Exec, Process, Service, SocketOptions } from '../../../src/service/service';
 
@@ -13,6 +14,7 @@ export function sampleService(fields: Partial<Service> = {}): Service {
     tcpmux: null,
     maxConnections: 1000,
     whenFull: 'wait',
+    admission: OPEN,
     session: { timeoutMs: null, idleMs: null, disconnectMs: null, leftover: null },
     socket: sampleSocketOptions(),
     accounts: 'basic',

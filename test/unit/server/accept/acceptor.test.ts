@@ -4,6 +4,7 @@
 import { addon, type Fd } from '../../../../src/native/addon';
 import { Acceptor } from '../../../../src/server/accept/acceptor';
 import type { Connection, Handler, HostedListener, Shortage } from '../../../../src/server/hosted/hosted';
+import { OPEN } from '../../../../src/service/admission';
 import type { Service } from '../../../../src/service/service';
 import { hostedService, PretendServer, systemError } from '../pretended';
 
@@ -20,7 +21,7 @@ let queue: (number | Error)[];
 let taken: Connection[];
 let kept: Connection[];
 let paused: string[];
-/** `5 full`: the client, and which gate had no room. */
+/** `5 service-limit`: the client, and why. */
 let turnedAway: string[];
 /** Which were bound anew. */
 let replaced: Fd[];
@@ -58,7 +59,7 @@ beforeEach(() => {
   let last = 0;
   acceptor = new Acceptor({
     slots: server.slots,
-    endings: { turnAway: ({ fd }, _, { whenFull }): void => void turnedAway.push(`${fd} ${whenFull}`) },
+    endings: { turnAway: ({ fd }, _, { reason }): void => void turnedAway.push(`${fd} ${reason}`) },
     listeners: { holdFor: ({ fd }, why, ms): void => void held.push(`${fd} ${why} ${ms}`) },
     pauses: { pause: (_, reason): void => void paused.push(reason) },
     kept: { add: (connection): void => void kept.push(connection) },
@@ -135,8 +136,20 @@ test('a service that does not let its clients wait turns them away, a fair share
   const listener = serve({ maxConnections: 1, whenFull: 'refuse' });
   fill(20);
   expect(acceptor.onReadable(listener)).toBe('more');
-  expect([taken.length, turnedAway.length, turnedAway[0], paused]).toEqual([1, 2, '2 full', []]);
+  expect([taken.length, turnedAway.length, turnedAway[0], paused]).toEqual([1, 2, '2 service-limit', []]);
   expect(listener.owner.gate.inUse).toBe(1);
+});
+
+test('who is not admitted is turned away, and the slot that it has not used makes room for nobody', () => {
+  const listener = serve({ admission: { ...OPEN, maxPerPeer: 1 } });
+  fill(3);
+  expect(acceptor.onReadable(listener)).toBe('more');
+  expect([taken.map(({ fd }) => fd), turnedAway]).toEqual([[1], ['2 peer-limit', '3 peer-limit']]);
+  expect([listener.owner.gate.inUse, server.slots.takeFreed().size, [...listener.owner.gate.peers]]).toEqual([
+    1,
+    0,
+    [['10.0.0.5', 1]],
+  ]);
 });
 
 test('a service that refuses waits like any other when the system lacks what it takes to refuse', () => {

@@ -5,6 +5,8 @@ import { addon, type Fd } from '../../../../src/native/addon';
 import { Tcpmux } from '../../../../src/server/handlers/tcpmux';
 import { Endings } from '../../../../src/server/hosted/endings';
 import type { Connection, Hosted, HostedListener } from '../../../../src/server/hosted/hosted';
+import { accessOf } from '../../../../src/service/access';
+import { OPEN } from '../../../../src/service/admission';
 import type { Service } from '../../../../src/service/service';
 import { hostedService, PretendServer, tcp } from '../pretended';
 
@@ -13,6 +15,7 @@ jest.mock('../../../../src/native/addon', () => ({
 }));
 
 const FD = 7 as Fd;
+const NOBODY = { verb: 'deny', whom: { kind: 'all' }, text: 'deny all' } as const;
 const kernel = jest.mocked(addon);
 
 let server: PretendServer;
@@ -164,8 +167,19 @@ test('a service that is full lets nobody wait here, and the client’s own slot 
   connect();
   say('echo\r\n');
   expect(heard).toBe('-Service is full\r\n');
-  expect(server.told).toEqual([{ event: 'refused', service: 'echo', peer: '10.0.0.5:7', reason: 'full', limit: 0 }]);
+  expect(server.told).toEqual([
+    { event: 'refused', service: 'echo', peer: '10.0.0.5:7', reason: 'service-limit', limit: 0 },
+  ]);
   expect([served, freed, server.slots.server.inUse]).toEqual([[], 1, 0]);
+  expectEnd();
+});
+
+test('what the wanted service asks of its clients it asks of this one too, and the slot makes room for nobody', () => {
+  const echo = offer({ name: 'echo', tcpmux: 'plus', admission: { ...OPEN, access: accessOf([NOBODY]) } });
+  connect();
+  say('echo\r\n');
+  expect([heard, served, echo.gate.inUse]).toEqual(['-Service not available\r\n', [], 0]);
+  expect(server.told).toMatchObject([{ event: 'refused', service: 'echo', peer: '10.0.0.5:7', reason: 'address' }]);
   expectEnd();
 });
 

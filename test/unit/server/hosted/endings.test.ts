@@ -2,6 +2,7 @@
  * Every way in which a connection can end: the descriptor is closed, the slot given back, and the end told, each once.
  */
 import type { Child, Exit } from '../../../../src/child/children';
+import { refusalWhenFull } from '../../../../src/admission/slots';
 import { addon, type Pid } from '../../../../src/native/addon';
 import { Endings, type Served } from '../../../../src/server/hosted/endings';
 import type { Connection, Hosted } from '../../../../src/server/hosted/hosted';
@@ -61,8 +62,10 @@ function slotsInUse(): [service: number, all: number, freedGates: number] {
 test('a client that is turned away had no slot, and hears what was to be said before the end', () => {
   const { fd, peer, slot } = connect();
   server.slots.putBack(slot);
-  endings.turnAway({ fd, peer }, hosted, hosted.gate, 'full\r\n');
-  expect(server.told).toEqual([{ event: 'refused', service: 'echo', peer: '10.0.0.5:7', reason: 'full', limit: 5 }]);
+  endings.turnAway({ fd, peer }, hosted, { reason: 'service-limit', limit: 5 }, 'full\r\n');
+  expect(server.told).toEqual([
+    { event: 'refused', service: 'echo', peer: '10.0.0.5:7', reason: 'service-limit', limit: 5 },
+  ]);
   expect([kernel.sendNow.mock.calls, kernel.refuse.mock.calls]).toEqual([[[fd, 'full\r\n']], [[fd]]]);
   expect(kernel.sendNow.mock.invocationCallOrder[0]).toBeLessThan(kernel.refuse.mock.invocationCallOrder[0] ?? 0);
   expect([slotsInUse(), freed]).toEqual([[0, 0, 0], 0]);
@@ -70,8 +73,8 @@ test('a client that is turned away had no slot, and hears what was to be said be
 
 test('the limit that is told is that of the gate that was full', () => {
   const { fd, peer } = connect();
-  endings.turnAway({ fd, peer }, hosted, server.slots.server);
-  expect(server.told).toMatchObject([{ reason: 'server-full', limit: 100 }]);
+  endings.turnAway({ fd, peer }, hosted, refusalWhenFull(server.slots.server));
+  expect(server.told).toMatchObject([{ reason: 'server-limit', limit: 100 }]);
   expect(kernel.sendNow).not.toHaveBeenCalled();
 });
 

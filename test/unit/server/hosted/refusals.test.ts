@@ -26,14 +26,14 @@ function refuse(count: number, fields: Partial<Refused> = {}, hosted = web): voi
       event: 'refused',
       service: 'web',
       peer: `10.0.0.5:${peer}`,
-      reason: 'full',
+      reason: 'service-limit',
       limit: 5,
       ...fields,
     });
   }
 }
 
-const REST: Refused = { event: 'refused', service: 'web', reason: 'full', limit: 5 };
+const REST: Refused = { event: 'refused', service: 'web', reason: 'service-limit', limit: 5 };
 
 test('the first clients of a second are told each, at once', () => {
   refuse(32);
@@ -57,8 +57,8 @@ test('those beyond are counted, and told when the second is over', () => {
 test('another service, and another reason, has its own', () => {
   refuse(100);
   refuse(1, { service: 'mail' }, hostedService({ name: 'mail' }));
-  refuse(1, { reason: 'server-full' });
-  expect(told.slice(32)).toMatchObject([{ service: 'mail' }, { reason: 'server-full' }]);
+  refuse(1, { reason: 'server-limit' });
+  expect(told.slice(32)).toMatchObject([{ service: 'mail' }, { reason: 'server-limit' }]);
 });
 
 test('at the end nothing is left untold, and nothing told twice', () => {

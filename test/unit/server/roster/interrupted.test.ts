@@ -40,8 +40,8 @@ function build(): void {
       of: ({ name }) => {
         const refusal = refusals.get(name);
         if (refusal !== undefined) throw refusal;
-        const { intake, handler } = hostedService();
-        return { intake, handler };
+        const { intake, handler, admission } = hostedService();
+        return { intake, handler, admission };
       },
     },
   });

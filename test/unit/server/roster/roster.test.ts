@@ -54,8 +54,8 @@ beforeEach(() => {
     roles: {
       of: ({ name }) => {
         made.push(name);
-        const { intake, handler } = hostedService();
-        return { intake, handler };
+        const { intake, handler, admission } = hostedService();
+        return { intake, handler, admission };
       },
     },
   });
@@ -168,7 +168,7 @@ describe('the first configuration', () => {
     expect([...roster].map(({ service }) => service.name)).toEqual(['web', 'mail']);
     expect([server.sockets.addresses, made]).toEqual([fresh, ['web', 'mail']]);
     expect(server.isWatched(listenerOf('web', 1))).toBe(true);
-    expect(hostedAs('web').gate).toEqual({ whenFull: 'full', limit: 7, inUse: 0 });
+    expect(hostedAs('web').gate).toMatchObject({ whenFull: 'full', limit: 7, inUse: 0 });
   });
 
   test('tells what was added', () => {
@@ -396,7 +396,7 @@ test('a service that comes back goes on counting, under whatever limit it has th
   mustApply();
   mustApply(serviceOn('mail', [tcp(25)]));
   mustApply(serviceOn('web', [tcp(81)], { maxConnections: 1 }));
-  expect([hostedAs('web').gate === gate, gate]).toEqual([true, { whenFull: 'full', limit: 1, inUse: 1 }]);
+  expect([hostedAs('web').gate === gate, gate]).toMatchObject([true, { whenFull: 'full', limit: 1, inUse: 1 }]);
   server.slots.release(slot);
   expect(hostedAs('web').gate.inUse).toBe(0);
 });

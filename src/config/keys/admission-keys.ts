@@ -1,0 +1,62 @@
+/**
+ * The keys that say who may come in, and how much of a service one peer may have.
+ */
+import { z } from 'zod';
+import { isWhom, parseWhom } from '../../service/access';
+import { PEER_PREFIX } from '../../service/admission';
+import { remedies } from './remedies';
+import { nonEmpty, path } from './values';
+
+/** Longer lists stand in files of their own. */
+const MOST_RULES = 4096;
+const MOST_FILES = 100;
+
+const whom = nonEmpty
+  .refine((value) => isWhom(parseWhom(value)), {
+    error: (issue) => {
+      const parsed = parseWhom(String(issue.input));
+      return isWhom(parsed) ? '' : parsed.message;
+    },
+  })
+  .register(remedies, {
+    remedy: (value) => {
+      const parsed = typeof value === 'string' ? parseWhom(value) : null;
+      return parsed === null || isWhom(parsed) ? 'write an address or a network' : parsed.remedy;
+    },
+  });
+
+const files = z.union([path, z.array(path).max(MOST_FILES)]).optional();
+
+export const accessKeys = {
+  allow: z
+    .array(whom)
+    .min(1)
+    .max(MOST_RULES)
+    .optional()
+    .describe('Who may come: addresses, networks, `unix:uid=NUMBER`, `unix`, `vsock` or `all`. Without it: everybody.'),
+  deny: z
+    .array(whom)
+    .max(MOST_RULES)
+    .optional()
+    .describe('Who may not. The most specific rule decides; of two that are the same `deny`.'),
+  allow_from: files.describe('Files with more rules of `allow`, one on each line.'),
+  deny_from: files.describe('The same for `deny`.'),
+};
+
+const MOST_CHILDREN = 4_194_304;
+
+export const peerKeys = {
+  max_per_peer: z
+    .int()
+    .min(1)
+    .max(MOST_CHILDREN)
+    .optional()
+    .describe('Most children of one peer; more are refused. Without it: 100, and always less than `max_connections`.'),
+  peer_prefix: z
+    .strictObject({
+      v4: z.int().min(1).max(32).default(PEER_PREFIX.v4).describe('Of IPv4.'),
+      v6: z.int().min(1).max(128).default(PEER_PREFIX.v6).describe('Of IPv6.'),
+    })
+    .prefault({})
+    .describe('How many bits of an address tell one peer from another.'),
+};

@@ -1,0 +1,130 @@
+/**
+ * Who may come in: from `allow`, `deny` and the files that they name to one table, and how much of a service one peer may have.
+ */
+import { resolve } from 'node:path';
+import { formatWhom, isWhom, parseWhom, type Rule, type Whom } from '../../service/access';
+import { type AdmissionRules, OPEN } from '../../service/admission';
+import type { Layers } from '../keys/layers';
+import { ACCESS_KEYS, type ServiceSettings } from '../keys/schema';
+import type { Machine } from '../machine/machine';
+import type { Shape } from './conflicts';
+import { type RuleFile, ruleListsOf } from './rule-files';
+
+/** Of one peer, where the file says nothing: many for a person, few for a service. */
+const ORDINARY_SHARE = 100;
+
+/** The settings as they hold, for `print`. */
+export interface EffectiveAdmission {
+  readonly max_per_peer?: number;
+  readonly peer_prefix?: { readonly v4: number; readonly v6: number };
+  readonly allow?: readonly string[];
+  readonly deny?: readonly string[];
+  readonly allow_from?: readonly string[];
+  readonly deny_from?: readonly string[];
+}
+
+export interface ResolvedAdmission {
+  readonly rules: AdmissionRules;
+  readonly effective: EffectiveAdmission;
+}
+
+export function resolveAdmission(
+  settings: ServiceSettings,
+  { isWaiting }: Shape,
+  machine: Machine,
+  layers: Layers,
+): ResolvedAdmission {
+  if (isWaiting) {
+    reportUnkept(settings, layers);
+    return { rules: OPEN, effective: {} };
+  }
+  const { max_connections: most, peer_prefix: peerPrefix } = settings;
+  const share = settings.max_per_peer ?? ordinaryShare(most);
+  const files = { allow: filesOf(settings, 'allow', layers), deny: filesOf(settings, 'deny', layers) };
+  const access = hasRules(settings) ? ruleListsOf(machine).accessOf(writtenRules(settings), files, layers) : null;
+  return {
+    rules: { access, maxPerPeer: share >= most ? null : share, peerPrefix },
+    effective: {
+      max_per_peer: share,
+      peer_prefix: peerPrefix,
+      ...describeRules(settings),
+      ...(files.allow.length === 0 ? {} : { allow_from: files.allow.map(({ file }) => file) }),
+      ...(files.deny.length === 0 ? {} : { deny_from: files.deny.map(({ file }) => file) }),
+    },
+  };
+}
+
+/** One peer alone never has a whole service, unless that is of one child. */
+export function ordinaryShare(maxConnections: number): number {
+  return Math.max(1, Math.min(ORDINARY_SHARE, maxConnections - 1));
+}
+
+function hasRules({
+  allow,
+  deny = [],
+  allow_from: allowFrom = [],
+  deny_from: denyFrom = [],
+}: ServiceSettings): boolean {
+  return allow !== undefined || [deny, allowFrom, denyFrom].some(({ length }) => length > 0);
+}
+
+function filesOf(settings: ServiceSettings, verb: Rule['verb'], layers: Layers): RuleFile[] {
+  const key = `${verb}_from` as const;
+  const files = settings[key] ?? [];
+  const isList = Array.isArray(files);
+  return [files].flat().map((file, index) => {
+    const at = isList ? [key, index] : [key];
+    return { file: resolve(layers.folderOf(at), file), at };
+  });
+}
+
+/** What is no rule is not there: the schema has told it. */
+function writtenRules({ allow = [], deny = [] }: ServiceSettings): Rule[] {
+  const rulesOf = (verb: Rule['verb'], texts: readonly string[]): Rule[] =>
+    canonical(texts).map(({ whom, text }) => ({ verb, whom, text: `${verb} ${text}` }));
+  return [...rulesOf('allow', allow), ...rulesOf('deny', deny)];
+}
+
+function canonical(texts: readonly string[]): { readonly whom: Whom; readonly text: string }[] {
+  return texts.flatMap((text) => {
+    const whom = parseWhom(text);
+    return isWhom(whom) ? [{ whom, text: formatWhom(whom) }] : [];
+  });
+}
+
+function describeRules({ allow, deny }: ServiceSettings): EffectiveAdmission {
+  const written = (texts: readonly string[]): string[] => canonical(texts).map(({ text }) => text);
+  return {
+    ...(allow === undefined ? {} : { allow: written(allow) }),
+    ...(deny === undefined || deny.length === 0 ? {} : { deny: written(deny) }),
+  };
+}
+
+/**
+ * A program that accepts by itself asks nobody. To leave its service open without a word, because the rules are those of `defaults`,
+ * would be the worst of all.
+ */
+function reportUnkept(settings: ServiceSettings, layers: Layers): void {
+  for (const key of ACCESS_KEYS) {
+    if (settings[key] === undefined || saysNothing(key, settings)) continue;
+    const whose = layers.isOwn([key]) ? '' : ` of the defaults (${layers.where([key])})`;
+    const message = `"${key}"${whose} cannot be kept: the program of this service takes from the socket what it wants`;
+    const remedy = `let a firewall decide, and write "${EVERYBODY[key]}" in the service`;
+    if (whose === '') layers.reportKey([key], { message, remedy }, [key]);
+    else layers.reportKey([], { message, remedy }, []);
+  }
+}
+
+type AccessKey = (typeof ACCESS_KEYS)[number];
+
+const EVERYBODY: Readonly<Record<AccessKey, string>> = {
+  allow: 'allow: [all]',
+  deny: 'deny: []',
+  allow_from: 'allow_from: []',
+  deny_from: 'deny_from: []',
+};
+
+function saysNothing(key: AccessKey, settings: ServiceSettings): boolean {
+  const value = settings[key];
+  return Array.isArray(value) && (key === 'allow' ? value.every((text) => text === 'all') : value.length === 0);
+}

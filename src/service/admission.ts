@@ -1,0 +1,24 @@
+/**
+ * What a service asks of a client before it is served, beside a slot. Plain data, compared by a reload; src/admission decides by it.
+ */
+import type { Access } from './access';
+
+export interface AdmissionRules {
+  /** null: whoever comes. */
+  readonly access: Access | null;
+  /** Most children of one peer at once; null: as many as the service has. */
+  readonly maxPerPeer: number | null;
+  readonly peerPrefix: PeerPrefix;
+}
+
+/** So many bits of an address tell one peer from another. */
+export interface PeerPrefix {
+  readonly v4: number;
+  readonly v6: number;
+}
+
+/** A network of this size is given to a single customer (RFC 6177), who has all of its addresses. */
+export const PEER_PREFIX: PeerPrefix = { v4: 32, v6: 64 };
+
+/** Nothing is asked. */
+export const OPEN: AdmissionRules = { access: null, maxPerPeer: null, peerPrefix: PEER_PREFIX };

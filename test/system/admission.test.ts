@@ -1,0 +1,182 @@
+/**
+ * Who may come in, and how much of a service one peer may have: the real daemon, and clients from many addresses of 127.0.0.0/8.
+ */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { connectTo, exchange, LOCALHOST } from './client';
+import { type Daemon, startDaemon } from './daemon';
+import { atEnd, endAll } from './endings';
+import { makeFolder } from './fixtures';
+import { childrenOf, listeners } from './proc';
+import { until, untilTrue } from './until';
+
+afterEach(endAll);
+
+function serve(keys: string, listen = '127.0.0.1:0'): string {
+  return `services: {it: {listen: "${listen}", exec: cat, stop_grace: 100ms, ${keys}}}\n`;
+}
+
+/** From this address of ours. */
+async function connectFrom(source: string, port: number): Promise<Socket> {
+  const socket = connect({ port, host: LOCALHOST, localAddress: source, allowHalfOpen: true });
+  atEnd(() => void socket.destroy());
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** All that comes back until the other side's end; a reset rejects. */
+async function exchangeFrom(source: string, port: number, input: string): Promise<string> {
+  const socket = await connectFrom(source, port);
+  let text = '';
+  socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
+  const end = once(socket, 'end');
+  socket.end(input, 'latin1');
+  await end;
+  return text;
+}
+
+/** Holds a child until the test ends. */
+async function occupyFrom(source: string, port: number): Promise<Socket> {
+  const socket = await connectFrom(source, port);
+  let text = '';
+  socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
+  socket.write('hello\n');
+  await untilTrue(`${source} is served`, () => text === 'hello\n');
+  return socket;
+}
+
+/** What the events count is what there is. */
+async function expectChildren(daemon: Daemon, count: number): Promise<void> {
+  await untilTrue(`${count} children`, () => childrenOf(daemon.pid).length === count);
+}
+
+describe('a client that may not come', () => {
+  test('sees an end, is told with its reason, and costs no process and no slot', async () => {
+    const daemon = await startDaemon(serve('deny: [127.0.0.0/24], allow: [127.0.0.0/8]'));
+    expect(await exchangeFrom('127.0.0.9', daemon.port(), 'hello\n')).toBe('');
+    const refused = await daemon.waitFor('refused');
+    expect(refused).toMatchObject({ service: 'it', reason: 'address' });
+    expect(refused.peer).toMatch(/^127\.0\.0\.9:\d+$/);
+    expect(Object.keys(refused)).toEqual(['event', 'time', 'service', 'peer', 'reason']);
+    expect(await exchangeFrom('127.0.1.9', daemon.port(), 'hello\n')).toBe('hello\n');
+    expect(await daemon.waitFor('accepted')).toMatchObject({ children: 1 });
+    expect(daemon.all('accepted')).toHaveLength(1);
+  });
+
+  test('over a Unix socket is known by its user', async () => {
+    const path = join(makeFolder(), 'it.sock');
+    const daemon = await startDaemon(serve(`allow: ["unix:uid=${(process.getuid?.() ?? 0) + 1}"]`, `unix:${path}`));
+    const client = connect(path);
+    atEnd(() => void client.destroy());
+    await once(client.resume(), 'end');
+    expect(await daemon.waitFor('refused')).toMatchObject({ reason: 'address' });
+    await daemon.reload(serve(`allow: ["unix:uid=${process.getuid?.() ?? 0}"]`, `unix:${path}`));
+    const second = connect(path);
+    atEnd(() => void second.destroy());
+    await daemon.waitFor('accepted');
+  });
+
+  test('may come after a reload that says so, also by a file that is read again', async () => {
+    const daemon = await startDaemon(serve('deny: [all]'));
+    daemon.addFile('friends', '# none yet\n');
+    await daemon.reload(serve('allow_from: friends'));
+    expect(await exchangeFrom('127.0.0.5', daemon.port(), 'hello\n')).toBe('');
+    daemon.addFile('friends', '127.0.0.5\n');
+    expect(await daemon.hup()).toMatchObject({ event: 'reloaded', changed: ['it'] });
+    expect(await exchangeFrom('127.0.0.5', daemon.port(), 'hello\n')).toBe('hello\n');
+    daemon.addFile('friends', '127.0.0.5/8\n');
+    expect(await daemon.hup()).toMatchObject({ event: 'rejected' });
+    expect(await exchangeFrom('127.0.0.5', daemon.port(), 'hello\n')).toBe('hello\n');
+  });
+
+  test('finds a hundred thousand rules, and so do those who may', async () => {
+    const daemon = await startDaemon(serve('deny: [all]'));
+    const rules = Array.from({ length: 100_000 }, (_, at) => `127.${(at >> 16) + 1}.${(at >> 8) & 255}.${at & 255}`);
+    daemon.addFile('rules', `${rules.join('\n')}\n`);
+    await daemon.reload(serve('deny_from: rules'));
+    expect(await exchangeFrom('127.1.77.7', daemon.port(), 'hello\n')).toBe('');
+    expect(await exchangeFrom('127.0.77.7', daemon.port(), 'hello\n')).toBe('hello\n');
+  });
+});
+
+describe('one peer', () => {
+  test('has its share of a service and no more, and others have theirs', async () => {
+    const daemon = await startDaemon(serve('max_per_peer: 2'));
+    const held = [await occupyFrom('127.0.0.5', daemon.port()), await occupyFrom('127.0.0.5', daemon.port())];
+    expect(await exchangeFrom('127.0.0.5', daemon.port(), 'third\n')).toBe('');
+    const refused = await daemon.waitFor('refused');
+    expect(refused).toMatchObject({ service: 'it', reason: 'peer-limit', limit: 2 });
+    await occupyFrom('127.0.0.6', daemon.port());
+    await expectChildren(daemon, 3);
+    held[0]?.end();
+    await daemon.waitFor('reaped');
+    expect(await exchangeFrom('127.0.0.5', daemon.port(), 'again\n')).toBe('again\n');
+  });
+
+  test('never has a whole service, where the file says nothing', async () => {
+    const daemon = await startDaemon(serve('max_connections: 3'));
+    await occupyFrom('127.0.0.5', daemon.port());
+    await occupyFrom('127.0.0.5', daemon.port());
+    expect(await exchangeFrom('127.0.0.5', daemon.port(), 'third\n')).toBe('');
+    expect(await exchangeFrom('127.0.0.6', daemon.port(), 'other\n')).toBe('other\n');
+    expect(daemon.all('paused')).toEqual([]);
+  });
+
+  test('is a network, where the file says so', async () => {
+    const daemon = await startDaemon(serve('max_per_peer: 1, peer_prefix: {v4: 24}'));
+    await occupyFrom('127.0.7.1', daemon.port());
+    expect(await exchangeFrom('127.0.7.2', daemon.port(), 'hello\n')).toBe('');
+    expect(await exchangeFrom('127.0.8.1', daemon.port(), 'hello\n')).toBe('hello\n');
+  });
+
+  test('keeps its count over a reload that changes the service', async () => {
+    const daemon = await startDaemon(serve('max_per_peer: 2'));
+    const first = await occupyFrom('127.0.0.5', daemon.port());
+    await daemon.reload(serve('max_per_peer: 1'));
+    expect(await exchangeFrom('127.0.0.5', daemon.port(), 'hello\n')).toBe('');
+    first.end();
+    await daemon.waitFor('reaped');
+    expect(await exchangeFrom('127.0.0.5', daemon.port(), 'hello\n')).toBe('hello\n');
+  });
+
+  test('gives its share back however its child ends, and whoever never had one', async () => {
+    const daemon = await startDaemon(serve('max_per_peer: 1'));
+    for (let round = 0; round < 20; round += 1) {
+      const client = await connectFrom('127.0.0.5', daemon.port());
+      client.write('x');
+      client.resetAndDestroy();
+      await daemon.waitForCount('reaped', daemon.all('accepted').length);
+    }
+    await until('a client is served again', async () =>
+      (await exchangeFrom('127.0.0.5', daemon.port(), 'hello\n')) === 'hello\n' ? true : undefined,
+    );
+    expect(listeners(daemon.pid).size).toBe(1);
+  });
+
+  test('that comes as often as it can keeps nobody else from being served', async () => {
+    const daemon = await startDaemon(serve('max_connections: 4, max_per_peer: 3'));
+    for (let at = 0; at < 3; at += 1) await occupyFrom('127.0.0.5', daemon.port());
+    const greedy = Promise.all(
+      Array.from({ length: 200 }, () => exchangeFrom('127.0.0.5', daemon.port(), 'more\n').catch(() => 'reset')),
+    );
+    for (let at = 10; at < 20; at += 1) {
+      expect(await exchangeFrom(`127.0.0.${at}`, daemon.port(), `${at}\n`)).toBe(`${at}\n`);
+    }
+    expect(new Set(await greedy)).toEqual(new Set(['']));
+    await expectChildren(daemon, 3);
+    const told = daemon.all('refused').reduce((sum, { count = 1 }) => sum + count, 0);
+    expect(told).toBeLessThanOrEqual(200);
+  });
+});
+
+test('tcpmux asks what the wanted service asks', async () => {
+  const daemon = await startDaemon(
+    'services:\n  mux: {listen: "127.0.0.1:0", builtin: tcpmux}\n  it: {tcpmux: true, exec: cat, deny: [127.0.0.1]}\n',
+  );
+  expect(await exchange(daemon.port('mux'), 'it\r\n')).toBe('-Service not available\r\n');
+  expect(await daemon.waitFor('refused')).toMatchObject({ service: 'it', reason: 'address' });
+  const client = await connectTo(daemon.port('mux'));
+  client.end();
+  expect(await client.rest()).toBe('');
+});

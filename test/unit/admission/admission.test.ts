@@ -1,0 +1,121 @@
+/** What is asked of a client beside a slot, and that what it is counted by goes when its slot does. */
+import { Admission } from '../../../src/admission/admission';
+import { peerName } from '../../../src/admission/peer-name';
+import { isFull, serviceGate, Slots, type Gate, type Slot } from '../../../src/admission/slots';
+import { accessOf, isWhom, parseWhom } from '../../../src/service/access';
+import { OPEN, type AdmissionRules } from '../../../src/service/admission';
+import type { Peer } from '../../../src/service/peer';
+
+let slots: Slots;
+let gate: Gate;
+
+beforeEach(() => {
+  [slots, gate] = [new Slots(100), serviceGate(50)];
+});
+
+function ip(address: string, port = 1): Peer {
+  return { family: address.includes(':') ? 'ipv6' : 'ipv4', address, port };
+}
+
+function unix(uid: number | null): Peer {
+  return { family: 'unix', path: '', credentials: uid === null ? null : { pid: 1, uid, gid: 1 } };
+}
+
+function admission(rules: Partial<AdmissionRules>): Admission {
+  const made = Admission.of({ ...OPEN, ...rules });
+  if (made === null) throw new Error('nothing is asked');
+  return made;
+}
+
+function take(): Slot {
+  const slot = slots.take(gate);
+  if (isFull(slot)) throw new Error(slot.full.whenFull);
+  return slot;
+}
+
+/** `in`, or why not; who is not admitted gives the slot back. */
+function come(by: Admission, peer: Peer): string {
+  const slot = take();
+  const refusal = by.refusalOf(peer, slot);
+  if (refusal === null) return 'in';
+  slots.putBack(slot);
+  return `${refusal.reason} ${refusal.limit ?? '-'}`;
+}
+
+test('a service that asks for nothing has nobody who asks', () => {
+  expect(Admission.of(OPEN)).toBeNull();
+});
+
+test('a peer has so many children and no more, others have theirs', () => {
+  const by = admission({ maxPerPeer: 2 });
+  const peers = [ip('10.0.0.1', 1), ip('10.0.0.1', 2), ip('10.0.0.1', 3), ip('10.0.0.2'), ip('10.0.0.1', 4)];
+  expect(peers.map((peer) => come(by, peer))).toEqual(['in', 'in', 'peer-limit 2', 'in', 'peer-limit 2']);
+  expect([gate.inUse, [...gate.peers]]).toEqual([
+    3,
+    [
+      ['10.0.0.1', 2],
+      ['10.0.0.2', 1],
+    ],
+  ]);
+});
+
+test('when a child ends its peer may have another one, and who has none is not remembered', () => {
+  const by = admission({ maxPerPeer: 1 });
+  const slot = take();
+  expect(by.refusalOf(ip('10.0.0.1'), slot)).toBeNull();
+  expect(come(by, ip('10.0.0.1'))).toBe('peer-limit 1');
+  slots.release(slot);
+  expect([gate.peers.size, gate.inUse]).toEqual([0, 0]);
+  expect(come(by, ip('10.0.0.1'))).toBe('in');
+});
+
+test('a connection that was counted under another prefix gives that back', () => {
+  const slot = take();
+  expect(admission({ maxPerPeer: 5, peerPrefix: { v4: 8, v6: 64 } }).refusalOf(ip('10.0.0.1'), slot)).toBeNull();
+  const by = admission({ maxPerPeer: 1 });
+  expect(come(by, ip('10.0.0.1'))).toBe('in');
+  slots.release(slot);
+  expect([...gate.peers]).toEqual([['10.0.0.1', 1]]);
+});
+
+test('who may not come is refused first, and counted nowhere', () => {
+  const whom = parseWhom('10.0.0.0/8');
+  if (!isWhom(whom)) throw new Error(whom.message);
+  const by = admission({ access: accessOf([{ verb: 'deny', whom, text: '' }]), maxPerPeer: 1 });
+  expect([come(by, ip('10.0.0.1')), come(by, ip('10.0.0.1')), come(by, ip('11.0.0.1'))]).toEqual([
+    'address -',
+    'address -',
+    'in',
+  ]);
+  expect([...gate.peers.keys()]).toEqual(['11.0.0.1']);
+});
+
+describe('as one peer count', () => {
+  const name = (peer: Peer, v4 = 32, v6 = 64): string => peerName(peer, { v4, v6 });
+
+  test.each([
+    ['10.0.0.1', '10.0.0.1', 32, true],
+    ['10.0.0.1', '10.0.0.2', 32, false],
+    ['10.0.0.1', '10.0.0.254', 24, true],
+    ['10.0.0.1', '10.0.1.1', 24, false],
+    ['::ffff:10.0.0.1', '::ffff:10.0.0.2', 24, true],
+  ])('%s and %s by %d bits: %s', (one, other, bits, areSame) => {
+    expect(name(ip(one), bits) === name(ip(other), bits)).toBe(areSame);
+  });
+
+  test.each([
+    ['2001:db8::1', '2001:db8::2', 64, true],
+    ['2001:db8::1', '2001:db8:0:1::1', 64, false],
+    ['2001:db8:0:1::1', '2001:db8:0:f::1', 56, true],
+    ['2001:db8::1', '2001:db8::2', 128, false],
+    ['fe80::1%eth0', 'fe80::2%eth0', 64, false],
+  ])('%s and %s by %d bits: %s', (one, other, bits, areSame) => {
+    expect(name(ip(one), 32, bits) === name(ip(other), 32, bits)).toBe(areSame);
+  });
+
+  test('all clients of a Unix socket that a user has, and all of a virtual machine', () => {
+    expect([name(unix(7)), name(unix(7))]).toEqual(['unix:7', 'unix:7']);
+    expect([name(unix(8)) === name(unix(7)), name(unix(null)) === name(unix(0))]).toEqual([false, false]);
+    expect(name({ family: 'vsock', address: '3', port: 5 })).toBe(name({ family: 'vsock', address: '3', port: 6 }));
+  });
+});

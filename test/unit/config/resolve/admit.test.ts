@@ -1,0 +1,156 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadConfigurationText } from '../../../../src/config/load';
+import { explainAccess, isAllowed } from '../../../../src/service/access';
+import type { Peer } from '../../../../src/service/peer';
+import { makeFolder } from '../../../system/fixtures';
+import { endAll } from '../../../system/endings';
+import { pretendMachine } from '../pretend-machine';
+import { load, problemsOf, service, withKeys } from '../loading';
+
+afterEach(endAll);
+
+function ip(address: string): Peer {
+  return { family: address.includes(':') ? 'ipv6' : 'ipv4', address, port: 1 };
+}
+
+/** Which of these may come, by the keys of a service. */
+function admitted(keys: string, addresses: readonly string[], file = 'services.yaml'): string[] {
+  const { access } = service(withKeys(keys), {}, file).admission;
+  return addresses.filter((address) => access === null || isAllowed(access, ip(address)));
+}
+
+test.each([
+  ['', 100],
+  ['max_connections: 101', 100],
+  ['max_connections: 100', 99],
+  ['max_connections: 2', 1],
+  ['max_per_peer: 7', 7],
+])('with %j one peer has %d children at the most', (keys, share) => {
+  const { configuration, effective } = load(withKeys(keys));
+  expect(configuration.services[0]?.admission.maxPerPeer).toBe(share);
+  expect(effective.services['a']).toMatchObject({ max_per_peer: share, peer_prefix: { v4: 32, v6: 64 } });
+});
+
+test.each(['max_connections: 1', 'max_per_peer: 1000', 'max_connections: 5\nmax_per_peer: 6'])(
+  'with %j a peer has no limit of its own: that of the service comes first',
+  (keys) => {
+    expect(service(withKeys(keys)).admission.maxPerPeer).toBeNull();
+  },
+);
+
+test('without rules nothing is asked about addresses', () => {
+  expect(service(withKeys('deny: []')).admission.access).toBeNull();
+  expect(load(withKeys('deny: []')).effective.services['a']).not.toHaveProperty('deny');
+});
+
+test('rules are lists of addresses and networks', () => {
+  const keys = 'allow: [10.0.0.0/8, "::1"]\ndeny: [10.1.0.0/16]';
+  expect(admitted(keys, ['10.0.0.1', '10.1.0.1', '11.0.0.1', '::1', '::2'])).toEqual(['10.0.0.1', '::1']);
+});
+
+test('are shown as they are understood, and what is shown is the same again', () => {
+  const text = withKeys('allow: ["2001:DB8::/32", 10.0.0.1/32]\ndeny: [all]');
+  expect(load(text).effective.services['a']).toMatchObject({ allow: ['2001:db8::/32', '10.0.0.1'], deny: ['all'] });
+});
+
+test('a service has the rules of the defaults, each kind unless it says its own', () => {
+  const text = `defaults: {deny: [10.1.0.0/16], allow: [10.0.0.0/8]}\n${withKeys('allow: [all]')}`;
+  const { access } = service(text).admission;
+  expect(['10.1.0.1', '11.0.0.1'].map((address) => access !== null && isAllowed(access, ip(address)))).toEqual([
+    false,
+    true,
+  ]);
+});
+
+test.each([
+  ['allow: [10.0.0.5/8]', '3:13 services.a.allow[0]: "10.0.0.5/8" has bits behind its prefix (write 10.0.0.0/8)'],
+  ['deny: [all, x.org]', /^3:17 services\.a\.deny\[1\]: "x\.org" is neither an address nor a network \(names are not/],
+  ['allow: []', '3:12 services.a.allow: the list is empty'],
+  ['allow: 10.0.0.0/8', '3:12 services.a.allow: expected a list, got "10.0.0.0/8" (write [10.0.0.0/8])'],
+  ['max_per_peer: 0', '3:19 services.a.max_per_peer: must be at least 1, got 0'],
+  ['peer_prefix: {v4: 33}', '3:23 services.a.peer_prefix.v4: must be at most 32, got 33'],
+  ['peer_prefix: {v5: 3}', /unknown key "v5"/],
+])('%s is told', (keys, problem) => {
+  expect(problemsOf(withKeys(keys))).toEqual([typeof problem === 'string' ? problem : expect.stringMatching(problem)]);
+});
+
+describe('a service that waits', () => {
+  test.each(['allow: [10.0.0.0/8]', 'deny: [10.0.0.0/8]', 'deny_from: /tmp/x'])('can keep no rule: %s', (line) => {
+    const key = line.replace(/:.*/, '');
+    const [problem = ''] = problemsOf(withKeys(`wait: true\n${line}`));
+    expect(problem).toContain(`4:5 services.a.${key}: "${key}" cannot be kept: the program of this service takes`);
+    expect(problem).toContain('let a firewall decide');
+  });
+
+  test('nor one of the defaults, unless it says that everybody may come', () => {
+    const defaults = 'defaults: {deny: [10.0.0.0/8], allow: [all]}\n';
+    expect(problemsOf(`${defaults}${withKeys('wait: true')}`)).toEqual([
+      '3:3 services.a: "deny" of the defaults (services.yaml:1:12) cannot be kept: the program of this service takes' +
+        ' from the socket what it wants (let a firewall decide, and write "deny: []" in the service)',
+    ]);
+    expect(service(`${defaults}${withKeys('wait: true\ndeny: []')}`).admission.access).toBeNull();
+  });
+
+  test('has no use for what defaults say of peers', () => {
+    expect(service(`defaults: {max_per_peer: 5}\n${withKeys('wait: true')}`).admission.maxPerPeer).toBeNull();
+    expect(problemsOf(withKeys('wait: true\nmax_per_peer: 5')).join()).toContain('"max_per_peer" has no meaning');
+  });
+});
+
+describe('rules in files', () => {
+  function write(text: string): { file: string; yaml: string } {
+    const folder = makeFolder();
+    writeFileSync(join(folder, 'office'), text);
+    return { file: join(folder, 'office'), yaml: join(folder, 'services.yaml') };
+  }
+
+  test('stand one on each line, and lie beside the file that names them', () => {
+    const { yaml, file } = write('# the office\n10.0.0.0/8\n\n  ::1   # here\n');
+    const { configuration, effective } = load(withKeys('allow_from: office\ndeny: [10.1.0.0/16]'), {}, yaml);
+    const access = configuration.services[0]?.admission.access ?? null;
+    if (access === null) throw new Error('there are no rules');
+    expect(explainAccess(access, ip('10.0.0.1'))).toEqual({ isAllowed: true, rule: `allow 10.0.0.0/8 (${file}:2)` });
+    expect(explainAccess(access, ip('::1')).rule).toBe(`allow ::1 (${file}:4)`);
+    expect(['10.1.0.1', '11.0.0.1'].map((address) => isAllowed(access, ip(address)))).toEqual([false, false]);
+    expect(effective.services['a']).toMatchObject({ allow_from: [file], deny: ['10.1.0.0/16'] });
+  });
+
+  test('that name nobody allow nobody', () => {
+    const { yaml } = write('# nobody yet\n');
+    expect(admitted('allow_from: office', ['10.0.0.1', '::1'], yaml)).toEqual([]);
+    expect(admitted('deny_from: [office]', ['10.0.0.1'], yaml)).toEqual(['10.0.0.1']);
+  });
+
+  test('are told with line and column where they are wrong, once for all services', () => {
+    const { yaml } = write('10.0.0.0/8\n  10.0.0.5/8\nexample.org\n');
+    const text = `${withKeys('deny_from: office')}  b: {listen: 7008, exec: cat, deny_from: [office]}\n`;
+    const problems = problemsOf(text, {}, yaml);
+    expect(problems).toHaveLength(2);
+    expect(problems[0]).toBe('2:3 "10.0.0.5/8" has bits behind its prefix (write 10.0.0.0/8)');
+    expect(problems[1]).toContain('3:1 "example.org" is neither an address nor a network');
+  });
+
+  test('that cannot be read make the service unavailable, and no other', () => {
+    const { yaml } = write('');
+    const text = `${withKeys('allow_from: nowhere')}  b: {listen: 7008, exec: cat}\n`;
+    const result = loadConfigurationText(text, yaml, pretendMachine());
+    expect(result.ok && result.configuration.lacks).toMatchObject([{ name: 'a' }]);
+  });
+
+  test('as root, one that everybody may write is refused', () => {
+    const { yaml, file } = write('10.0.0.0/8\n');
+    chmodSync(file, 0o666);
+    expect(problemsOf(withKeys('allow_from: office'), {}, yaml)).toEqual([
+      `3:17 services.a.allow_from: everybody may write ${file}, and it says who may come (chmod o-w ${file})`,
+    ]);
+  });
+
+  test('are shared by all services that say the same', () => {
+    const { yaml } = write('10.0.0.0/8\n');
+    const text = 'defaults: {deny_from: office}\nservices:\n  a: {listen: 7, exec: cat}\n  b: {listen: 8, exec: cat}\n';
+    const [a, b] = load(text, {}, yaml).configuration.services;
+    expect(a?.admission.access).not.toBeNull();
+    expect(a?.admission.access).toBe(b?.admission.access);
+  });
+});
