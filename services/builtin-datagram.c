@@ -7,7 +7,7 @@
  *   - to what was sent to a broadcast or multicast address, or comes from one;
  *   - that is longer than the request, but with --amplify: it is cut to the request's length;
  *   - that has no address to go to: a Unix socket without a name, port 0;
- *   - beyond --rate answers a second to one host (IPv6: one /64 network): a loop of two that answer each
+ *   - beyond --rate answers to one host (IPv6: one /64 network): a loop of two that answer each
  *     other, whatever their ports, dies of the first answer that is not given.
  *
  * The socket may be of IPv4, of IPv6, or of Unix. The super-server has bound it and gets it back when we end.
@@ -40,7 +40,7 @@ typedef struct {
   } control;
 } Request;
 
-/* A token bucket: filled at --rate a second, up to what a second brings. Who falls into the same bucket by
+/* A token bucket: filled at --rate, up to what that brings at once. Who falls into the same bucket by
  * chance shares it; nobody can choose to, because the hash begins with a secret. */
 typedef struct {
   double answers;
@@ -243,7 +243,7 @@ static double now(void) {
 static bool take_answer(const Request *request, const Options *options) {
   Bucket *bucket = bucket_of(&request->peer, request->message.msg_namelen);
   const double most = options->rate, time = now();
-  bucket->answers += (time - bucket->filled_at) * most;
+  bucket->answers += (time - bucket->filled_at) * most / options->rate_seconds;
   if (bucket->filled_at == 0 || bucket->answers > most) bucket->answers = most;
   bucket->filled_at = time;
   if (bucket->answers < 1) return false;

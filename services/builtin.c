@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WRONG_USAGE = 2, LONGEST_IDLE = 86400, HIGHEST_RATE = 1000000 };
+enum { WRONG_USAGE = 2, LONGEST_IDLE = 86400, HIGHEST_RATE = 9999999, LONGEST_RATE = 86400 };
 
 static const struct {
   const char *name;
@@ -46,11 +46,11 @@ static const char usage[] =
     "  --datagram       stdin is a datagram socket; without this, stdin and stdout are a connection\n"
     "  --idle SECONDS   end when no datagram has come for so long (30)\n"
     "  --ports LIST     answer no datagram from these source ports, such as 7007,7100-7199\n"
-    "  --rate COUNT     answer one host so many times a second, and no more (100)\n"
+    "  --rate COUNT     answer one host so many times a second, and no more (100); 300/60: in 60 seconds\n"
     "  --amplify        answer with more bytes than were asked with\n"
     "  --file PATH      qotd's quotes, with a line that is a lone % between two of them\n";
 
-static Options options = {.idle_seconds = 30, .rate = 100};
+static Options options = {.idle_seconds = 30, .rate = 100, .rate_seconds = 1};
 
 static _Noreturn void point_to_help(void) {
   fputs("Try: builtin --help\n", stderr);
@@ -77,9 +77,14 @@ static void parse_idle(const char *text) {
   if (options.idle_seconds < 1) misused("--idle takes whole seconds, from 1 to 86400", "");
 }
 
+/* COUNT, or COUNT/SECONDS. */
 static void parse_rate(const char *text) {
-  options.rate = (int)parse_number(&text, "", HIGHEST_RATE);
-  if (options.rate < 1) misused("--rate takes a number from 1 to 1000000", "");
+  options.rate = (int)parse_number(&text, "/", HIGHEST_RATE);
+  if (options.rate < 1) misused("--rate takes a number from 1 to 9999999", "");
+  if (*text == '\0') return;
+  text += 1;
+  options.rate_seconds = (int)parse_number(&text, "", LONGEST_RATE);
+  if (options.rate_seconds < 1) misused("behind the slash --rate takes seconds, from 1 to 86400", "");
 }
 
 /* PORT or FIRST-LAST. Leaves `text` at what follows. */

@@ -14,7 +14,8 @@ enum { ANSWER_SIZE = 512 }; /* bytes: no answer of ours is longer, but for an ec
 typedef struct {
   const char *quotes;       /* qotd's file; NULL for all others */
   bool amplify;             /* a datagram may get a longer one in return */
-  int rate;                 /* answers to datagrams of one host, a second */
+  int rate;                 /* answers to datagrams of one host… */
+  int rate_seconds;         /* …in so many seconds */
   int idle_seconds;         /* without a datagram for so long, the process ends */
   bool refused_port[65536]; /* source ports whose datagrams get no answer */
 } Options;

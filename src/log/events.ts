@@ -171,6 +171,8 @@ export type RefusalReason =
   | 'server-limit'
   | 'address'
   | 'peer-limit'
+  | 'peer-rate'
+  | 'rate'
   | 'before'
   | 'no-service'
   | 'help'
@@ -192,9 +194,10 @@ export interface RefusalCause {
 
 /**
  * full: the service has all its children. server-full: stdiod has. open-files, memory, processes: the system refused more.
- * accept: accept failed in a way that clients cannot cause. closing: too many clients have left what cannot be closed.
+ * accept: accept failed in a way that clients cannot cause. closing: too many clients have left what cannot be closed. rate: they come
+ * faster than the service lets them.
  */
-export type PauseReason = 'full' | 'server-full' | 'open-files' | 'memory' | 'processes' | 'accept' | 'closing';
+export type PauseReason = 'full' | 'server-full' | 'open-files' | 'memory' | 'processes' | 'accept' | 'closing' | 'rate';
 
 /** Every word that may stand in `event`: one that is missing here, or too many, does not compile. */
 const EVENTS: Record<LogEvent['event'], true> = {

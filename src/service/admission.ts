@@ -2,6 +2,7 @@
  * What a service asks of a client before it is served, beside a slot. Plain data, compared by a reload; src/admission decides by it.
  */
 import type { Access } from './access';
+import type { Rate } from './rate';
 
 export interface AdmissionRules {
   /** null: whoever comes. */
@@ -9,6 +10,12 @@ export interface AdmissionRules {
   /** Most children of one peer at once; null: as many as the service has. */
   readonly maxPerPeer: number | null;
   readonly peerPrefix: PeerPrefix;
+  /** Of all clients together; null: as they come. */
+  readonly rate: Rate | null;
+  /** Of the clients of one peer. */
+  readonly ratePerPeer: Rate | null;
+  /** Over `rate`: the next clients wait in the kernel's queue, or are refused. */
+  readonly whenLimited: 'wait' | 'refuse';
 }
 
 /** So many bits of an address tell one peer from another. */
@@ -21,4 +28,11 @@ export interface PeerPrefix {
 export const PEER_PREFIX: PeerPrefix = { v4: 32, v6: 64 };
 
 /** Nothing is asked. */
-export const OPEN: AdmissionRules = { access: null, maxPerPeer: null, peerPrefix: PEER_PREFIX };
+export const OPEN: AdmissionRules = {
+  access: null,
+  maxPerPeer: null,
+  peerPrefix: PEER_PREFIX,
+  rate: null,
+  ratePerPeer: null,
+  whenLimited: 'refuse',
+};

@@ -204,10 +204,15 @@ describe('the command line', () => {
     ['an option of datagrams for a connection', ['echo', '--idle', '3'], 'only with --datagram: --idle'],
     ['qotd without a file', ['qotd'], 'qotd, and only qotd, needs --file PATH'],
     ['a file for another service', ['echo', '--file', '/dev/null'], 'qotd, and only qotd, needs --file PATH'],
-    ...['0', '-1', 'x', '1000001'].map((rate): [string, string[], string] => [
+    ...['0', '-1', 'x', '10000000'].map((rate): [string, string[], string] => [
       `--rate "${rate}"`,
       ['--datagram', '--rate', rate, 'echo'],
-      '--rate takes a number from 1 to 1000000',
+      '--rate takes a number from 1 to 9999999',
+    ]),
+    ...['5/', '5/0', '5/86401', '5/m'].map((rate): [string, string[], string] => [
+      `--rate "${rate}"`,
+      ['--datagram', '--rate', rate, 'echo'],
+      'behind the slash --rate takes seconds, from 1 to 86400',
     ]),
     ...['0', '-1', '1.5', 'x', '', '86401'].map((idle): [string, string[], string] => [
       `--idle "${idle}"`,

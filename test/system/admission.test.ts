@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connectTo, exchange, LOCALHOST } from './client';
 import { type Daemon, startDaemon } from './daemon';
+import { datagramClient } from './datagram-client';
 import { atEnd, endAll } from './endings';
 import { makeFolder } from './fixtures';
 import { childrenOf, listeners } from './proc';
@@ -167,6 +168,64 @@ describe('one peer', () => {
     await expectChildren(daemon, 3);
     const told = daemon.all('refused').reduce((sum, { count = 1 }) => sum + count, 0);
     expect(told).toBeLessThanOrEqual(200);
+  });
+});
+
+describe('clients that come faster than they may', () => {
+  test('are refused, and nothing is closed', async () => {
+    const daemon = await startDaemon(serve('rate: 3/d'));
+    for (let at = 1; at <= 3; at += 1) {
+      expect(await exchangeFrom(`127.0.0.${at}`, daemon.port(), 'hello\n')).toBe('hello\n');
+    }
+    expect(await exchangeFrom('127.0.0.4', daemon.port(), 'hello\n')).toBe('');
+    expect(await daemon.waitFor('refused')).toMatchObject({ service: 'it', reason: 'rate', limit: 3 });
+    expect(listeners(daemon.pid).size).toBe(1);
+    expect(daemon.all('paused')).toEqual([]);
+  });
+
+  test('are served again by themselves', async () => {
+    const daemon = await startDaemon(serve('rate: 2/s'));
+    await until('a client is refused', async () => ((await exchange(daemon.port(), 'x')) === '' ? true : undefined));
+    await until('one is served again', async () => ((await exchange(daemon.port(), 'x')) === 'x' ? true : undefined));
+    expect(listeners(daemon.pid).size).toBe(1);
+  });
+
+  test('wait in the queue where the service says so, and all are served', async () => {
+    const daemon = await startDaemon(serve('rate: 5/s, when_limited: wait'));
+    const answers = Array.from({ length: 12 }, (_, at) => exchangeFrom(`127.0.0.${at + 1}`, daemon.port(), `${at}\n`));
+    expect(await daemon.waitFor('paused')).toMatchObject({ service: 'it', reason: 'rate' });
+    expect(await Promise.all(answers)).toEqual(answers.map((_, at) => `${at}\n`));
+    await daemon.waitFor('resumed');
+    expect([daemon.all('refused'), daemon.all('paused').length]).toEqual([[], 1]);
+  });
+
+  test('are served at once when a reload lets them, however long they would have had to wait', async () => {
+    const daemon = await startDaemon(serve('rate: 1/d, when_limited: wait'));
+    expect(await exchange(daemon.port(), 'first')).toBe('first');
+    const second = exchange(daemon.port(), 'second');
+    await daemon.waitFor('paused');
+    await daemon.reload(serve('rate: 9/s, when_limited: wait'));
+    expect(await second).toBe('second');
+  });
+
+  test('from one address cost the others nothing', async () => {
+    const daemon = await startDaemon(serve('rate_per_peer: 2/d'));
+    const answers = [];
+    for (let at = 0; at < 4; at += 1) answers.push(await exchangeFrom('127.0.0.5', daemon.port(), 'x'));
+    expect(answers).toEqual(['x', 'x', '', '']);
+    expect(await daemon.waitFor('refused')).toMatchObject({ reason: 'peer-rate', limit: 2 });
+    expect(await exchangeFrom('127.0.0.6', daemon.port(), 'x')).toBe('x');
+  });
+
+  test('come to a built-in over UDP as well', async () => {
+    const daemon = await startDaemon(
+      'services: {it: {listen: "127.0.0.1:0/udp", builtin: echo, rate_per_peer: 2/d, stop_grace: 100ms}}\n',
+    );
+    const [client, other] = [await datagramClient(), await datagramClient('udp4', 0, '127.0.0.6')];
+    for (let at = 0; at < 5; at += 1) await client.send(`${at}`, daemon.port());
+    expect(await other.ask('other', daemon.port())).toBe('other');
+    expect([await client.next(), await client.next()].map(String)).toEqual(['0', '1']);
+    expect(client.received).toEqual([]);
   });
 });
 

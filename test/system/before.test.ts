@@ -228,7 +228,7 @@ describe('while a command runs', () => {
 });
 
 test('very many clients at once start no more commands than the service may have children', async () => {
-  const daemon = await startDaemon(serve([shell('sleep 0.05')], { max_connections: 8 }));
+  const daemon = await startDaemon(serve([shell('sleep 0.05')], { max_connections: 8, max_per_peer: 8 }));
   const clients = inParallel(200, 200, async (index) => {
     expect(await exchange(daemon.port('it'), `${index}`)).toBe(`${index}`);
   });

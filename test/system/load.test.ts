@@ -42,7 +42,7 @@ test('1,000 connections by plain fork leave as little', async () => {
 }, 300_000);
 
 test('500 idle clients do not delay the next one', async () => {
-  const daemon = await startDaemon('services: {echo: {listen: "127.0.0.1:0", exec: cat}}\n');
+  const daemon = await startDaemon('services: {echo: {listen: "127.0.0.1:0", exec: cat, max_per_peer: 501}}\n');
   const fds = openFds(daemon.pid);
   const idle = await Promise.all(Array.from({ length: 500 }, () => connectTo(daemon.port())));
   await daemon.waitForCount('accepted', 500);

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { isWhom, parseWhom } from '../../service/access';
 import { PEER_PREFIX } from '../../service/admission';
+import { parseRate } from '../../service/rate';
 import { remedies } from './remedies';
 import { nonEmpty, path } from './values';
 
@@ -44,6 +45,28 @@ export const accessKeys = {
 };
 
 const MOST_CHILDREN = 4_194_304;
+
+const rate = z
+  .string()
+  .refine((value) => parseRate(value) !== undefined, { error: 'not a rate' })
+  .register(remedies, {
+    remedy: (value) =>
+      typeof value === 'number' ? `write ${value}/s` : 'write a number and a time: 50/s, 300/m, 1000/10s',
+  })
+  .optional();
+
+export const rateKeys = {
+  rate: rate.describe('How often clients may come, all together: `50/s`, `300/m`, `1000/10s`. Without it: as they do.'),
+  when_limited: z
+    .enum(['refuse', 'wait'])
+    .default('refuse')
+    .describe('What happens to those beyond `rate`: `refuse` them, or let them `wait` in the queue of the kernel.'),
+};
+
+/** A built-in over UDP knows it too. */
+export const peerRateKeys = {
+  rate_per_peer: rate.describe('How often clients of one peer may come; more are refused. Without it: as they do.'),
+};
 
 export const peerKeys = {
   max_per_peer: z

@@ -6,7 +6,7 @@
  * (addresses, commands, accounts) is understood by the stage that can also ask the machine about it.
  */
 import { z } from 'zod';
-import { accessKeys, peerKeys } from './admission-keys';
+import { accessKeys, peerKeys, peerRateKeys, rateKeys } from './admission-keys';
 import { commandKeys, identityKeys, processKeys } from './process-keys';
 import { remedies } from './remedies';
 import { socketSchema } from './socket-keys';
@@ -151,6 +151,8 @@ const sharedKeys = {
   ...processKeys,
   ...countKeys,
   ...peerKeys,
+  ...rateKeys,
+  ...peerRateKeys,
   ...accessKeys,
   ...timeKeys,
   ...sessionKeys,
@@ -232,7 +234,14 @@ export const PROCESS_KEYS = [...IDENTITY_KEYS, ...SETUP_KEYS, ...keysOf(commandK
 export const SESSION_KEYS = keysOf(sessionKeys);
 export const BEFORE_KEYS = [...keysOf(beforeKeys), ...keysOf(timeKeys)];
 export const ACCESS_KEYS = keysOf(accessKeys);
-export const PER_CONNECTION_KEYS = [...BEFORE_KEYS, ...keysOf(countKeys), ...keysOf(peerKeys), ...SESSION_KEYS];
+export const PEER_RATE_KEYS = keysOf(peerRateKeys);
+export const PER_CONNECTION_KEYS = [
+  ...BEFORE_KEYS,
+  ...keysOf(countKeys),
+  ...keysOf(peerKeys),
+  ...keysOf(rateKeys),
+  ...SESSION_KEYS,
+];
 
 /** For editors. Here `conflicts` sees to it, with better words. */
 export const SERVICE_NEEDS = [{ oneOf: RUN_KEYS.map(needs) }, { anyOf: [needs('listen'), needs('tcpmux')] }];

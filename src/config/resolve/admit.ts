@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { formatWhom, isWhom, parseWhom, type Rule, type Whom } from '../../service/access';
 import { type AdmissionRules, OPEN } from '../../service/admission';
 import type { Layers } from '../keys/layers';
+import { parseRate, type Rate } from '../../service/rate';
 import { ACCESS_KEYS, type ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
 import type { Shape } from './conflicts';
@@ -17,6 +18,9 @@ const ORDINARY_SHARE = 100;
 export interface EffectiveAdmission {
   readonly max_per_peer?: number;
   readonly peer_prefix?: { readonly v4: number; readonly v6: number };
+  readonly rate?: string;
+  readonly when_limited?: 'refuse' | 'wait';
+  readonly rate_per_peer?: string;
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];
   readonly allow_from?: readonly string[];
@@ -30,23 +34,34 @@ export interface ResolvedAdmission {
 
 export function resolveAdmission(
   settings: ServiceSettings,
-  { isWaiting }: Shape,
+  { isWaiting, isDatagram, run }: Shape,
   machine: Machine,
   layers: Layers,
 ): ResolvedAdmission {
+  const { rate_per_peer: perPeer } = settings;
   if (isWaiting) {
     reportUnkept(settings, layers);
-    return { rules: OPEN, effective: {} };
+    const isKept = run === 'builtin' && isDatagram && perPeer !== undefined;
+    return { rules: OPEN, effective: isKept ? { rate_per_peer: perPeer } : {} };
   }
   const { max_connections: most, peer_prefix: peerPrefix } = settings;
   const share = settings.max_per_peer ?? ordinaryShare(most);
   const files = { allow: filesOf(settings, 'allow', layers), deny: filesOf(settings, 'deny', layers) };
   const access = hasRules(settings) ? ruleListsOf(machine).accessOf(writtenRules(settings), files, layers) : null;
   return {
-    rules: { access, maxPerPeer: share >= most ? null : share, peerPrefix },
+    rules: {
+      access,
+      maxPerPeer: share >= most ? null : share,
+      peerPrefix,
+      rate: rateOf(settings.rate),
+      ratePerPeer: rateOf(perPeer),
+      whenLimited: settings.when_limited,
+    },
     effective: {
       max_per_peer: share,
       peer_prefix: peerPrefix,
+      ...(settings.rate === undefined ? {} : { rate: settings.rate, when_limited: settings.when_limited }),
+      ...(perPeer === undefined ? {} : { rate_per_peer: perPeer }),
       ...describeRules(settings),
       ...(files.allow.length === 0 ? {} : { allow_from: files.allow.map(({ file }) => file) }),
       ...(files.deny.length === 0 ? {} : { deny_from: files.deny.map(({ file }) => file) }),
@@ -57,6 +72,10 @@ export function resolveAdmission(
 /** One peer alone never has a whole service, unless that is of one child. */
 export function ordinaryShare(maxConnections: number): number {
   return Math.max(1, Math.min(ORDINARY_SHARE, maxConnections - 1));
+}
+
+function rateOf(text: string | undefined): Rate | null {
+  return (text === undefined ? null : parseRate(text)) ?? null;
 }
 
 function hasRules({

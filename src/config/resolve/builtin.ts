@@ -3,6 +3,7 @@
  * tcpmux is none of them: the server itself reads the name and starts the service that it names.
  */
 import { resolve } from 'node:path';
+import { parseRate } from '../../service/rate';
 import type { Command } from '../../service/service';
 import { escapeTemplate } from '../../service/template';
 import type { Layers } from '../keys/layers';
@@ -26,9 +27,15 @@ export function builtinCommand(
   const flags = [
     ...(isDatagram ? ['--datagram'] : []),
     ...(isDatagram && settings.amplify === true ? ['--amplify'] : []),
+    ...(isDatagram ? rateFlags(settings.rate_per_peer) : []),
     ...(quotes === undefined ? [] : ['--file', escapeTemplate(quotes)]),
   ];
   return { path, argv: ['builtin', ...flags, settings.builtin ?? ''] };
+}
+
+function rateFlags(text: string | undefined): string[] {
+  const rate = text === undefined ? undefined : parseRate(text);
+  return rate === undefined ? [] : ['--rate', `${rate.count}/${rate.perMs / 1000}`];
 }
 
 function quotesFile(settings: ServiceSettings, runner: Runner, machine: Machine, layers: Layers): string | undefined {

@@ -9,6 +9,7 @@ import type { Layers } from '../keys/layers';
 import {
   BEFORE_KEYS,
   BUILTIN_KEYS,
+  PEER_RATE_KEYS,
   PER_CONNECTION_KEYS,
   PROCESS_KEYS,
   RUN_KEYS,
@@ -110,7 +111,8 @@ function reportWait(
   }
   if (hasDatagrams && wait === undefined) reportMixture(entries, run, layers);
   if (isWaiting && run !== 'redirect') {
-    exclude(layers, PER_CONNECTION_KEYS, waitPath, 'one child has the socket, and takes from it what it wants');
+    const keys = run === 'builtin' && hasDatagrams ? PER_CONNECTION_KEYS : [...PER_CONNECTION_KEYS, ...PEER_RATE_KEYS];
+    exclude(layers, keys, waitPath, 'one child has the socket, and takes from it what it wants');
   }
 }
 

@@ -74,13 +74,15 @@ export class Acceptor implements Intake {
     const { slots, nextId } = this.#parts;
     const hosted = listener.owner;
     if (isHeldUp(listener)) return this.#waitForEnds(listener);
+    if (hosted.service.admission.whenLimited === 'wait' && this.#isTooFast(listener))
+      return this.#waitForToken(listener);
     const slot = slots.take(hosted.gate);
     if (isFull(slot)) return this.#onFull(listener, slot.full);
     const result = acceptFrom(listener);
     if (result.kind === 'connection') {
       this.#goneInRow = 0;
       const { fd, peer, local } = result;
-      const refusal = hosted.admission?.refusalOf(peer, slot) ?? null;
+      const refusal = hosted.admission?.refusalOf(peer, slot, performance.now()) ?? null;
       if (refusal !== null) return this.#refuse(result, hosted, slot, refusal);
       return this.serve({ id: nextId(), hosted, listener, fd, peer, local, slot, handler: hosted.handler });
     }
@@ -93,6 +95,18 @@ export class Acceptor implements Intake {
     this.#parts.slots.putBack(slot);
     this.#parts.endings.turnAway(client, hosted, refusal);
     return 'more';
+  }
+
+  /** One that is on its way out is emptied as fast as it goes. */
+  #isTooFast({ owner, phase }: HostedListener): boolean {
+    return phase === 'open' && (owner.admission?.waitMs(performance.now()) ?? 0) > 0;
+  }
+
+  /** That there is no token concerns nobody before the next client comes. */
+  #waitForToken(listener: HostedListener): Outcome {
+    if (!addon.hasWaiting(listener.fd)) return 'empty';
+    this.#parts.pauses.pause(listener, 'rate', listener.owner.admission?.waitMs(performance.now()) ?? 0);
+    return 'paused';
   }
 
   #waitForEnds(listener: HostedListener): Outcome {

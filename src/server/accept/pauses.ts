@@ -1,7 +1,8 @@
 /**
  * Listeners that must not accept for now, why, and who gets the next turn. A paused listener leaves its clients in the
  * kernel's queue. It never stays paused by accident: a listener that waits for a slot is tried when one is given back, and
- * one that the system refused (descriptors, memory, processes) is tried when a child ends and by a timer.
+ * one that the system refused (descriptors, memory, processes) is tried when a child ends and by a timer; one whose clients come too fast
+ * when the next one may.
  */
 import type { Gate } from '../../admission/slots';
 import { isHeldOnly, type Listeners } from '../../listener/listener';
@@ -42,6 +43,9 @@ export class Pauses {
   readonly #waiting = new Map<Gate, Set<HostedListener>>();
   /** Who waits for the system. */
   readonly #tired = new Set<HostedListener>();
+  /** Whose next client may come when its timer is over. */
+  readonly #limited = new Set<HostedListener>();
+  readonly #limitTimers = new Map<HostedListener, NodeJS.Timeout>();
   #timer: NodeJS.Timeout | null = null;
   #retryMs = FIRST_RETRY_MS;
 
@@ -54,10 +58,12 @@ export class Pauses {
     return this.#reasons.size > 0 || this.#parts.kept.count > 0;
   }
 
-  pause(listener: HostedListener, reason: PauseReason): void {
+  /** @param waitMs with `rate`: how long */
+  pause(listener: HostedListener, reason: PauseReason, waitMs = 0): void {
     // Whoever was kept for want of a process is tried again, even when its listener is gone.
     if (isShortage(reason)) this.#startTimer();
     if (reason === 'open-files') this.#parts.makeRoom();
+    if (reason === 'rate') this.#retryIn(listener, waitMs);
     const before = this.#reasons.get(listener);
     if (before === reason || listener.phase === 'closed') return;
     if (before !== undefined) this.#stopWaiting(listener, before);
@@ -120,15 +126,15 @@ export class Pauses {
     if (timer === undefined) return false;
     clearTimeout(timer);
     this.#unsettled.delete(owner);
-    if (!isShortage(reason)) this.#logResumed(owner);
-    return isShortage(reason);
+    if (!isPassing(reason)) this.#logResumed(owner);
+    return isPassing(reason);
   }
 
   #resume(listener: HostedListener): void {
     const { owner } = listener;
     const reason = this.#reasons.get(listener);
     if (this.#letGo(listener) > 0) return;
-    if (reason === undefined || !isShortage(reason)) this.#logResumed(owner);
+    if (reason === undefined || !isPassing(reason)) this.#logResumed(owner);
     else this.#logResumedLater(owner);
   }
 
@@ -199,7 +205,18 @@ export class Pauses {
     }, this.#retryMs);
   }
 
+  /** A reload may change the rate, so that nobody waits for long without a look. */
+  #retryIn(listener: HostedListener, waitMs: number): void {
+    if (listener.phase === 'closed' || this.#limitTimers.has(listener)) return;
+    const retry = (): void => {
+      this.#limitTimers.delete(listener);
+      if (this.#limited.has(listener)) this.#retry(listener);
+    };
+    this.#limitTimers.set(listener, setTimeout(retry, Math.ceil(Math.min(waitMs, LAST_RETRY_MS))));
+  }
+
   #queueOf({ owner }: HostedListener, reason: PauseReason): Set<HostedListener> {
+    if (reason === 'rate') return this.#limited;
     if (isShortage(reason)) return this.#tired;
     const gate = reason === 'full' ? owner.gate : this.#parts.server;
     const queue = this.#waiting.get(gate) ?? new Set();
@@ -210,8 +227,14 @@ export class Pauses {
   #stopWaiting(listener: HostedListener, reason: PauseReason): void {
     const queue = this.#queueOf(listener, reason);
     queue.delete(listener);
-    if (queue === this.#tired || queue.size > 0) return;
+    if (queue === this.#limited) this.#stopTimer(listener);
+    if (queue === this.#limited || queue === this.#tired || queue.size > 0) return;
     this.#waiting.delete(reason === 'full' ? listener.owner.gate : this.#parts.server);
+  }
+
+  #stopTimer(listener: HostedListener): void {
+    clearTimeout(this.#limitTimers.get(listener));
+    this.#limitTimers.delete(listener);
   }
 
   #countOf(hosted: Hosted): number {
@@ -226,6 +249,11 @@ function isServed({ listeners }: Hosted): boolean {
 
 /** Not for want of a slot: the system refused. */
 function isShortage(reason: PauseReason): boolean {
+  return isPassing(reason) && reason !== 'rate';
+}
+
+/** It may be over for a moment only: that is told when it has been for a while. */
+function isPassing(reason: PauseReason): boolean {
   return reason !== 'full' && reason !== 'server-full';
 }
 

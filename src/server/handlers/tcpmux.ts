@@ -173,7 +173,7 @@ export class Tcpmux implements Handler, Holder {
   /** What that service asks of its clients, it asks of this one. */
   #admit(connection: Connection): void {
     const { hosted, peer, slot, fd } = connection;
-    const refusal = hosted.admission?.refusalOf(peer, slot) ?? null;
+    const refusal = hosted.admission?.refusalOf(peer, slot, performance.now()) ?? null;
     if (refusal !== null) {
       this.#parts.slots.putBack(slot);
       this.#parts.endings.turnAway(connection, hosted, refusal, '-Service not available\r\n');

@@ -8,9 +8,10 @@ import type { Peer } from '../../../src/service/peer';
 
 let slots: Slots;
 let gate: Gate;
+let nowMs: number;
 
 beforeEach(() => {
-  [slots, gate] = [new Slots(100), serviceGate(50)];
+  [slots, gate, nowMs] = [new Slots(100), serviceGate(50), 1_000_000];
 });
 
 function ip(address: string, port = 1): Peer {
@@ -36,7 +37,7 @@ function take(): Slot {
 /** `in`, or why not; who is not admitted gives the slot back. */
 function come(by: Admission, peer: Peer): string {
   const slot = take();
-  const refusal = by.refusalOf(peer, slot);
+  const refusal = by.refusalOf(peer, slot, nowMs);
   if (refusal === null) return 'in';
   slots.putBack(slot);
   return `${refusal.reason} ${refusal.limit ?? '-'}`;
@@ -62,7 +63,7 @@ test('a peer has so many children and no more, others have theirs', () => {
 test('when a child ends its peer may have another one, and who has none is not remembered', () => {
   const by = admission({ maxPerPeer: 1 });
   const slot = take();
-  expect(by.refusalOf(ip('10.0.0.1'), slot)).toBeNull();
+  expect(by.refusalOf(ip('10.0.0.1'), slot, nowMs)).toBeNull();
   expect(come(by, ip('10.0.0.1'))).toBe('peer-limit 1');
   slots.release(slot);
   expect([gate.peers.size, gate.inUse]).toEqual([0, 0]);
@@ -71,7 +72,7 @@ test('when a child ends its peer may have another one, and who has none is not r
 
 test('a connection that was counted under another prefix gives that back', () => {
   const slot = take();
-  expect(admission({ maxPerPeer: 5, peerPrefix: { v4: 8, v6: 64 } }).refusalOf(ip('10.0.0.1'), slot)).toBeNull();
+  expect(admission({ maxPerPeer: 5, peerPrefix: { v4: 8, v6: 64 } }).refusalOf(ip('10.0.0.1'), slot, nowMs)).toBeNull();
   const by = admission({ maxPerPeer: 1 });
   expect(come(by, ip('10.0.0.1'))).toBe('in');
   slots.release(slot);
@@ -88,6 +89,53 @@ test('who may not come is refused first, and counted nowhere', () => {
     'in',
   ]);
   expect([...gate.peers.keys()]).toEqual(['11.0.0.1']);
+});
+
+describe('a rate', () => {
+  const rate = { count: 3, perMs: 1000 };
+
+  test('of all clients is that of the service, whoever comes', () => {
+    const by = admission({ rate });
+    const peers = ['10.0.0.1', '10.0.0.1', '10.0.0.2', '10.0.0.3'].map((address) => ip(address));
+    expect(peers.map((peer) => come(by, peer))).toEqual(['in', 'in', 'in', 'rate 3']);
+    nowMs += 334;
+    expect([come(by, ip('10.0.0.4')), come(by, ip('10.0.0.4'))]).toEqual(['in', 'rate 3']);
+  });
+
+  test('of one peer is no affair of the others', () => {
+    const by = admission({ ratePerPeer: rate });
+    const peers = ['10.0.0.1', '10.0.0.1', '10.0.0.1', '10.0.0.1', '10.0.0.2'].map((address) => ip(address));
+    expect(peers.map((peer) => come(by, peer))).toEqual(['in', 'in', 'in', 'peer-rate 3', 'in']);
+  });
+
+  test('recovers by itself, however many were refused meanwhile', () => {
+    const by = admission({ rate, ratePerPeer: rate });
+    for (let at = 0; at < 500; at += 1) come(by, ip('10.0.0.1'));
+    nowMs += 1000;
+    expect([1, 2, 3, 4].map(() => come(by, ip('10.0.0.1')))).toEqual(['in', 'in', 'in', 'peer-rate 3']);
+  });
+
+  test('takes nothing from a peer whom the service’s refuses, and nothing from the service for a peer’s', () => {
+    const by = admission({ rate: { count: 1, perMs: 1000 }, ratePerPeer: { count: 1, perMs: 60_000 } });
+    expect([come(by, ip('10.0.0.1')), come(by, ip('10.0.0.2'))]).toEqual(['in', 'rate 1']);
+    nowMs += 1000;
+    expect([come(by, ip('10.0.0.1')), come(by, ip('10.0.0.2'))]).toEqual(['peer-rate 1', 'in']);
+  });
+
+  test('who is refused holds no slot, and is not counted', () => {
+    const by = admission({ rate, maxPerPeer: 10 });
+    for (let at = 0; at < 10; at += 1) come(by, ip('10.0.0.1'));
+    expect([gate.inUse, [...gate.peers]]).toEqual([3, [['10.0.0.1', 3]]]);
+  });
+
+  test('says how long the next client has to wait, where clients may', () => {
+    const by = admission({ rate, whenLimited: 'wait' });
+    expect(by.waitMs(nowMs)).toBe(0);
+    for (let at = 0; at < 3; at += 1) come(by, ip('10.0.0.1'));
+    expect(by.waitMs(nowMs)).toBeCloseTo(333.33, 1);
+    expect(by.waitMs(nowMs + 334)).toBe(0);
+    expect(admission({ rate }).waitMs(nowMs)).toBe(0);
+  });
 });
 
 describe('as one peer count', () => {

@@ -1,5 +1,6 @@
 import { ABSENT, COMPOSE, SYSTEMD, XINETD } from '../../../../src/config/keys/foreign-words';
 import { SERVICE_KEYS } from '../../../../src/config/keys/schema';
+import { OPEN } from '../../../../src/service/admission';
 import { load, onlyKeys, problemsOf, processOf, service, withKeys } from '../loading';
 
 test('fills in every default', () => {
@@ -13,7 +14,7 @@ test('fills in every default', () => {
     run: { kind: 'exec', process: { directory, umask: 0o022, stderr: 'socket' } },
     maxConnections: 1000,
     whenFull: 'wait',
-    admission: { access: null, maxPerPeer: 100, peerPrefix: { v4: 32, v6: 64 } },
+    admission: { ...OPEN, maxPerPeer: 100 },
     socket: { backlog: 4096, nodelay: false, keepalive: true },
     session: { timeoutMs: null, idleMs: null, disconnectMs: null },
     accounts: 'basic',
@@ -31,6 +32,9 @@ test('reads every key', () => {
     'when_full: refuse',
     'max_per_peer: 3',
     'peer_prefix: {v4: 24}',
+    'rate: 50/s',
+    'rate_per_peer: 300/m',
+    'when_limited: wait',
     'socket: {backlog: 1, nodelay: true, keepalive: false}',
     'session_timeout: 10m',
     'idle_timeout: 1m',
@@ -44,7 +48,14 @@ test('reads every key', () => {
     run: { kind: 'exec', command: { argv: ['kitty'] }, process: { umask: 0o077, stderr: 'null' } },
     maxConnections: 7,
     whenFull: 'refuse',
-    admission: { access: null, maxPerPeer: 3, peerPrefix: { v4: 24, v6: 64 } },
+    admission: {
+      access: null,
+      maxPerPeer: 3,
+      peerPrefix: { v4: 24, v6: 64 },
+      rate: { count: 50, perMs: 1000 },
+      ratePerPeer: { count: 300, perMs: 60_000 },
+      whenLimited: 'wait',
+    },
     socket: { backlog: 1, nodelay: true, keepalive: false },
     session: { timeoutMs: 600_000, idleMs: 60_000, disconnectMs: 3000 },
     accounts: 'full',
@@ -88,7 +99,7 @@ test.each([
   ['wait: no', 'services.a.wait: expected true or false, got "no" (write false)'],
   ['port: 80', '"port" is xinetd\'s word: put the port in "listen"'],
   ['instances: 5', '"instances" is xinetd\'s word: put the number in "max_connections"'],
-  ['cps: 5 5', '"cps" is xinetd\'s word: leave it out: a burst waits in the queue'],
+  ['cps: 5 5', '"cps" is xinetd\'s word: put the first number, as 50/s, in "rate"'],
   ['only_from: 10.0.0.0', '"only_from" is xinetd\'s word: put the addresses and networks in "allow"'],
   ['per_source: 5', '"per_source" is xinetd\'s word: put the number in "max_per_peer"'],
   ['interface: eth0', 'a network device stands in "socket.device"'],

@@ -2,11 +2,12 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfigurationText } from '../../../../src/config/load';
 import { explainAccess, isAllowed } from '../../../../src/service/access';
+import { OPEN } from '../../../../src/service/admission';
 import type { Peer } from '../../../../src/service/peer';
 import { makeFolder } from '../../../system/fixtures';
 import { endAll } from '../../../system/endings';
 import { pretendMachine } from '../pretend-machine';
-import { load, problemsOf, service, withKeys } from '../loading';
+import { commandOf, load, problemsOf, service, withKeys } from '../loading';
 
 afterEach(endAll);
 
@@ -73,6 +74,36 @@ test.each([
   ['peer_prefix: {v5: 3}', /unknown key "v5"/],
 ])('%s is told', (keys, problem) => {
   expect(problemsOf(withKeys(keys))).toEqual([typeof problem === 'string' ? problem : expect.stringMatching(problem)]);
+});
+
+test('rates are as they are written, and shown so', () => {
+  const { configuration, effective } = load(withKeys('rate: 1000/10s\nrate_per_peer: 5/h\nwhen_limited: wait'));
+  expect(configuration.services[0]?.admission).toMatchObject({
+    rate: { count: 1000, perMs: 10_000 },
+    ratePerPeer: { count: 5, perMs: 3_600_000 },
+    whenLimited: 'wait',
+  });
+  expect(effective.services['a']).toMatchObject({ rate: '1000/10s', rate_per_peer: '5/h', when_limited: 'wait' });
+  expect(load(withKeys('')).effective.services['a']).not.toHaveProperty('when_limited');
+});
+
+test.each([
+  ['rate: 50', '3:11 services.a.rate: expected a string, got the number 50 (write 50/s)'],
+  ...['0/s', '50', '5/ms', '50/0s', '50/2d', '5 / s', '-1/s', 'fast'].map((text): [string, string] => [
+    `rate: "${text}"`,
+    `3:11 services.a.rate: "${text}" is not a rate (write a number and a time: 50/s, 300/m, 1000/10s)`,
+  ]),
+])('%s is told as well', (keys, problem) => {
+  expect(problemsOf(withKeys(keys))).toEqual([problem]);
+});
+
+test('a built-in over UDP keeps the rate of a peer by itself', () => {
+  const text = withKeys('listen: 7/udp\nbuiltin: echo\nrate_per_peer: 300/m');
+  expect(commandOf(service(text)).argv).toEqual(expect.arrayContaining(['--datagram', '--rate', '300/60', 'echo']));
+  expect(load(text).effective.services['a']).toMatchObject({ rate_per_peer: '300/m' });
+  expect(service(text).admission).toEqual(OPEN);
+  expect(problemsOf(withKeys('listen: 7/udp\nrate_per_peer: 5/s')).join()).toContain('has no meaning with "listen"');
+  expect(problemsOf(withKeys('listen: 7/udp\nbuiltin: echo\nrate: 5/s')).join()).toContain('"rate" has no meaning');
 });
 
 describe('a service that waits', () => {

@@ -61,7 +61,7 @@ beforeEach(() => {
     slots: server.slots,
     endings: { turnAway: ({ fd }, _, { reason }): void => void turnedAway.push(`${fd} ${reason}`) },
     listeners: { holdFor: ({ fd }, why, ms): void => void held.push(`${fd} ${why} ${ms}`) },
-    pauses: { pause: (_, reason): void => void paused.push(reason) },
+    pauses: { pause: (_, reason, ms): void => void paused.push(ms === undefined ? reason : `${reason} ${ms > 999}`) },
     kept: { add: (connection): void => void kept.push(connection) },
     replacer: { replaceDestroyed: ({ fd }): void => void replaced.push(fd) },
     nextId: () => `c${(last += 1)}`,
@@ -150,6 +150,15 @@ test('who is not admitted is turned away, and the slot that it has not used make
     0,
     [['10.0.0.5', 1]],
   ]);
+});
+
+test('over the rate of a service that lets its clients wait, the next one stays in the kernel’s queue', () => {
+  const listener = serve({ admission: { ...OPEN, rate: { count: 2, perMs: 86_400_000 }, whenLimited: 'wait' } });
+  fill(2);
+  expect([acceptor.onReadable(listener), paused]).toEqual(['empty', []]);
+  fill(1);
+  expect([acceptor.onReadable(listener), paused, queue]).toEqual(['paused', ['rate true'], [1]]);
+  expect([taken.length, turnedAway, listener.owner.gate.inUse]).toEqual([2, [], 2]);
 });
 
 test('a service that refuses waits like any other when the system lacks what it takes to refuse', () => {

@@ -66,6 +66,51 @@ function onReadable(listener: HostedListener): Outcome {
   return outcome;
 }
 
+describe('one whose clients come too fast', () => {
+  test('is tried when the next one may come, and is told to be resumed when that has lasted', () => {
+    const listener = listenerOf(hosted('a', 5));
+    pauses.pause(listener, 'rate', 120);
+    jest.advanceTimersByTime(119);
+    expect([tried, server.isWatched(listener)]).toEqual([[], false]);
+    jest.advanceTimersByTime(1);
+    expect([tried, server.isWatched(listener)]).toEqual([['a'], true]);
+    expect(server.events).toEqual(['paused a']);
+    jest.advanceTimersByTime(1000);
+    expect(server.events).toEqual(['paused a', 'resumed a']);
+  });
+
+  test('is told once, however often its next client has to wait', () => {
+    const listener = listenerOf(hosted('a', 5));
+    for (let round = 0; round < 50; round += 1) {
+      pauses.pause(listener, 'rate', 20);
+      jest.advanceTimersByTime(20);
+    }
+    expect(server.told).toEqual([{ event: 'paused', service: 'a', reason: 'rate', children: 5, limit: 5 }]);
+  });
+
+  test('goes on waiting when it is tried too early, and never for long without a look', () => {
+    const listener = listenerOf(hosted('a', 5));
+    outcomes.set(listener, ['paused', 'paused']);
+    pauses.pause(listener, 'rate', 86_400_000);
+    jest.advanceTimersByTime(250);
+    expect(tried).toEqual(['a']);
+    pauses.pause(listener, 'rate', 86_400_000);
+    jest.advanceTimersByTime(250);
+    expect(tried).toEqual(['a', 'a']);
+    pauses.forget(listener);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  test('keeps none waiting who wait for the system, nor they it', () => {
+    kept = 1;
+    const [slow, tired] = [listenerOf(hosted('slow', 5)), listenerOf(hosted('tired', 5))];
+    pauses.pause(tired, 'processes');
+    pauses.pause(slow, 'rate', 50);
+    jest.advanceTimersByTime(50);
+    expect(tried).toEqual(['slow']);
+  });
+});
+
 test.each(['full', 'memory'] as const)('one that throws when it is tried again (%s) is watched again', (reason) => {
   const fault = new Error('unforeseen');
   const intake = {
