@@ -11,6 +11,8 @@
 
 namespace {
 
+constexpr size_t kMostPassedOver = size_t{1} << 30;
+
 // Of the sender's ids, which a socket that was passed to us may be told to tell; they come first.
 size_t room_for_ids(int fd) {
   int is_told = 0;
@@ -61,9 +63,29 @@ void SendNow(const Napi::CallbackInfo &info) {
   send(info[0].ToNumber().Int32Value(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+// endWriting(connection) → whether it is one of which a client still hears after that, and which may be held.
+// What a client of a Unix socket sends may be what cannot be closed: such a connection is not held.
+Napi::Value EndWriting(const Napi::CallbackInfo &info) {
+  const int fd = info[0].ToNumber().Int32Value();
+  int family = 0;
+  socklen_t length = sizeof family;
+  const bool is_known = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) == 0;
+  const bool is_tcp = is_known && (family == AF_INET || family == AF_INET6);
+  return Napi::Boolean::New(info.Env(), is_tcp && shutdown(fd, SHUT_WR) == 0);
+}
+
+// passOver(connection) → whether its client has left: what it has sent until now is thrown away, unread.
+Napi::Value PassOver(const Napi::CallbackInfo &info) {
+  const ssize_t length =
+      recv(info[0].ToNumber().Int32Value(), nullptr, kMostPassedOver, MSG_TRUNC | MSG_DONTWAIT);
+  return Napi::Boolean::New(info.Env(), length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR));
+}
+
 }  // namespace
 
 void init_line(Napi::Env env, Napi::Object exports) {
   exports.Set("readLine", Napi::Function::New(env, ReadLine));
   exports.Set("sendNow", Napi::Function::New(env, SendNow));
+  exports.Set("endWriting", Napi::Function::New(env, EndWriting));
+  exports.Set("passOver", Napi::Function::New(env, PassOver));
 }

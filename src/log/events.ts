@@ -197,7 +197,8 @@ export interface RefusalCause {
  * accept: accept failed in a way that clients cannot cause. closing: too many clients have left what cannot be closed. rate: they come
  * faster than the service lets them.
  */
-export type PauseReason = 'full' | 'server-full' | 'open-files' | 'memory' | 'processes' | 'accept' | 'closing' | 'rate';
+export type PauseReason =
+  'full' | 'server-full' | 'open-files' | 'memory' | 'processes' | 'accept' | 'closing' | 'rate';
 
 /** Every word that may stand in `event`: one that is missing here, or too many, does not compile. */
 const EVENTS: Record<LogEvent['event'], true> = {

@@ -404,6 +404,10 @@ export interface Addon {
   readLine(connection: Fd, limit: number): { readonly text: string; readonly isEnd: boolean } | null;
   /** send(2) without waiting; a client that is gone is no error. */
   sendNow(connection: Fd, text: string): void;
+  /** Sends our end. @returns whether it may be held until its client leaves: of TCP; false: it is to be closed */
+  endWriting(connection: Fd): boolean;
+  /** Throws away what has come over TCP, unread. @returns whether its client has left */
+  passOver(connection: Fd): boolean;
   /** if_nameindex(3); empty when it fails. */
   interfaces(): string[];
   /** if_nametoindex(3). */

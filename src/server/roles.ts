@@ -8,6 +8,7 @@ import type { Sandboxes } from '../child/sandboxes';
 import type { Emit } from '../log/events';
 import type { Exec, Run, Service } from '../service/service';
 import type { Acceptor } from './accept/acceptor';
+import { withBanner } from './handlers/banner';
 import type { Before } from './handlers/before';
 import { Programs, type Watch } from './handlers/programs';
 import type { Tcpmux } from './handlers/tcpmux';
@@ -67,7 +68,9 @@ export class RoleMaker {
       emit,
       watch: watchFor(service),
     });
-    return { intake, handler: this.#afterCommands(service, run, program) };
+    const { admitted } = service.messages;
+    const greeted = admitted === null ? program : withBanner(admitted, program);
+    return { intake, handler: this.#afterCommands(service, run, greeted) };
   }
 
   /** @throws SandboxError */

@@ -40,6 +40,7 @@ import { Before } from './handlers/before';
 import type { Watch } from './handlers/programs';
 import { Tcpmux } from './handlers/tcpmux';
 import { Endings, sessionName, type Served } from './hosted/endings';
+import { Farewells } from './hosted/farewell';
 import type { Hosted, HostedListener } from './hosted/hosted';
 import { logFailed } from './hosted/listening';
 import { Replacer } from './hosted/replace';
@@ -139,7 +140,8 @@ export class Server {
       },
     });
     const accounting = new Accounting({ accounts, peaks, emit });
-    const endings = new Endings(slots, emit, onFreed, accounts, peaks);
+    const farewells = new Farewells(pollSet);
+    const endings = new Endings(slots, emit, onFreed, accounts, peaks, farewells);
     const listeners = new Listeners<Hosted>(new Sockets(passed), pollSet, this);
     const kept = new Kept(endings);
     const pauses = new Pauses({
@@ -149,6 +151,7 @@ export class Server {
       server: slots.server,
       makeRoom: () => {
         tcpmux.makeRoom();
+        farewells.makeRoom();
       },
       onFault,
     });

@@ -31,6 +31,7 @@ export interface Service {
   readonly whenFull: WhenFull;
   /** What else is asked of a client. */
   readonly admission: AdmissionRules;
+  readonly messages: Messages;
   readonly session: SessionLimits;
   readonly socket: SocketOptions;
   /** What is told of its children at their end. */
@@ -140,6 +141,13 @@ export interface Identity {
   readonly gid: number;
   /** Supplementary groups. */
   readonly groups: readonly number[];
+}
+
+/** What stdiod itself says to clients, as templates (template.ts); null: nothing. */
+export interface Messages {
+  /** Before the program is started. */
+  readonly admitted: string | null;
+  readonly refused: string | null;
 }
 
 /** When a child is ended that serves one connection. */

@@ -63,6 +63,22 @@ describe('a line', () => {
   });
 });
 
+test('our end can be sent and the connection held: its client reads all, whatever it goes on sending', async () => {
+  const seen = await inFreshProcess(async ({ addon, connection, readAll, until }) => {
+    const { socket, client } = await connection();
+    client.write('before');
+    addon.sendNow(socket.fd, 'sorry');
+    const isHeld = addon.endWriting(socket.fd);
+    client.write('after');
+    const early = addon.passOver(socket.fd);
+    const text = await readAll(client);
+    client.end();
+    await until(() => (addon.passOver(socket.fd) ? true : undefined));
+    return { isHeld, early, text };
+  });
+  expect(seen).toEqual({ isHeld: true, early: false, text: 'sorry' });
+});
+
 test('an answer goes out at once, and one to a client that is gone goes nowhere', async () => {
   const seen = await inFreshProcess(async ({ addon, connection, readAll, until }) => {
     const [here, gone] = [await connection(), await connection()];

@@ -9,7 +9,7 @@ import { type Daemon, startDaemon } from './daemon';
 import { datagramClient } from './datagram-client';
 import { atEnd, endAll } from './endings';
 import { makeFolder } from './fixtures';
-import { childrenOf, listeners } from './proc';
+import { childrenOf, listeners, moreFds, openFds } from './proc';
 import { until, untilTrue } from './until';
 
 afterEach(endAll);
@@ -228,6 +228,53 @@ describe('clients that come faster than they may', () => {
     expect(client.received).toEqual([]);
   });
 });
+
+describe('what is said', () => {
+  test('to who is refused arrives, though it has sent something and goes on sending', async () => {
+    const daemon = await startDaemon(serve('deny: [all], refuse_message: "not %{peer.address} at %{service}\\n"'));
+    for (let at = 1; at <= 20; at += 1) {
+      const socket = await connectFrom(`127.0.0.${at}`, daemon.port());
+      let text = '';
+      socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
+      const end = once(socket, 'end');
+      for (let piece = 0; piece < 5; piece += 1) socket.write('x'.repeat(20_000));
+      await end;
+      expect(text).toBe(`not 127.0.0.${at} at it\n`);
+      socket.destroy();
+    }
+  });
+
+  test('to who is admitted comes before what its program says, once', async () => {
+    const daemon = await startDaemon(serve('banner: "welcome, %{connection}\\n"'));
+    expect(await exchangeFrom('127.0.0.5', daemon.port(), 'hello\n')).toBe('welcome, c1\nhello\n');
+  });
+
+  test('comes after the commands that are asked first', async () => {
+    const daemon = await startDaemon(serve('before: ["true"], banner: "welcome\\n", refuse_message: "no\\n"'));
+    expect(await exchangeFrom('127.0.0.5', daemon.port(), 'hello\n')).toBe('welcome\nhello\n');
+    await daemon.reload(serve('before: ["false"], banner: "welcome\\n", refuse_message: "no\\n"'));
+    expect(await exchangeFrom('127.0.0.5', daemon.port(), 'hello\n')).toBe('no\n');
+  });
+
+  test('to many who do not leave holds no more than so many descriptors, and those not for long', async () => {
+    const daemon = await startDaemon(serve('deny: [all], refuse_message: "no\\n"'));
+    const before = openFds(daemon.pid);
+    const clients = await Promise.all(
+      Array.from({ length: 300 }, (_, at) => connectFrom(`127.0.1.${at % 250}`, daemon.port())),
+    );
+    await untilTrue(
+      'all are refused',
+      () => refusedCount(daemon) >= 300 - 128 || moreFds(daemon.pid, before).length > 128,
+    );
+    expect(moreFds(daemon.pid, before).length).toBeLessThanOrEqual(129);
+    await untilTrue('none is held', () => moreFds(daemon.pid, before).length === 0);
+    expect(clients).toHaveLength(300);
+  });
+});
+
+function refusedCount(daemon: Daemon): number {
+  return daemon.all('refused').reduce((sum, { count = 1 }) => sum + count, 0);
+}
 
 test('tcpmux asks what the wanted service asks', async () => {
   const daemon = await startDaemon(

@@ -265,7 +265,7 @@ describe('a redirected connection', () => {
 
   test('is one of many, and nothing is left of them', async () => {
     const { port } = await target(echo);
-    const daemon = await startDaemon(serve(`127.0.0.1:${port}`, 'max_per_peer: 200'));
+    const daemon = await startDaemon(serve(`127.0.0.1:${port}`, 'max_per_peer: 1000'));
     await exchange(daemon.port(), 'first');
     await daemon.waitForCount('reaped', 1);
     const before = openFds(daemon.pid);
@@ -279,7 +279,7 @@ describe('a redirected connection', () => {
 
   test('is one of 200 at once, none of which loses its account', async () => {
     const { port } = await target(echo);
-    const daemon = await startDaemon(serve(`127.0.0.1:${port}`, 'max_per_peer: 200'));
+    const daemon = await startDaemon(serve(`127.0.0.1:${port}`, 'max_per_peer: 1000'));
     const clients = await Promise.all(Array.from({ length: 200 }, () => forwarded(daemon)));
     await daemon.whileStopped(async () => {
       for (const client of clients) client.end();

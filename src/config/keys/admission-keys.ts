@@ -44,6 +44,20 @@ export const accessKeys = {
   deny_from: files.describe('The same for `deny`.'),
 };
 
+/** What a new connection takes at once. */
+const LONGEST_MESSAGE = 4096;
+
+const message = nonEmpty.refine((value) => Buffer.byteLength(value) <= LONGEST_MESSAGE, {
+  error: `longer than the ${LONGEST_MESSAGE} bytes that a new connection takes at once`,
+});
+
+export const messageKeys = {
+  banner: message.optional().describe('What a client is sent that is admitted, before its program starts.'),
+  refuse_message: message
+    .optional()
+    .describe('What a client is sent that is refused. Without it: nothing, and it sees an end.'),
+};
+
 const MOST_CHILDREN = 4_194_304;
 
 const rate = z

@@ -14,7 +14,6 @@ const leaveOut = (why: string): string => `leave it out: ${why}`;
 const byTcpd =
   'put rules in "allow" and "deny"; for those of /etc/hosts.allow write exec: /usr/sbin/tcpd and argv0: PROGRAM';
 const byUnitAlone = 'what the unit of stdiod says about it holds for all services';
-const byShell = (text: string): string => `there is no key for it yet: write exec: [sh, -c, '${text}; exec PROGRAM']`;
 const ofBurst = leaveOut('a burst waits in the queue, and nothing is switched off');
 const ofFile = 'events go to standard error: 2>>FILE puts them in a file, systemd in its journal';
 const timed = put('the time, such as 10m,', 'session_timeout');
@@ -46,9 +45,8 @@ export const XINETD: Words = {
   no_access: put('the addresses and networks', 'deny'),
   libwrap: byTcpd,
   access_times: 'there is no key for it yet: let cron change "enabled" in an included file and send HUP',
-  banner: byShell('cat /etc/banner'),
-  banner_success: byShell('cat /etc/banner'),
-  banner_fail: leaveOut('who is refused is told nothing'),
+  banner_success: put('the text itself', 'banner'),
+  banner_fail: put('the text itself', 'refuse_message'),
   deny_time: leaveOut('nobody is locked out'),
   mdns: leaveOut('nothing is announced; avahi-daemon can, with a file in /etc/avahi/services'),
   rpc_version: 'services of ONC RPC cannot be served',

@@ -26,6 +26,8 @@ export interface EffectiveService extends EffectiveRun, EffectiveProcess, Effect
   readonly tcpmux?: true | 'plus';
   readonly max_connections?: number;
   readonly when_full?: Service['whenFull'];
+  readonly banner?: string;
+  readonly refuse_message?: string;
   readonly session_timeout?: string;
   readonly idle_timeout?: string;
   readonly on_disconnect?: 'terminate';
@@ -75,10 +77,19 @@ export function describeService(service: Service, settings: ServiceSettings, fin
     ...(service.run.kind === 'exec' ? describeProcess(service.run.process, settings, findings.layers) : {}),
     ...(service.wait ? {} : { max_connections: service.maxConnections, when_full: service.whenFull }),
     ...findings.admission,
+    ...describeMessages(service),
     ...describeSession(service, settings),
     ...(service.accounts === 'full' ? { accounts: 'full' } : {}),
     ...(isEmpty(socket) ? {} : { socket }),
     stop_grace: settings.stop_grace,
+  };
+}
+
+function describeMessages({ messages }: Service): Pick<EffectiveService, 'banner' | 'refuse_message'> {
+  const { admitted, refused } = messages;
+  return {
+    ...(admitted === null ? {} : { banner: admitted }),
+    ...(refused === null ? {} : { refuse_message: refused }),
   };
 }
 

@@ -16,6 +16,7 @@ import { resolveAdmission } from './admit';
 import { type Shape, findUntold, reportConflicts, shapeOf } from './conflicts';
 import { type EffectiveService, describeService } from './effective';
 import { type WrittenEntry, readListen, whyNotBindable } from './listen';
+import { resolveMessages } from './messages';
 import { resolveExec } from './process';
 import { reportCircular } from './redirect';
 import { resolveSocket } from './socket-settings';
@@ -51,6 +52,7 @@ export function resolveService(
     ...plainSettings(settings),
     ...countSettings(settings, shape, listen),
     admission: admission.rules,
+    messages: resolveMessages(settings, shape, layers),
     name: layers.name,
     listen,
     run,

@@ -6,10 +6,14 @@ import type { Refusal } from '../../admission/admission';
 import type { Slot, Slots } from '../../admission/slots';
 import type { Child, Errand, Exit } from '../../child/children';
 import type { ConnectionAccount, ConnectionAccounts } from '../../child/connection-accounts';
+import { connectionValues } from '../../child/facts';
 import type { Peaks } from '../../child/peaks';
 import type { Emit, LogEvent, Reaped, ReapedUsage, RefusalCause, RefusalReason } from '../../log/events';
 import { addon, type Fd } from '../../native/addon';
-import { formatPeer, type Peer } from '../../service/peer';
+import { formatPeer, type LocalEnd, type Peer } from '../../service/peer';
+import type { Service } from '../../service/service';
+import { fillTemplate } from '../../service/template';
+import { type Farewells, WITHOUT_WAITING } from './farewell';
 import type { Connection, Hosted, HostedListener } from './hosted';
 import { Refusals } from './refusals';
 import { StderrHints } from './stderr-hints';
@@ -52,6 +56,7 @@ const NO_PEAKS: Pick<Peaks, 'take'> = { take: () => null };
 interface Stranger {
   readonly fd: Fd;
   readonly peer: Peer;
+  readonly local: LocalEnd;
 }
 
 export class Endings implements Errand<Served> {
@@ -62,6 +67,7 @@ export class Endings implements Errand<Served> {
   readonly #onFreed: () => void;
   readonly #accounts: Pick<ConnectionAccounts, 'settle' | 'forget' | 'flush'>;
   readonly #peaks: Pick<Peaks, 'take'>;
+  readonly #farewells: Pick<Farewells, 'say'>;
 
   /** @param onFreed a slot is free, or what holds up a server that wants to leave is gone */
   constructor(
@@ -70,25 +76,29 @@ export class Endings implements Errand<Served> {
     onFreed: () => void,
     accounts: Pick<ConnectionAccounts, 'settle' | 'forget' | 'flush'> = NO_ACCOUNTS,
     peaks: Pick<Peaks, 'take'> = NO_PEAKS,
+    farewells: Pick<Farewells, 'say'> = WITHOUT_WAITING,
   ) {
     this.#slots = slots;
     this.#emit = emit;
     this.#accounts = accounts;
     this.#peaks = peaks;
+    this.#farewells = farewells;
     this.#refusals = new Refusals(emit);
     this.#onFreed = onFreed;
   }
 
   /** It has no slot: there is none, and the service does not let its clients wait; or it is not admitted. */
-  turnAway({ fd, peer }: Stranger, hosted: Hosted, { reason, limit }: Refusal, answer = ''): void {
-    close(fd, answer);
+  turnAway(stranger: Stranger, hosted: Hosted, { reason, limit }: Refusal, answer = ''): void {
+    this.#close(stranger, hosted, answer);
+    const { peer } = stranger;
     const { name: service } = hosted.service;
     this.#refusals.tell(hosted, { event: 'refused', service, peer: formatPeer(peer), reason, limit });
   }
 
   /** Closed on purpose. @param answer the last words to the client @param cause what a command had to do with it */
-  refuse({ id, fd, hosted, peer, slot }: Connection, reason: RefusalReason, answer = '', cause?: RefusalCause): void {
-    close(fd, answer);
+  refuse(connection: Connection, reason: RefusalReason, answer = '', cause?: RefusalCause): void {
+    const { id, hosted, peer, slot } = connection;
+    this.#close(connection, hosted, answer);
     const { service, gate } = hosted;
     this.#slots.release(slot);
     this.#refusals.tell(hosted, {
@@ -102,6 +112,14 @@ export class Endings implements Errand<Served> {
       limit: gate.limit,
     });
     this.#onFreed();
+  }
+
+  /** @param answer in place of what its service says to those who are refused */
+  #close(stranger: Stranger, { service }: Hosted, answer: string): void {
+    const { refused } = service.messages;
+    const words = answer === '' && refused !== null ? wordsFor(refused, stranger, service) : answer;
+    if (words === '') addon.refuse(stranger.fd);
+    else this.#farewells.say(stranger.fd, words);
   }
 
   /** Tells what was left to be told later. */
@@ -210,7 +228,7 @@ function hasFailed({ status, signal }: Exit): boolean {
   return status !== 0 && signal !== 'SIGPIPE';
 }
 
-function close(fd: Fd, answer: string): void {
-  if (answer !== '') addon.sendNow(fd, answer);
-  addon.refuse(fd);
+/** Who is refused has no number. */
+function wordsFor(text: string, { peer, local }: Stranger, { name }: Service): string {
+  return fillTemplate(text, connectionValues(peer, local, { service: name, connection: '' }));
 }

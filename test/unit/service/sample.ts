@@ -15,6 +15,7 @@ export function sampleService(fields: Partial<Service> = {}): Service {
     maxConnections: 1000,
     whenFull: 'wait',
     admission: OPEN,
+    messages: { admitted: null, refused: null },
     session: { timeoutMs: null, idleMs: null, disconnectMs: null, leftover: null },
     socket: sampleSocketOptions(),
     accounts: 'basic',

@@ -106,6 +106,33 @@ test('a built-in over UDP keeps the rate of a peer by itself', () => {
   expect(problemsOf(withKeys('listen: 7/udp\nbuiltin: echo\nrate: 5/s')).join()).toContain('"rate" has no meaning');
 });
 
+describe('what is said to clients', () => {
+  test('is text with placeholders, and shown as it is written', () => {
+    const text = withKeys('banner: "hello %{peer.address}\\r\\n"\nrefuse_message: "100%% full\\n"');
+    expect(service(text).messages).toEqual({ admitted: 'hello %{peer.address}\r\n', refused: '100%% full\n' });
+    expect(load(text).effective.services['a']).toMatchObject({ refuse_message: '100%% full\n' });
+    expect(service(withKeys('')).messages).toEqual({ admitted: null, refused: null });
+  });
+
+  test.each([
+    ['banner: "100%"', /services\.a\.banner: "%" begins a placeholder/],
+    ['banner: "%{fd}"', /%\{fd\} has no meaning to a client/],
+    ['refuse_message: "%{connection}"', /who is refused has no number/],
+    ['refuse_message: ""', /must not be empty/],
+    [`banner: ${'x'.repeat(4097)}`, /longer than the 4096 bytes/],
+    ['wait: true\nbanner: x', /"banner" has no meaning with "wait"/],
+    ['builtin: tcpmux\nbanner: x', /"banner" has no meaning with "builtin"/],
+  ])('%s is told', (keys, problem) => {
+    expect(problemsOf(withKeys(keys))).toEqual([expect.stringMatching(problem)]);
+  });
+
+  test('by defaults means nothing to a service that waits', () => {
+    const text = `defaults: {banner: hello, refuse_message: sorry}\n${withKeys('wait: true')}`;
+    expect(service(text).messages).toEqual({ admitted: null, refused: null });
+    expect(load(text).effective.services['a']).not.toHaveProperty('banner');
+  });
+});
+
 describe('a service that waits', () => {
   test.each(['allow: [10.0.0.0/8]', 'deny: [10.0.0.0/8]', 'deny_from: /tmp/x'])('can keep no rule: %s', (line) => {
     const key = line.replace(/:.*/, '');

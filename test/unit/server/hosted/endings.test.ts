@@ -60,9 +60,9 @@ function slotsInUse(): [service: number, all: number, freedGates: number] {
 }
 
 test('a client that is turned away had no slot, and hears what was to be said before the end', () => {
-  const { fd, peer, slot } = connect();
+  const { fd, peer, local, slot } = connect();
   server.slots.putBack(slot);
-  endings.turnAway({ fd, peer }, hosted, { reason: 'service-limit', limit: 5 }, 'full\r\n');
+  endings.turnAway({ fd, peer, local }, hosted, { reason: 'service-limit', limit: 5 }, 'full\r\n');
   expect(server.told).toEqual([
     { event: 'refused', service: 'echo', peer: '10.0.0.5:7', reason: 'service-limit', limit: 5 },
   ]);
@@ -71,9 +71,17 @@ test('a client that is turned away had no slot, and hears what was to be said be
   expect([slotsInUse(), freed]).toEqual([[0, 0, 0], 0]);
 });
 
+test('who is refused hears what the service says, unless there is something else to be said', () => {
+  hosted = hostedService({ messages: { admitted: null, refused: 'not %{peer.address}, %{service}\n' } });
+  const connection = connect();
+  endings.turnAway(connection, hosted, { reason: 'address' });
+  endings.refuse(connection, 'before', '-Full\r\n');
+  expect(kernel.sendNow.mock.calls.map(([, text]) => text)).toEqual(['not 10.0.0.5, echo\n', '-Full\r\n']);
+});
+
 test('the limit that is told is that of the gate that was full', () => {
-  const { fd, peer } = connect();
-  endings.turnAway({ fd, peer }, hosted, refusalWhenFull(server.slots.server));
+  const { fd, peer, local } = connect();
+  endings.turnAway({ fd, peer, local }, hosted, refusalWhenFull(server.slots.server));
   expect(server.told).toMatchObject([{ reason: 'server-limit', limit: 100 }]);
   expect(kernel.sendNow).not.toHaveBeenCalled();
 });
