@@ -88,7 +88,7 @@ async function boot(folder: string): Promise<void> {
     ['-serial', `file:${join(folder, 'console')}`, '-serial', `file:${join(folder, 'outcomes')}`],
     ['-device', 'virtio-rng-pci', '-nic', 'none', '-monitor', 'none', '-display', 'none', '-no-reboot'],
   ];
-  const guest = spawn('nice', ['-n', '10', QEMU, ...options.flat()], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const guest = spawn(QEMU, options.flat(), { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [guest.stdout, guest.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
   const timer = setTimeout(() => guest.kill('SIGKILL'), LONGEST_MS);

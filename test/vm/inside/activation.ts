@@ -2,7 +2,7 @@
  * Sockets that systemd binds and passes on: `fd:NAME`, with the units that docs/operations.md shows.
  */
 import { deepEqual, equal, notEqual } from 'node:assert/strict';
-import { exchange } from '../../system/client';
+import { connectTo } from '../../system/client';
 import { datagramClient } from '../../system/datagram-client';
 import { InstalledUnit, unitOfManual } from './installed';
 import { promise } from './promises';
@@ -38,8 +38,10 @@ promise(
     const unit = InstalledUnit.install(SERVICES, { beside: sockets() });
     unit.systemctl('start', ...SOCKETS);
     equal(unit.show('ActiveState'), 'inactive');
-    equal(await exchange(WEB, 'first'), 'first');
+    const first = await connectTo(WEB);
     await unit.until('serving');
+    equal(await first.ask('first'), 'first');
+    first.end();
     deepEqual(
       unit.all('listening').map(({ service, address }) => `${service} ${address}`),
       [`web 127.0.0.1:${WEB}`, `tftp 127.0.0.1:${TFTP}/udp`, `vm vsock:${VM}`],
@@ -50,7 +52,9 @@ promise(
     const before = unit.pid;
     unit.systemctl('restart', '--no-block', 'stdiod.service');
     await unit.until('stopping');
-    equal(await exchange(WEB, 'meanwhile'), 'meanwhile');
+    const second = await connectTo(WEB);
+    await unit.until('serving', 2);
+    equal(await second.ask('meanwhile'), 'meanwhile');
     notEqual(unit.pid, before);
     deepEqual(unit.all('unused'), []);
   },

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { atEnd } from '../../system/endings';
-import { command, eventsIn, MAIN, type EventName, type EventOf } from './unit';
+import { command, eventsIn, MAIN, reloaded, type EventName, type EventOf } from './unit';
 import { wait } from './wait';
 
 /** What the journal knows of a line. */
@@ -22,6 +22,9 @@ const SERVICE = 'stdiod.service';
 const UNITS = '/etc/systemd/system';
 const FILE = '/etc/stdiod/services.yaml';
 const MANUAL = join(__dirname, '../../../../docs/operations.md');
+
+/** journalctl and systemctl take a good part of the time that they are asked in. */
+const PAUSE_MS = 1500;
 
 interface Installation {
   /** Lines of `[Service]` after those of the manual. */
@@ -82,7 +85,7 @@ export class InstalledUnit {
 
   async untilState(state: string): Promise<void> {
     const told = (): string => `it is ${state}\n${spawnSync('systemctl', ['status', SERVICE]).stdout.toString()}`;
-    await wait(told, () => (this.show('ActiveState') === state ? true : undefined));
+    await wait(told, () => (this.show('ActiveState') === state ? true : undefined), PAUSE_MS);
   }
 
   get pid(): number {
@@ -90,10 +93,8 @@ export class InstalledUnit {
   }
 
   async reload(yaml: string): Promise<void> {
-    const before = this.all('reloaded').length;
     writeFileSync(FILE, yaml);
-    this.systemctl('reload', SERVICE);
-    await this.until('reloaded', before + 1);
+    await reloaded(this, SERVICE);
   }
 
   all<Name extends EventName>(name: Name): EventOf<Name>[] {
@@ -103,7 +104,7 @@ export class InstalledUnit {
   /** The `number`th of them, counted from 1. */
   until<Name extends EventName>(name: Name, number = 1): Promise<EventOf<Name>> {
     const told = (): string => `${name} in\n${this.#journal('cat').slice(-3000)}`;
-    return wait(told, () => this.all(name)[number - 1]);
+    return wait(told, () => this.all(name)[number - 1], PAUSE_MS);
   }
 
   /** The lines of the journal that have these words. */

@@ -6,7 +6,7 @@ import { endAll } from '../../system/endings';
 import './all';
 import { promises, type Outcome, type Promised } from './promises';
 
-const LONGEST_MS = 180_000;
+const LONGEST_MS = 400_000;
 
 async function main(path: string): Promise<void> {
   const fd = openSync(path, 'a');

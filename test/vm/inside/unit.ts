@@ -117,9 +117,27 @@ export class Unit {
   }
 
   async reload(yaml: string): Promise<void> {
-    const before = this.all('reloaded').length;
     writeFileSync(this.#file, yaml);
-    command('systemctl', 'reload', this.name);
-    await this.until('reloaded', undefined, before + 1);
+    await reloaded(this, this.name);
   }
+}
+
+interface Told {
+  all<Name extends EventName>(name: Name): EventOf<Name>[];
+}
+
+/** Where others have the processor, to read a file may take longer than stdiod waits for that (30 s): it is told again. */
+export async function reloaded(unit: Told, name: string): Promise<void> {
+  const [before, rejected] = [unit.all('reloaded').length, unit.all('rejected').length];
+  let told = 0;
+  await wait(
+    () => `the reload of ${name}\n${JSON.stringify(unit.all('problem'))}`,
+    () => {
+      if (unit.all('rejected').length - rejected === told) {
+        command('systemctl', 'reload', name);
+        told += 1;
+      }
+      return unit.all('reloaded')[before];
+    },
+  );
 }
