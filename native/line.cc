@@ -56,6 +56,15 @@ Napi::Value ReadLine(const Napi::CallbackInfo &info) {
   return result;
 }
 
+// firstByte(connection) → 'here', 'none' yet, or 'left': whether its client has said anything. Nothing is
+// taken.
+Napi::Value FirstByte(const Napi::CallbackInfo &info) {
+  char byte;
+  const ssize_t length = peek(info[0].ToNumber().Int32Value(), &byte, sizeof byte);
+  const bool is_none = length < 0 && (errno == EAGAIN || errno == EINTR);
+  return Napi::String::New(info.Env(), length > 0 ? "here" : is_none ? "none" : "left");
+}
+
 // sendNow(connection, text): as much as fits at once, which for a new connection is all; the client may be
 // gone.
 void SendNow(const Napi::CallbackInfo &info) {
@@ -85,6 +94,7 @@ Napi::Value PassOver(const Napi::CallbackInfo &info) {
 
 void init_line(Napi::Env env, Napi::Object exports) {
   exports.Set("readLine", Napi::Function::New(env, ReadLine));
+  exports.Set("firstByte", Napi::Function::New(env, FirstByte));
   exports.Set("sendNow", Napi::Function::New(env, SendNow));
   exports.Set("endWriting", Napi::Function::New(env, EndWriting));
   exports.Set("passOver", Napi::Function::New(env, PassOver));

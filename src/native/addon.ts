@@ -402,6 +402,8 @@ export interface Addon {
   whoListens(address: NativeAddress): number;
   /** What has come of a line, not a byte beyond it; null: nothing yet; no text and no end: the client has left. */
   readLine(connection: Fd, limit: number): { readonly text: string; readonly isEnd: boolean } | null;
+  /** Whether its client has said anything; `left`: there will be nothing. Nothing is taken. */
+  firstByte(connection: Fd): 'here' | 'none' | 'left';
   /** send(2) without waiting; a client that is gone is no error. */
   sendNow(connection: Fd, text: string): void;
   /** Sends our end. @returns whether it may be held until its client leaves: of TCP; false: it is to be closed */

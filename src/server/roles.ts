@@ -10,6 +10,7 @@ import type { Exec, Run, Service } from '../service/service';
 import type { Acceptor } from './accept/acceptor';
 import { withBanner } from './handlers/banner';
 import type { Before } from './handlers/before';
+import type { FirstByte } from './handlers/first-byte';
 import { Programs, type Watch } from './handlers/programs';
 import type { Tcpmux } from './handlers/tcpmux';
 import type { Endings, Served } from './hosted/endings';
@@ -24,6 +25,7 @@ export interface RoleParts {
   readonly acceptor: Acceptor;
   readonly tcpmux: Tcpmux;
   readonly before: Pick<Before, 'handlerFor'>;
+  readonly firstByte: Pick<FirstByte, 'handlerFor'>;
   readonly lending: LenderParts;
   readonly children: Children<Served>;
   readonly endings: Endings;
@@ -59,7 +61,7 @@ export class RoleMaker {
   }
 
   #program(service: Service, run: Exec, plan: Plan): Ways {
-    const { acceptor, lending, children, endings, emit, watchFor, errandFor } = this.#parts;
+    const { acceptor, lending, children, endings, emit, watchFor, errandFor, firstByte } = this.#parts;
     const intake = service.wait ? new Lender(plan, lending) : acceptor;
     const program = new Programs(plan, {
       children,
@@ -70,7 +72,9 @@ export class RoleMaker {
     });
     const { admitted } = service.messages;
     const greeted = admitted === null ? program : withBanner(admitted, program);
-    return { intake, handler: this.#afterCommands(service, run, greeted) };
+    const decided = this.#afterCommands(service, run, greeted);
+    const { firstByteMs } = service.admission;
+    return { intake, handler: firstByteMs === null ? decided : firstByte.handlerFor(firstByteMs, decided) };
   }
 
   /** @throws SandboxError */

@@ -37,6 +37,7 @@ import { Kept } from './accept/kept';
 import { Pauses } from './accept/pauses';
 import { Drain } from './drain';
 import { Before } from './handlers/before';
+import { FirstByte } from './handlers/first-byte';
 import type { Watch } from './handlers/programs';
 import { Tcpmux } from './handlers/tcpmux';
 import { Endings, sessionName, type Served } from './hosted/endings';
@@ -152,6 +153,7 @@ export class Server {
       makeRoom: () => {
         tcpmux.makeRoom();
         farewells.makeRoom();
+        firstByte.makeRoom();
       },
       onFault,
     });
@@ -198,6 +200,7 @@ export class Server {
     const sandboxes = this.#sandboxes;
     const quietTerminator = new Terminator<Served>(children, () => undefined, families);
     const sessions = new Sessions({ children, terminator: quietTerminator, kin: families, emit });
+    const firstByte = new FirstByte({ endings, pollSet, serve: (connection) => acceptor.serve(connection) });
     const before = new Before({
       children,
       endings,
@@ -209,6 +212,7 @@ export class Server {
       acceptor,
       tcpmux,
       before,
+      firstByte,
       lending,
       children,
       endings,
@@ -236,7 +240,7 @@ export class Server {
       rest: new Rest(families, (signal, left) => {
         emit({ event: 'terminating', signal, children: children.count, left });
       }),
-      holders: [kept, tcpmux, before],
+      holders: [kept, tcpmux, before, firstByte],
     });
   }
 

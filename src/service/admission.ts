@@ -16,6 +16,8 @@ export interface AdmissionRules {
   readonly ratePerPeer: Rate | null;
   /** Over `rate`: the next clients wait in the kernel's queue, or are refused. */
   readonly whenLimited: 'wait' | 'refuse';
+  /** So long a client may say nothing before there is a process for it; null: there is one at once. */
+  readonly firstByteMs: number | null;
 }
 
 /** So many bits of an address tell one peer from another. */
@@ -35,4 +37,5 @@ export const OPEN: AdmissionRules = {
   rate: null,
   ratePerPeer: null,
   whenLimited: 'refuse',
+  firstByteMs: null,
 };

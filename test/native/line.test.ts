@@ -63,6 +63,19 @@ describe('a line', () => {
   });
 });
 
+test('whether a client has said anything is seen without taking it', async () => {
+  const seen = await inFreshProcess(async ({ addon, connection, until }) => {
+    const [here, gone] = [await connection(), await connection()];
+    const early = addon.firstByte(here.socket.fd);
+    here.client.write('x\n');
+    await until(() => (addon.firstByte(here.socket.fd) === 'here' ? true : undefined));
+    gone.client.end();
+    await until(() => (addon.firstByte(gone.socket.fd) === 'left' ? true : undefined));
+    return { early, again: addon.firstByte(here.socket.fd), line: addon.readLine(here.socket.fd, 256) };
+  });
+  expect(seen).toEqual({ early: 'none', again: 'here', line: { text: 'x\n', isEnd: true } });
+});
+
 test('our end can be sent and the connection held: its client reads all, whatever it goes on sending', async () => {
   const seen = await inFreshProcess(async ({ addon, connection, readAll, until }) => {
     const { socket, client } = await connection();

@@ -272,6 +272,62 @@ describe('what is said', () => {
   });
 });
 
+describe('a client that says nothing', () => {
+  test('costs no process, and is served whole when it says something', async () => {
+    const daemon = await startDaemon(serve('first_byte_timeout: 60s'));
+    const clients = await Promise.all([1, 2, 3].map((at) => connectFrom(`127.0.0.${at}`, daemon.port())));
+    expect(await exchangeFrom('127.0.0.9', daemon.port(), 'spoke at once\n')).toBe('spoke at once\n');
+    await expectChildren(daemon, 0);
+    expect(daemon.all('accepted')).toHaveLength(1);
+    const [first] = clients;
+    let text = '';
+    first?.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
+    first?.write('at last\n');
+    await untilTrue('it is served', () => text === 'at last\n');
+    expect(daemon.all('accepted')).toHaveLength(2);
+  });
+
+  test('is refused after a while, and one that leaves at once', async () => {
+    const daemon = await startDaemon(serve('first_byte_timeout: 100ms, refuse_message: "too slow\\n"'));
+    const client = await connectTo(daemon.port());
+    expect(await client.rest()).toBe('too slow\n');
+    expect(await daemon.waitFor('refused')).toMatchObject({ service: 'it', reason: 'silent' });
+    const second = await connectTo(daemon.port());
+    second.reset();
+    await daemon.waitFor('refused', { reason: 'left' });
+    expect(daemon.all('accepted')).toEqual([]);
+  });
+
+  test('over a Unix socket likewise', async () => {
+    const path = join(makeFolder(), 'it.sock');
+    const daemon = await startDaemon(serve('first_byte_timeout: 60s', `unix:${path}`));
+    const client = connect(path);
+    atEnd(() => void client.destroy());
+    await once(client, 'connect');
+    let text = '';
+    client.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
+    expect(daemon.all('accepted')).toEqual([]);
+    client.write('hello\n');
+    await untilTrue('it is served', () => text === 'hello\n');
+  });
+
+  test('is sent away when stdiod stops', async () => {
+    const daemon = await startDaemon(serve('first_byte_timeout: 60s'));
+    const client = await connectTo(daemon.port());
+    expect(await daemon.stop()).toBe(0);
+    expect(await client.rest()).toBe('');
+    expect(daemon.all('refused')).toMatchObject([{ reason: 'stopping' }]);
+  });
+
+  test('is not asked by commands before it has said something', async () => {
+    const daemon = await startDaemon(serve('first_byte_timeout: 60s, before: ["false"]'));
+    const client = await connectTo(daemon.port());
+    client.send('x');
+    expect(await client.rest()).toBe('');
+    expect(await daemon.waitFor('refused')).toMatchObject({ reason: 'before' });
+  });
+});
+
 function refusedCount(daemon: Daemon): number {
   return daemon.all('refused').reduce((sum, { count = 1 }) => sum + count, 0);
 }

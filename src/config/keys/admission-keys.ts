@@ -6,7 +6,7 @@ import { isWhom, parseWhom } from '../../service/access';
 import { PEER_PREFIX } from '../../service/admission';
 import { parseRate } from '../../service/rate';
 import { remedies } from './remedies';
-import { nonEmpty, path } from './values';
+import { nonEmpty, path, someTime } from './values';
 
 /** Longer lists stand in files of their own. */
 const MOST_RULES = 4096;
@@ -56,6 +56,14 @@ export const messageKeys = {
   refuse_message: message
     .optional()
     .describe('What a client is sent that is refused. Without it: nothing, and it sees an end.'),
+};
+
+export const firstByteKeys = {
+  first_byte_timeout: someTime
+    .optional()
+    .describe(
+      'No process is started before the client has sent something; if that takes longer it is refused. Without it: one is started at once.',
+    ),
 };
 
 const MOST_CHILDREN = 4_194_304;

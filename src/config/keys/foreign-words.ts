@@ -191,7 +191,6 @@ export const ABSENT: Words = {
   cert: NO_TLS,
   certificate: NO_TLS,
   timeout: timed,
-  first_byte_timeout: 'there is no key for it yet: "socket: {defer_accept: 10s}" waits for the first byte',
   shell: 'for a shell write exec: [sh, -c, "…"]',
   websocket: 'there is no WebSocket here: put a program that speaks it, such as websockify, before the service',
   name: leaveOut('the name before the colon is the name'),

@@ -6,7 +6,7 @@
  * (addresses, commands, accounts) is understood by the stage that can also ask the machine about it.
  */
 import { z } from 'zod';
-import { accessKeys, messageKeys, peerKeys, peerRateKeys, rateKeys } from './admission-keys';
+import { accessKeys, firstByteKeys, messageKeys, peerKeys, peerRateKeys, rateKeys } from './admission-keys';
 import { commandKeys, identityKeys, processKeys } from './process-keys';
 import { remedies } from './remedies';
 import { socketSchema } from './socket-keys';
@@ -155,6 +155,7 @@ const sharedKeys = {
   ...peerRateKeys,
   ...accessKeys,
   ...messageKeys,
+  ...firstByteKeys,
   ...timeKeys,
   ...sessionKeys,
   accounts: z
@@ -242,6 +243,7 @@ export const PER_CONNECTION_KEYS = [
   ...keysOf(peerKeys),
   ...keysOf(rateKeys),
   ...keysOf(messageKeys),
+  ...keysOf(firstByteKeys),
   ...SESSION_KEYS,
 ];
 

@@ -5,11 +5,12 @@ import { resolve } from 'node:path';
 import { formatWhom, isWhom, parseWhom, type Rule, type Whom } from '../../service/access';
 import { type AdmissionRules, OPEN } from '../../service/admission';
 import type { Layers } from '../keys/layers';
+import { parseDuration } from '../../service/duration';
 import { parseRate, type Rate } from '../../service/rate';
 import { ACCESS_KEYS, type ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
 import type { Shape } from './conflicts';
-import { type RuleFile, ruleListsOf } from './rule-files';
+import { type RuleFile, type RuleFiles, ruleListsOf } from './rule-files';
 
 /** Of one peer, where the file says nothing: many for a person, few for a service. */
 const ORDINARY_SHARE = 100;
@@ -21,6 +22,7 @@ export interface EffectiveAdmission {
   readonly rate?: string;
   readonly when_limited?: 'refuse' | 'wait';
   readonly rate_per_peer?: string;
+  readonly first_byte_timeout?: string;
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];
   readonly allow_from?: readonly string[];
@@ -34,38 +36,52 @@ export interface ResolvedAdmission {
 
 export function resolveAdmission(
   settings: ServiceSettings,
-  { isWaiting, isDatagram, run }: Shape,
+  shape: Shape,
   machine: Machine,
   layers: Layers,
 ): ResolvedAdmission {
-  const { rate_per_peer: perPeer } = settings;
-  if (isWaiting) {
-    reportUnkept(settings, layers);
-    const isKept = run === 'builtin' && isDatagram && perPeer !== undefined;
-    return { rules: OPEN, effective: isKept ? { rate_per_peer: perPeer } : {} };
-  }
-  const { max_connections: most, peer_prefix: peerPrefix } = settings;
-  const share = settings.max_per_peer ?? ordinaryShare(most);
+  if (shape.isWaiting) return resolveWaiting(settings, shape, layers);
   const files = { allow: filesOf(settings, 'allow', layers), deny: filesOf(settings, 'deny', layers) };
   const access = hasRules(settings) ? ruleListsOf(machine).accessOf(writtenRules(settings), files, layers) : null;
+  const share = settings.max_per_peer ?? ordinaryShare(settings.max_connections);
+  // tcpmux has a time of its own for the line that it waits for.
+  const silence = shape.run === 'tcpmux' ? undefined : settings.first_byte_timeout;
   return {
-    rules: {
-      access,
-      maxPerPeer: share >= most ? null : share,
-      peerPrefix,
-      rate: rateOf(settings.rate),
-      ratePerPeer: rateOf(perPeer),
-      whenLimited: settings.when_limited,
-    },
+    rules: { ...limitsOf(settings, share), access, firstByteMs: parseDuration(silence ?? '') ?? null },
     effective: {
       max_per_peer: share,
-      peer_prefix: peerPrefix,
-      ...(settings.rate === undefined ? {} : { rate: settings.rate, when_limited: settings.when_limited }),
-      ...(perPeer === undefined ? {} : { rate_per_peer: perPeer }),
-      ...describeRules(settings),
-      ...(files.allow.length === 0 ? {} : { allow_from: files.allow.map(({ file }) => file) }),
-      ...(files.deny.length === 0 ? {} : { deny_from: files.deny.map(({ file }) => file) }),
+      ...describeLimits(settings),
+      ...(silence === undefined ? {} : { first_byte_timeout: silence }),
+      ...describeRules(settings, files),
     },
+  };
+}
+
+/** A built-in over UDP counts its clients by itself. */
+function resolveWaiting(settings: ServiceSettings, { isDatagram, run }: Shape, layers: Layers): ResolvedAdmission {
+  reportUnkept(settings, layers);
+  const perPeer = run === 'builtin' && isDatagram ? settings.rate_per_peer : undefined;
+  return { rules: OPEN, effective: perPeer === undefined ? {} : { rate_per_peer: perPeer } };
+}
+
+type Limits = Omit<AdmissionRules, 'access' | 'firstByteMs'>;
+
+function limitsOf(settings: ServiceSettings, share: number): Limits {
+  return {
+    maxPerPeer: share >= settings.max_connections ? null : share,
+    peerPrefix: settings.peer_prefix,
+    rate: rateOf(settings.rate),
+    ratePerPeer: rateOf(settings.rate_per_peer),
+    whenLimited: settings.when_limited,
+  };
+}
+
+function describeLimits(settings: ServiceSettings): EffectiveAdmission {
+  const { peer_prefix: prefix, rate, when_limited: whenLimited, rate_per_peer: perPeer } = settings;
+  return {
+    peer_prefix: prefix,
+    ...(rate === undefined ? {} : { rate, when_limited: whenLimited }),
+    ...(perPeer === undefined ? {} : { rate_per_peer: perPeer }),
   };
 }
 
@@ -111,11 +127,14 @@ function canonical(texts: readonly string[]): { readonly whom: Whom; readonly te
   });
 }
 
-function describeRules({ allow, deny }: ServiceSettings): EffectiveAdmission {
+function describeRules({ allow, deny }: ServiceSettings, files: RuleFiles): EffectiveAdmission {
   const written = (texts: readonly string[]): string[] => canonical(texts).map(({ text }) => text);
+  const [allowFrom, denyFrom] = [files.allow, files.deny].map((each) => each.map(({ file }) => file));
   return {
     ...(allow === undefined ? {} : { allow: written(allow) }),
     ...(deny === undefined || deny.length === 0 ? {} : { deny: written(deny) }),
+    ...(allowFrom === undefined || allowFrom.length === 0 ? {} : { allow_from: allowFrom }),
+    ...(denyFrom === undefined || denyFrom.length === 0 ? {} : { deny_from: denyFrom }),
   };
 }
 

@@ -146,7 +146,7 @@ function reportTcpmuxService(
 function reportTcpmuxBuiltin({ wait }: ServiceSettings, entries: readonly WrittenEntry[], layers: Layers): void {
   exclude(
     layers,
-    [...PROCESS_KEYS, ...BEFORE_KEYS, ...SESSION_KEYS, 'accounts', 'banner'],
+    [...PROCESS_KEYS, ...BEFORE_KEYS, ...SESSION_KEYS, 'accounts', 'banner', 'first_byte_timeout'],
     ['builtin'],
     'tcpmux starts no process of its own',
   );

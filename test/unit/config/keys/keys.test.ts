@@ -55,6 +55,7 @@ test('reads every key', () => {
       rate: { count: 50, perMs: 1000 },
       ratePerPeer: { count: 300, perMs: 60_000 },
       whenLimited: 'wait',
+      firstByteMs: null,
     },
     socket: { backlog: 1, nodelay: true, keepalive: false },
     session: { timeoutMs: 600_000, idleMs: 60_000, disconnectMs: 3000 },

@@ -106,6 +106,18 @@ test('a built-in over UDP keeps the rate of a peer by itself', () => {
   expect(problemsOf(withKeys('listen: 7/udp\nbuiltin: echo\nrate: 5/s')).join()).toContain('"rate" has no meaning');
 });
 
+test('the time for a first byte is a duration, and means nothing to tcpmux, or where a program accepts by itself', () => {
+  expect(service(withKeys('first_byte_timeout: 10s')).admission.firstByteMs).toBe(10_000);
+  expect(load(withKeys('first_byte_timeout: 10s')).effective.services['a']).toMatchObject({
+    first_byte_timeout: '10s',
+  });
+  const defaults = 'defaults: {first_byte_timeout: 10s}\n';
+  expect(service(`${defaults}${withKeys('builtin: tcpmux')}`).admission.firstByteMs).toBeNull();
+  expect(service(`${defaults}${withKeys('wait: true')}`).admission.firstByteMs).toBeNull();
+  expect(problemsOf(withKeys('builtin: tcpmux\nfirst_byte_timeout: 1s')).join()).toContain('has no meaning');
+  expect(problemsOf(withKeys('first_byte_timeout: 0s')).join()).toContain('is shorter than 1ms');
+});
+
 describe('what is said to clients', () => {
   test('is text with placeholders, and shown as it is written', () => {
     const text = withKeys('banner: "hello %{peer.address}\\r\\n"\nrefuse_message: "100%% full\\n"');
