@@ -28,6 +28,8 @@ async function perform(request: Request): Promise<number> {
       return verbs.checkVerb(request);
     case 'print':
       return verbs.printVerb(request);
+    case 'explain':
+      return verbs.explainVerb(request);
     case 'try':
       return verbs.tryVerb(request, signals);
     case 'schema':

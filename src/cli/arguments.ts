@@ -2,12 +2,22 @@
  * The words of the command line → which verb with which options, or why not. Pure.
  */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { isWhom, parseWhom } from '../service/access';
 import { shellQuoted } from '../config/report/shell-quoted';
+import { peerOf } from './explain';
 import { isAddressLike, oneWordRemedy, optionRemedy, TRY_ADDRESS, TRY_EXAMPLE, tryLine, verbRemedy } from './guesses';
 
 export type Request =
   | { readonly verb: 'run'; readonly file: string | null; readonly json: boolean; readonly strict: boolean }
   | { readonly verb: 'check' | 'print'; readonly file: string | null; readonly json: boolean }
+  | {
+      readonly verb: 'explain';
+      readonly address: string;
+      /** null: all. */
+      readonly service: string | null;
+      readonly file: string | null;
+      readonly json: boolean;
+    }
   | { readonly verb: 'try'; readonly listen: string; readonly command: readonly string[]; readonly json: boolean }
   | { readonly verb: 'schema' }
   | { readonly verb: 'version'; readonly json: boolean }
@@ -26,7 +36,7 @@ export interface FileRequest {
   readonly json: boolean;
 }
 
-export const VERBS = ['run', 'check', 'print', 'try', 'schema', 'version', 'help'] as const;
+export const VERBS = ['run', 'check', 'print', 'explain', 'try', 'schema', 'version', 'help'] as const;
 export type Verb = (typeof VERBS)[number];
 
 const FILE = { config: { type: 'string', short: 'c', multiple: true } } as const;
@@ -37,6 +47,7 @@ const OPTIONS: Record<Verb, ParseArgsConfig['options'] & object> = {
   run: { ...FILE, ...JSON_FLAG, strict: { type: 'boolean' }, ...HELP },
   check: { ...FILE, ...JSON_FLAG, ...HELP },
   print: { ...FILE, ...JSON_FLAG, ...HELP },
+  explain: { ...FILE, service: { type: 'string' }, ...JSON_FLAG, ...HELP },
   try: { ...JSON_FLAG, ...HELP },
   schema: HELP,
   version: { ...JSON_FLAG, ...HELP },
@@ -71,6 +82,8 @@ export function isVerb(word: string): word is Verb {
 
 interface Words {
   readonly configs: readonly string[];
+  /** null: none is named. */
+  readonly service: string | null;
   readonly isHelp: boolean;
   readonly json: boolean;
   readonly strict: boolean;
@@ -97,10 +110,11 @@ function parseVerb(verb: Verb, words: readonly string[], more: readonly string[]
     const problem = whyWrong(verb, options, token, more);
     if (problem !== null) return problem;
   }
-  const { config, help, json, strict } = values;
+  const { config, help, json, strict, service } = values;
   const configs = Array.isArray(config) ? config.filter((value) => typeof value === 'string') : [];
   const flags = { isHelp: help === true, json: json === true, strict: strict === true };
-  return understand(verb, { configs, ...flags, positionals, command });
+  const named = typeof service === 'string' ? service : null;
+  return understand(verb, { configs, service: named, ...flags, positionals, command });
 }
 
 interface OptionToken {
@@ -122,6 +136,7 @@ function whyWrong(
   const option = Object.hasOwn(options, name) ? options[name] : undefined;
   const own = [...Object.keys(options), ...more];
   if (option === undefined) return wrong(`${verb}: there is no option "${rawName}"`, optionRemedy(rawName, own, verb));
+  if (name === 'service') return whyNoName(verb, token);
   return option.type === 'string' ? whyNoFile(verb, token) : whyValue(verb, token);
 }
 
@@ -133,16 +148,25 @@ function whyNoFile(verb: Verb, { rawName, value, inlineValue }: OptionToken): Wr
   return wrong(`${verb}: ${rawName} takes its file without "="`, `write: ${rawName} ${shellQuoted(value.slice(1))}`);
 }
 
+function whyNoName(verb: Verb, { rawName, value }: OptionToken): WrongUsage | null {
+  if (value !== undefined && value !== '' && !value.startsWith('-')) return null;
+  return wrong(`${verb}: ${rawName} lacks the name of a service`, `for example: stdiod ${verb} 10.0.0.5 --service web`);
+}
+
 function whyValue(verb: Verb, { rawName, value }: OptionToken): WrongUsage | null {
   if (value === undefined) return null;
   return wrong(`${verb}: ${rawName} takes no value, got "${value}"`, `write ${rawName} alone`);
 }
 
 function understand(verb: Verb, words: Words): Parsed {
-  const { isHelp, json, positionals, command } = words;
-  if (isHelp) return done({ verb: 'help', topic: verb });
+  if (words.isHelp) return done({ verb: 'help', topic: verb });
   if (verb === 'try') return understandTry(words);
+  if (verb === 'explain') return understandExplain(words);
   if (verb === 'run' || verb === 'check' || verb === 'print') return understandFile(verb, words);
+  return understandPlain(verb, words);
+}
+
+function understandPlain(verb: 'schema' | 'version' | 'help', { json, positionals, command }: Words): Parsed {
   const [first, ...more] = [...positionals, ...(command ?? [])];
   const stray = verb === 'help' ? more[0] : first;
   if (stray !== undefined) return wrong(`${verb}: unexpected word "${stray}"`, `see "stdiod help ${verb}"`);
@@ -164,6 +188,21 @@ function understandFile(verb: 'run' | 'check' | 'print', words: Words): Parsed {
   if (second === undefined) return done(verb === 'run' ? { verb, json, strict, file } : { verb, json, file });
   const both = `"${file}" and "${second}"`;
   return wrong(`${verb}: there can be only one configuration, got ${both}`, 'name one; its "include" takes in others');
+}
+
+/** One address, and at most one file. */
+function understandExplain({ configs, service, json, positionals, command }: Words): Parsed {
+  const [address, stray] = [...positionals, ...(command ?? [])];
+  const example = 'for example: stdiod explain 10.0.0.5';
+  if (address === undefined) return wrong('explain: an address is missing', example);
+  const whom = parseWhom(address);
+  if (!isWhom(whom)) return wrong(`explain: ${whom.message}`, whom.remedy ?? example);
+  if (peerOf(whom, address) === null) return wrong(`explain: "${address}" is not one client`, example);
+  if (stray !== undefined) return wrong(`explain: unexpected word "${stray}"`, 'name the configuration with -c FILE');
+  const [file = null, second] = configs;
+  if (second === undefined) return done({ verb: 'explain', address, service, file, json });
+  const both = `"${file}" and "${second}"`;
+  return wrong(`explain: there can be only one configuration, got ${both}`, 'name one; its "include" takes in others');
 }
 
 function understandTry({ json, positionals, command }: Words): Parsed {

@@ -14,6 +14,7 @@ const GENERAL = `stdiod hosts any program that reads stdin and writes stdout as 
   stdiod run    [-c FILE]             serve in the foreground until told to stop (the default verb)
   stdiod check  [-c FILE]             validate only: 0, or every problem and 78
   stdiod print  [-c FILE]             the effective configuration, defaults and paths filled in
+  stdiod explain ADDRESS              may a client with this address come, and by which rule
   stdiod try    LISTEN -- COMMAND...  serve one command without a file; prints the YAML that it stands for
   stdiod schema                       the JSON Schema of the configuration, for editors
   stdiod version                      which stdiod this is
@@ -62,6 +63,17 @@ Prints the configuration that stdiod would run: defaults filled in, programs and
 
 Options:
 ${FILE_OPTION}  --json                  JSON in place of YAML
+${HELP_OPTION}`,
+  explain: `stdiod explain ADDRESS [--service NAME] [-c FILE] [--json]
+
+Says what the file says of a client with this address: whether it may come, which rule decides, and how much of each service
+it may have. ADDRESS is an IP address, or unix:uid=NUMBER for a user of this machine.
+
+Options:
+  -c FILE, --config FILE  the configuration. Without it the first that exists of ./services.yaml, ./config/services.yaml and
+                          /etc/stdiod/services.yaml
+  --service NAME          for this service alone
+  --json                  an array on stdout
 ${HELP_OPTION}`,
   try: `stdiod try LISTEN [--json] -- COMMAND...
 

@@ -11,14 +11,18 @@ import { screenOfStderr } from '../log/screen';
 import { UNCHECKED } from '../machine/without-addon';
 import { AddonError, packageRoot } from '../native/load-addon';
 import type { Signals } from '../server/signals';
+import { isWhom, parseWhom } from '../service/access';
 import type { PassedSocket } from '../service/listen-text';
+import { nearestWord } from '../service/nearest';
 import type { Configuration } from '../service/service';
 import { VERBS, type FileRequest, type RequestOf } from './arguments';
 import { loadOrTell, tellDiagnostics, tellWarnings } from './configuration-file';
 import { EXIT } from './exit';
+import { type Explanation, explain, formatExplanations, peerOf } from './explain';
 import { verbRemedy } from './guesses';
 import { isStderrTerminal, writeError, writeOutput } from './terminal';
 import { usage } from './usage';
+import { tellWrongUsage } from './wrong-usage';
 
 export async function runVerb(request: RequestOf<'run'>, signals: Signals): Promise<number> {
   const serving = await compiledOrWhyNot(() => import('./serving.js'));
@@ -62,6 +66,27 @@ export async function printVerb({ file, json }: FileRequest): Promise<number> {
   tellDiagnostics(diagnostics, loaded.file, 'what needs that cannot be served here', false);
   writeOutput(json ? `${JSON.stringify(effective, null, 2)}\n` : printConfiguration(effective));
   return EXIT.done;
+}
+
+export async function explainVerb({ address, service, file, json }: RequestOf<'explain'>): Promise<number> {
+  const loaded = loadOrTell(file, 'nothing to explain', json, await passedSockets(), true);
+  if ('exitCode' in loaded) return loaded.exitCode;
+  const whom = parseWhom(address);
+  const peer = isWhom(whom) ? peerOf(whom, address) : null;
+  const all = peer === null ? [] : explain(loaded.result.configuration, peer);
+  const found = service === null ? all : all.filter((each) => each.service === service);
+  if (service !== null && found.length === 0) return tellNoService(service, all, loaded.file, json);
+  writeOutput(json ? `${JSON.stringify(found, null, 2)}\n` : formatExplanations(found));
+  return EXIT.done;
+}
+
+function tellNoService(name: string, all: readonly Explanation[], file: string, json: boolean): number {
+  const names = all.map(({ service }) => service);
+  const near = nearestWord(name, names);
+  const remedy = near === undefined ? `they are: ${names.slice(0, 20).join(', ')}` : `did you mean "${near}"?`;
+  const wrong = { ok: false, message: `explain: there is no service "${name}" in ${file}`, remedy } as const;
+  tellWrongUsage(wrong, json ? ['explain', '--json'] : ['explain']);
+  return EXIT.usage;
 }
 
 export function schemaVerb(): number {

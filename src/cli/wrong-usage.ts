@@ -15,7 +15,7 @@ export function tellWrongUsage({ message, remedy }: WrongUsage, words: readonly 
   const isJson = (end < 0 ? words : words.slice(0, end)).includes('--json');
   const problem = { file: COMMAND_LINE, line: 0, column: 0, path: '', message, remedy };
   if (!isJson) writeError(`stdiod: ${message}\nremedy: ${remedy}\n`);
-  else if (['check', 'print', 'schema', 'version', 'help'].includes(first))
+  else if (['check', 'print', 'explain', 'schema', 'version', 'help'].includes(first))
     writeOutput(`${JSON.stringify([problem], null, 2)}\n`);
   else writeError(formatJson({ event: 'problem', ...problem }, new Date()));
 }

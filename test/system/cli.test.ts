@@ -175,6 +175,26 @@ describe('print', () => {
   });
 });
 
+describe('explain', () => {
+  test('says of each service whether a client may come, and of one that is asked for', () => {
+    const yaml =
+      'services:\n  web: {listen: 7007, exec: cat, deny: [10.0.0.0/8]}\n  ftp: {listen: 7008, exec: cat, deny_from: list}\n';
+    const folder = folderWith({ 'services.yaml': yaml, list: '# some\n10.0.0.5\n' });
+    const all = run(['explain', '10.0.0.5'], folder);
+    expect(all.stdout).toMatch(
+      /^web {2}refused {2}deny 10\.0\.0\.0\/8\nftp {2}refused {2}deny 10\.0\.0\.5 \(.*list:2\)\n$/,
+    );
+    const one = run(['explain', '10.0.0.5', '--service', 'web', '--json'], folder);
+    expect(JSON.parse(one.stdout)).toMatchObject([{ service: 'web', verdict: 'refused', reason: 'address' }]);
+    expect([all.status, one.status]).toEqual([0, 0]);
+    expect(run(['explain', '10.0.0.5', '--service', 'wbe'], folder)).toMatchObject({
+      status: 2,
+      stdout: '',
+      stderr: 'stdiod: explain: there is no service "wbe" in services.yaml\nremedy: did you mean "web"?\n',
+    });
+  });
+});
+
 describe('try', () => {
   test.each([
     [['try'], 'an address is missing'],

@@ -21,6 +21,11 @@ test.each<[line: string, request: Request]>([
   ['print -- -odd.yaml', { verb: 'print', file: '-odd.yaml', json }],
   ['check --json', { verb: 'check', file, json: true }],
   ['print -ca.yaml', { verb: 'print', file: 'a.yaml', json }],
+  ['explain 10.0.0.5', { verb: 'explain', address: '10.0.0.5', service: null, file, json }],
+  [
+    'explain ::1 --service web -c a.yaml --json',
+    { verb: 'explain', address: '::1', service: 'web', file: 'a.yaml', json: true },
+  ],
   ['try 7007 -- cat', { verb: 'try', listen: '7007', command: ['cat'], json }],
   ['try --json [::1]:0 -- tr -d a', { verb: 'try', listen: '[::1]:0', command: ['tr', '-d', 'a'], json: true }],
   ['try 0 -- sh -c -- --json', { verb: 'try', listen: '0', command: ['sh', '-c', '--', '--json'], json }],
@@ -78,6 +83,15 @@ test.each([
   ['run -c', 'run: -c lacks its file', 'for example: stdiod run -c services.yaml'],
   ['run --config --json', 'run: --config lacks its file', 'for example: stdiod run --config services.yaml'],
   ['run --json=yes', 'run: --json takes no value, got "yes"', 'write --json alone'],
+  ['explain', 'explain: an address is missing', 'for example: stdiod explain 10.0.0.5'],
+  ['explain 10.0.0.0/8', 'explain: "10.0.0.0/8" is not one client', 'for example: stdiod explain 10.0.0.5'],
+  ['explain 10.0', 'explain: "10.0" is neither an address nor a network', 'write 10.0.0.0/16'],
+  ['explain ::1 a.yaml', 'explain: unexpected word "a.yaml"', 'name the configuration with -c FILE'],
+  [
+    'explain ::1 --service',
+    'explain: --service lacks the name of a service',
+    'for example: stdiod explain 10.0.0.5 --service web',
+  ],
   ['try', 'try: an address is missing', `for example: ${EXAMPLE}`],
   ['try -- cat', 'try: an address is missing', 'for example: stdiod try 127.0.0.1:7007 -- cat'],
   ['try 7007', 'try: a command is missing', 'for example: stdiod try 7007 -- cat'],
@@ -94,7 +108,7 @@ test.each([
   expect(parse(line)).toEqual({ ok: false, message, remedy });
 });
 
-test.each(['-c a -c b', 'run a b', 'check -c a b', 'print --config=a -cb', 'check a -- b'])(
+test.each(['-c a -c b', 'run a b', 'explain ::1 -c a -c b', 'check -c a b', 'print --config=a -cb', 'check a -- b'])(
   'stdiod %s names two configurations, and none is taken',
   (line) => {
     expect(parse(line)).toMatchObject({

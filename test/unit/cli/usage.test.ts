@@ -31,14 +31,17 @@ test('the manual has a heading for every verb, and for nothing that is none', ()
   expect(headings.sort()).toEqual([...VERBS].sort());
 });
 
-test.each(['run', 'check', 'print', 'try', 'version'] as const)('the help on %s explains its options', (verb) => {
-  const text = usage(verb) ?? '';
-  const takesFile = verb === 'run' || verb === 'check' || verb === 'print';
-  for (const option of [
-    '--json',
-    '--help',
-    ...(takesFile ? ['--config'] : []),
-    ...(verb === 'run' ? ['--strict'] : []),
-  ])
-    expect(text).toMatch(new RegExp(`^  (-\\w.*, )?${option}\\b.* {2}\\w`, 'm'));
-});
+test.each(['run', 'check', 'print', 'explain', 'try', 'version'] as const)(
+  'the help on %s explains its options',
+  (verb) => {
+    const text = usage(verb) ?? '';
+    const takesFile = verb === 'run' || verb === 'check' || verb === 'print' || verb === 'explain';
+    for (const option of [
+      '--json',
+      '--help',
+      ...(takesFile ? ['--config'] : []),
+      ...(verb === 'run' ? ['--strict'] : []),
+    ])
+      expect(text).toMatch(new RegExp(`^  (-\\w.*, )?${option}\\b.* {2}\\w`, 'm'));
+  },
+);
