@@ -5,10 +5,15 @@ import path from 'node:path';
 import type { Launch } from './daemon';
 import type { Programs } from './programs';
 
+/** Of a service, as the configuration has them. */
+export type Keys = Readonly<Record<string, unknown>>;
+
 export interface Served {
   readonly name: string;
   readonly port: number;
   readonly program: string;
+  /** More of them; the bare loop knows none. */
+  readonly keys?: Keys;
 }
 
 export const runsAsRoot = process.getuid?.() === 0;
@@ -45,7 +50,7 @@ export function sameUser(): string | undefined {
 }
 
 function describe(service: Served, user: string | undefined): [string, object] {
-  const { name, port, program } = service;
+  const { name, port, program, keys } = service;
   const common = { listen: `127.0.0.1:${port}`, exec: [program], max_connections: 10_000, max_per_peer: 10_000 };
-  return [name, user === undefined ? common : { ...common, user }];
+  return [name, { ...common, ...(user === undefined ? {} : { user }), ...keys }];
 }
