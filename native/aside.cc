@@ -19,6 +19,7 @@
 #include "descriptor.h"
 #include "error.h"
 #include "own-thread.h"
+#include "patience.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -38,15 +39,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Far more than any of this takes when nobody is in the way, on a busy machine too.
+// For pipes.
 constexpr double kLimitMs = 500;
-// What takes longer than this is held up by somebody.
-constexpr double kSlowMs = 50;
-// For the sockets of a user the main thread waits so long at once, and then for this share of all time; and
-// when that is used up, so long each time. A reload or a stop looks at all of them.
-constexpr double kBurstMs = 1000;
-constexpr double kShare = 0.1;
-constexpr double kLeastMs = 20;
 // Of sockets, of pipes and of folders. With so many of one user, or of all, nothing is tried until one of
 // them comes back.
 constexpr size_t kMostOfUser[] = {32, 16, 64};
@@ -170,32 +164,11 @@ bool is_stuck(Kind kind, const Subject &subject) {
          stuck.size() >= kMostOfAll[static_cast<size_t>(kind)];
 }
 
-// What the sockets of a user have cost.
-struct Account {
-  double debt_ms = 0;
-  Clock::time_point at = Clock::now();
-};
-
-std::map<uid_t, Account> accounts;
+// For the sockets of a user. A reload or a stop looks at all of them.
+std::map<uid_t, Patience> patience;
 
 double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-double debt_of(const Account &account) {
-  return std::max(0.0, account.debt_ms - ms_since(account.at) * kShare);
-}
-
-double limit_for(uid_t user) {
-  const auto known = accounts.find(user);
-  if (known == accounts.end()) return kLimitMs;
-  return std::clamp(kBurstMs - debt_of(known->second), kLeastMs, kLimitMs);
-}
-
-void spend(uid_t user, double took_ms) {
-  if (took_ms < kSlowMs) return;
-  Account &account = accounts[user];
-  account = {debt_of(account) + took_ms, Clock::now()};
 }
 
 void give(Worker *worker, std::shared_ptr<Job> job) {
@@ -218,8 +191,9 @@ bool wait_for(Worker *worker, const Job &job, const Subject &subject, double lim
 bool wait_within_measure(Worker *worker, const Job &job, const Subject &subject, Kind kind) {
   if (kind == Kind::kPipe) return wait_for(worker, job, subject, kLimitMs);
   const auto start = Clock::now();
-  const bool is_done = wait_for(worker, job, subject, limit_for(subject.user));
-  spend(subject.user, ms_since(start));
+  Patience &left = patience[subject.user];
+  const bool is_done = wait_for(worker, job, subject, left.limit());
+  left.spend(ms_since(start));
   return is_done;
 }
 

@@ -18,7 +18,8 @@ constexpr unsigned kCloneTree = 1, kFromEmptyPath = 4, kToEmptyPath = 0x40;
 
 constexpr unsigned long kQuiet = MS_NOSUID | MS_NODEV;
 // Of the memory of the machine, for all children of the service together.
-constexpr const char *kTmpOptions = "mode=1777,size=10%";
+// Every file takes memory of its own, however empty it is.
+constexpr const char *kTmpOptions = "mode=1777,size=10%,nr_inodes=131072";
 // Where the covers are made: a folder that is there on every machine that stdiod runs on. It is uncovered
 // again.
 constexpr const char *kBench = "/proc";
@@ -192,9 +193,14 @@ bool hide(const std::vector<std::string> &paths, Fault *fault) {
 
 bool make_mounts(const MountWishes &wishes, Fault *fault) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0) return fail(fault, "mount /");
+  fault->stage = kOwnDevices;
   if (wishes.has_no_devices && !take_devices(fault)) return false;
+  fault->stage = kOwnTmp;
   if (wishes.has_own_tmp && !mount_tmp(fault)) return false;
+  fault->stage = kCredentials;
   if (!wishes.credentials.folder.empty() && !mount_credentials(wishes.credentials, fault)) return false;
+  fault->stage = kPaths;
   if (!wishes.hidden.empty() && !hide(wishes.hidden, fault)) return false;
+  fault->stage = kOwnProcesses;
   return !wishes.has_own_processes || mount_proc(fault);
 }

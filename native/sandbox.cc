@@ -7,10 +7,12 @@
 
 #include "addon.h"
 #include "address.h"
+#include "closers.h"
 #include "descriptor.h"
 #include "error.h"
 #include "landlock.h"
 #include "mounts.h"
+#include "patience.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,19 +34,17 @@
 
 namespace {
 
-// Far more than it takes when nobody is in the way, on a busy machine too.
-constexpr std::chrono::milliseconds kLimit{500};
 // Threads that have not come back; beyond it nothing is tried until one of them does.
 constexpr int kMostLate = 64;
 constexpr size_t kStack = 256 * 1024;
 
-struct Kind {
+struct Namespace {
   int flag;
   const char *path;
 };
 
 // In the order in which children join them: with the mounts the view of the files changes.
-constexpr Kind kKinds[] = {
+constexpr Namespace kNamespacesMade[] = {
     {CLONE_NEWNET, "/proc/thread-self/ns/net"},
     {CLONE_NEWIPC, "/proc/thread-self/ns/ipc"},
     {CLONE_NEWUTS, "/proc/thread-self/ns/uts"},
@@ -110,11 +110,14 @@ bool is_same_root(Work *work) {
 bool make(Work *work) {
   const int flags = work->flags;
   Fault *fault = &work->fault;
+  fault->stage = kNamespaces;
   if (flags != 0 && unshare(flags) < 0) return fail(fault, "unshare");
   if ((flags & CLONE_NEWNS) != 0 && !make_mounts(work->mounts, fault)) return false;
+  fault->stage = kNetwork;
   if ((flags & CLONE_NEWNET) != 0 && !raise_loopback(fault)) return false;
+  fault->stage = kPaths;
   if (work->has_rules && !keep_rules(work)) return false;
-  for (const Kind &kind : kKinds) {
+  for (const Namespace &kind : kNamespacesMade) {
     if ((flags & kind.flag) != 0 && !keep(work, kind.path)) return false;
   }
   return (flags & CLONE_NEWNS) == 0 || is_same_root(work);
@@ -155,9 +158,17 @@ int start(const std::shared_ptr<Work> &work) {
   return error;
 }
 
+// For all services together: who holds up one kind of sandbox does so for all that want it.
+Patience patience;
+
 bool has_ended(Work *work) {
+  const auto start = std::chrono::steady_clock::now();
   std::unique_lock<std::mutex> lock(work->mutex);
-  return work->has_ended.wait_for(lock, kLimit, [work] { return work->is_done; });
+  const std::chrono::duration<double, std::milli> limit{patience.limit()};
+  const bool is_done = work->has_ended.wait_for(lock, limit, [work] { return work->is_done; });
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  patience.spend(took.count());
+  return is_done;
 }
 
 // Those that nobody waited for any longer. Whoever makes a path of a service hang is not to have us wait for
@@ -178,12 +189,24 @@ bool names_path(const Work &work, const std::string &path) {
          is_among(work.rules.read_write, path);
 }
 
+unsigned stages_of(const Work &work) {
+  const MountWishes &mounts = work.mounts;
+  unsigned stages = 0;
+  if (work.flags != 0) stages |= kNamespaces;
+  if ((work.flags & CLONE_NEWNET) != 0) stages |= kNetwork;
+  if (mounts.has_own_tmp) stages |= kOwnTmp;
+  if (mounts.has_no_devices) stages |= kOwnDevices;
+  if (mounts.has_own_processes) stages |= kOwnProcesses;
+  if (!mounts.credentials.folder.empty()) stages |= kCredentials;
+  return stages;
+}
+
 // It would wait where another one does already.
 bool is_held_up(const Work &work) {
   late.erase(std::remove_if(late.begin(), late.end(), is_over), late.end());
   return std::any_of(late.begin(), late.end(), [&work](const std::shared_ptr<Work> &other) {
     const std::string *const path = other->fault.path;
-    return path != nullptr && names_path(work, *path);
+    return path != nullptr ? names_path(work, *path) : (other->fault.stage & stages_of(work)) != 0;
   });
 }
 
@@ -260,8 +283,9 @@ Napi::Value LandlockVersion(const Napi::CallbackInfo &info) {
 
 }  // namespace
 
+// The last of a mount namespace takes along what is in its file systems: that may be very much.
 Sandbox::~Sandbox() {
-  for (const int fd : namespaces) close(fd);
+  for (const int fd : namespaces) close_later(fd, Kind::kFolder);
   if (ruleset >= 0) close(ruleset);
 }
 

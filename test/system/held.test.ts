@@ -12,7 +12,7 @@ import { startDaemon } from './daemon';
 import { atEnd, endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
 import { asOther, isRoot } from './machine';
-import { isRunning } from './proc';
+import { isRunning, threads } from './proc';
 import { untilTrue } from './until';
 
 afterEach(endAll);
@@ -72,6 +72,25 @@ testHolding('who holds the list of processes holds up no end of a session: who h
   expect(await daemon.ended()).toBe(0);
   await untilTrue('it is gone', () => !isRunning(pid));
 });
+
+testHolding(
+  'who holds up one sandbox holds up others of its kind no longer: one thread waits for all of them',
+  async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const other = 'services:\n  other: {listen: "127.0.0.1:0", exec: cat}\n';
+    const walled = names.map((name) => `  ${name}: {listen: "127.0.0.1:0", exec: cat, private_processes: true}\n`);
+    const daemon = await startDaemon(other);
+    await daemon.reload(other);
+    const before = threads(daemon.pid).length;
+    const letGo = await hold('/proc', SHORT_MS);
+    await daemon.reload(other + walled.join(''));
+    await daemon.waitForCount('unavailable', names.length);
+    expect(threads(daemon.pid).length - before).toBeLessThan(names.length / 2);
+    expect(await exchange(daemon.port('other'), 'hello')).toBe('hello');
+    expect(await letGo()).toBe('told');
+    await daemon.waitForCount('available', names.length);
+  },
+);
 
 /** Who has no right to mount gets them in a folder below one that others may list. */
 testHolding(
