@@ -30,8 +30,8 @@
 namespace {
 
 constexpr size_t kFields = 4;
-// Of those who are to be signalled: their group is not asked for.
-constexpr size_t kSignalFields = 3;
+// Of those who are to be signalled: pid and start.
+constexpr size_t kSignalFields = 2;
 // Of a process whose first one has ended, until one tells the environment.
 constexpr size_t kMostThreads = 16;
 // Lists and signals.
@@ -176,11 +176,11 @@ Napi::Value TakeCensus(const Napi::CallbackInfo &info) {
   return result;
 }
 
-// The number may be another's by now, or its parent one that is none of ours.
+// The number may be another's by now. Its parent may have changed: to us, or to one of its session that
+// takes in orphans.
 bool is_still(const Process &known) {
   Process now = {};
-  return read_process(known.pid, &now) && now.start == known.start &&
-         (now.parent == known.parent || now.parent == getpid());
+  return read_process(known.pid, &now) && now.start == known.start;
 }
 
 void signal_process(const Process &known, int signal) {
@@ -192,13 +192,13 @@ void signal_process(const Process &known, int signal) {
 }
 
 // signalProcesses(known: Float64Array, signal) → whether it will be sent, before the next census, to those of
-// whom this was told: pid, parent, start.
+// whom this was told: pid, start.
 Napi::Value SignalProcesses(const Napi::CallbackInfo &info) {
   const auto fields = info[0].As<Napi::Float64Array>();
   const int signal = info[1].ToNumber().Int32Value();
   std::vector<Process> known;
   for (size_t at = 0; at + kSignalFields <= fields.ElementLength(); at += kSignalFields)
-    known.push_back({static_cast<pid_t>(fields[at]), static_cast<pid_t>(fields[at + 1]), 0, fields[at + 2]});
+    known.push_back({static_cast<pid_t>(fields[at]), 0, 0, fields[at + 1]});
   const bool is_given = worker().give([known = std::move(known), signal] {
     for (const Process &each : known) signal_process(each, signal);
   });

@@ -74,7 +74,7 @@ export class Families<Owner> implements Kin<Owner> {
 
   signal(processes: readonly ProcessFacts[], name: NodeJS.Signals): void {
     if (processes.length === 0) return;
-    const known = processes.flatMap(({ pid, parent, start }) => [pid, parent, start]);
+    const known = processes.flatMap(({ pid, start }) => [pid, start]);
     addon.signalProcesses(Float64Array.from(known), constants.signals[name]);
   }
 
@@ -116,7 +116,7 @@ export class Families<Owner> implements Kin<Owner> {
     for (const { head, others } of clans) {
       const name = names.get(head);
       if (name === undefined) byChild.set(head.pid, others);
-      else byName.set(name, [...(byName.get(name) ?? []), head, ...others]);
+      else add(byName, name, head, others);
     }
     return {
       of: (child) => [
@@ -125,6 +125,18 @@ export class Families<Owner> implements Kin<Owner> {
       ],
     };
   }
+}
+
+/** There may be very many of one name. */
+function add(
+  byName: Map<string, ProcessFacts[]>,
+  name: string,
+  head: ProcessFacts,
+  others: readonly ProcessFacts[],
+): void {
+  const known = byName.get(name);
+  if (known === undefined) byName.set(name, [head, ...others]);
+  else for (const each of [head, ...others]) known.push(each);
 }
 
 const NOBODY: Found<never> = { of: () => [] };
