@@ -198,6 +198,13 @@ Napi::Value NamesIn(const Napi::CallbackInfo &info) {
   return result;
 }
 
+// removeEmptyIn(folder, name): an empty folder.
+void RemoveEmptyIn(const Napi::CallbackInfo &info) {
+  const std::string name = info[1].ToString();
+  call_in(info, "rmdir",
+          [name](int folder, Finding *) { return unlinkat(folder, name.c_str(), AT_REMOVEDIR); });
+}
+
 // Now, or when nobody is in the way.
 void do_in(int folder, std::function<void(int folder)> work) {
   const auto own = std::make_shared<OwnCopy>(folder, kListenerBase);
@@ -276,6 +283,7 @@ void init_path(Napi::Env env, Napi::Object exports) {
   exports.Set("linkIn", Napi::Function::New(env, LinkIn));
   exports.Set("removeIn", Napi::Function::New(env, RemoveIn));
   exports.Set("makeFolderIn", Napi::Function::New(env, MakeFolderIn));
+  exports.Set("removeEmptyIn", Napi::Function::New(env, RemoveEmptyIn));
   exports.Set("namesIn", Napi::Function::New(env, NamesIn));
   exports.Set("removeFolderIn", Napi::Function::New(env, RemoveFolderIn));
   exports.Set("removeOurs", Napi::Function::New(env, RemoveOurs));

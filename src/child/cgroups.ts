@@ -11,7 +11,7 @@ import { addon, type Pid } from '../native/addon';
 import { findOwnCgroup, MAIN_GROUP } from '../native/own-cgroup';
 import { isSystemError, type SystemError } from '../native/system-error';
 import { hasMemoryLimit, type Cgroup } from '../service/cgroup';
-import { delegate, foldersIn, Group, keepFromListing, killAll, makeFolder, readAccounts, tryRemove } from './group';
+import { delegate, Group, keepFromListing, killAll, makeGroup, readAccounts, tryRemove, tryRemoveGroup } from './group';
 import type { Leaf, LeafAccounts } from './group';
 import { GROUP_STEP, PROCESSES_STEP } from './spawn-errors';
 
@@ -113,7 +113,7 @@ export class Cgroups {
     if (this.#stockTimer !== null) clearImmediate(this.#stockTimer);
     this.#leaving = this.#leaving.filter((folder) => !tryRemove(folder));
     this.#keepOnly(new Set());
-    if (foldersIn(this.#folder).every((name) => name === MAIN_GROUP)) leaveTree(this.#folder);
+    if (this.#groups.size === 0) leaveTree(this.#folder);
   }
 
   /** As the newest wish for its service has it. */
@@ -135,7 +135,7 @@ export class Cgroups {
       if (names.has(name)) continue;
       known.group.retire();
       known.order = 0;
-      if (tryRemove(known.group.folder)) this.#groups.delete(name);
+      if (tryRemoveGroup(known.group.folder)) this.#groups.delete(name);
     }
   }
 
@@ -192,7 +192,7 @@ function enterTree(): string {
   if (own === null) throw failure(GROUP_STEP, 'ENOENT');
   keepFromListing(own.folder);
   const main = join(own.folder, MAIN_GROUP);
-  makeFolder(main);
+  makeGroup(main);
   if (!own.hasMoved) writeFileSync(join(main, 'cgroup.procs'), String(process.pid), { flag: 'r+' });
   return own.folder;
 }

@@ -3,13 +3,17 @@
  * has no past: what its memory peaked at, or what an earlier child has left in the page cache, is nobody else's.
  */
 import { chmodSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { addon, type Fd } from '../native/addon';
 import { CGROUP_LIMITS, type Cgroup, type CgroupSetting } from '../service/cgroup';
 
 /** Made ahead: as many clients may come in one turn of the event loop before one of them waits for its leaf to be made. */
 const READY = 8;
-/** Who may list a folder can hold its lock, and to make or remove a group in it would wait for them. */
+/**
+ * Who may list a folder can hold its lock, and to make or remove a group in it would wait for them. In the one that was delegated, which
+ * somebody may have opened before it was ours, that is done as native/path.cc does it; in one that was never open to others, as
+ * it comes.
+ */
 const NOT_LISTED = 0o711;
 /** More of one name than this are left by earlier runs: something is wrong. */
 const MOST_TRIES = 100;
@@ -90,7 +94,7 @@ export class Group {
 
   /** One that an earlier run has left keeps its processes, and loses its limits. */
   #open(): void {
-    makeFolder(this.folder);
+    makeGroup(this.folder);
     for (const leaf of foldersIn(this.folder)) tryRemove(join(this.folder, leaf));
     for (const { file } of Object.values(CGROUP_LIMITS)) {
       if (readFrom(this.folder, file) !== '') this.#written.add(file);
@@ -143,13 +147,36 @@ export function delegate(folder: string, controllers: readonly string[]): void {
 }
 
 /** @throws SystemError, unless it is there already */
-export function makeFolder(folder: string): void {
+export function makeGroup(folder: string): void {
   try {
-    mkdirSync(folder);
+    inParent(folder, (parent, name) => {
+      addon.makeFolderIn(parent, name, NOT_LISTED);
+    });
   } catch (error) {
     if (!isThere(error)) throw error;
   }
   keepFromListing(folder);
+}
+
+/** Whether it is gone; not while there is a process in it. */
+export function tryRemoveGroup(folder: string): boolean {
+  try {
+    inParent(folder, (parent, name) => {
+      addon.removeEmptyIn(parent, name);
+    });
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+
+function inParent(folder: string, act: (parent: Fd, name: string) => void): void {
+  const parent = addon.openFolder(dirname(folder));
+  try {
+    act(parent, basename(folder));
+  } finally {
+    addon.close(parent);
+  }
 }
 
 /** As far as it is ours. The umask has nothing to say in it. */
@@ -170,7 +197,7 @@ export function killAll(folder: string): void {
   }
 }
 
-/** Whether it is gone; not while there is a process in it. */
+/** The same for a leaf, in a group of ours. */
 export function tryRemove(folder: string): boolean {
   try {
     rmdirSync(folder);
@@ -211,7 +238,7 @@ function readFrom(folder: string, file: string): string {
   }
 }
 
-export function foldersIn(folder: string): string[] {
+function foldersIn(folder: string): string[] {
   try {
     const entries = readdirSync(folder, { withFileTypes: true });
     return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);

@@ -388,6 +388,7 @@ export interface Addon {
   linkIn(folder: Fd, from: string, to: string): void;
   removeIn(folder: Fd, name: string): void;
   makeFolderIn(folder: Fd, name: string, mode: number): void;
+  removeEmptyIn(folder: Fd, name: string): void;
   /** Those that begin so; at most 64 of them. */
   namesIn(folder: Fd, prefix: string): string[];
   /** An empty one; now, or when nobody holds up the folder that it is in. */

@@ -6,14 +6,12 @@ import { Cgroups, planGroup } from '../../../src/child/cgroups';
 import type { Fd, Pid } from '../../../src/native/addon';
 import { findOwnCgroup } from '../../../src/native/own-cgroup';
 import type { Cgroup } from '../../../src/service/cgroup';
-import { file, groupsIn, modeOf, removeTree, root } from './pretended-tree';
+import { closed, file, groupsIn, modeOf, removeTree, root } from './pretended-tree';
 
 jest.mock('node:fs', () => jest.requireActual<typeof import('./pretended-tree')>('./pretended-tree').pretendedFs());
 jest.mock('../../../src/native/own-cgroup', () => ({ MAIN_GROUP: 'stdiod-main', findOwnCgroup: jest.fn() }));
-const closed: number[] = [];
-let fds = 1024;
 jest.mock('../../../src/native/addon', () => ({
-  addon: { openFolder: (): number => (fds += 1), close: (fd: number): number => closed.push(fd) },
+  addon: jest.requireActual<typeof import('./pretended-tree')>('./pretended-tree').pretendedAddon,
 }));
 
 const READY = 8;

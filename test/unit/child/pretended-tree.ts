@@ -32,6 +32,23 @@ export function pretendedFs(): object {
   return { ...real, mkdirSync, rmdirSync, writeFileSync };
 }
 
+/** Descriptors that were closed. */
+export const closed: number[] = [];
+const opened: string[] = [];
+const FIRST_FD = 1024;
+
+/** What of the addon works in folders. */
+export const pretendedAddon = {
+  openFolder: (path: string): number => FIRST_FD - 1 + opened.push(path),
+  makeFolderIn: (folder: number, name: string, mode: number): void => {
+    mkdirSync(join(opened[folder - FIRST_FD] ?? '', name), mode);
+  },
+  removeEmptyIn: (folder: number, name: string): void => {
+    rmdirSync(join(opened[folder - FIRST_FD] ?? '', name));
+  },
+  close: (fd: number): number => closed.push(fd),
+};
+
 /** The last text that was written to it, or a new one. */
 export function file(path: string, text?: string): string {
   if (text !== undefined) real.writeFileSync(join(root, path), text);
