@@ -61,11 +61,12 @@ const NOT_AMONG = 'it is not among those that "allow" names';
 const NO_RULE = 'no rule is about it';
 
 function limitsOf({ admission, maxConnections }: Service): string[] {
-  const { maxPerPeer, ratePerPeer, rate } = admission;
+  const { maxPerPeer, ratePerPeer, rate, times } = admission;
   return [
     `${maxPerPeer ?? maxConnections} of ${maxConnections} children`,
     ...(ratePerPeer === null ? [] : [`it comes ${often(ratePerPeer)}`]),
     ...(rate === null ? [] : [`all come ${often(rate)}`]),
+    ...(times === null ? [] : ['only when it is open']),
   ];
 }
 

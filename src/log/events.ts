@@ -170,6 +170,7 @@ export type RefusalReason =
   | 'service-limit'
   | 'server-limit'
   | 'address'
+  | 'hours'
   | 'peer-limit'
   | 'peer-rate'
   | 'rate'

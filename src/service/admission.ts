@@ -2,6 +2,7 @@
  * What a service asks of a client before it is served, beside a slot. Plain data, compared by a reload; src/admission decides by it.
  */
 import type { Access } from './access';
+import type { Times } from './hours';
 import type { Rate } from './rate';
 
 export interface AdmissionRules {
@@ -18,6 +19,8 @@ export interface AdmissionRules {
   readonly whenLimited: 'wait' | 'refuse';
   /** So long a client may say nothing before there is a process for it; null: there is one at once. */
   readonly firstByteMs: number | null;
+  /** When it is open; null: always. */
+  readonly times: Times | null;
 }
 
 /** So many bits of an address tell one peer from another. */
@@ -38,4 +41,5 @@ export const OPEN: AdmissionRules = {
   ratePerPeer: null,
   whenLimited: 'refuse',
   firstByteMs: null,
+  times: null,
 };

@@ -171,6 +171,17 @@ describe('one peer', () => {
   });
 });
 
+test('nobody is served when it is closed, and who is there stays', async () => {
+  const daemon = await startDaemon(serve('from: "2001-01-01", hours: "daily 00:00-24:00 UTC"'));
+  const held = await occupyFrom('127.0.0.5', daemon.port());
+  await daemon.reload(serve('until: "2001-01-01 12:00"'));
+  expect(await exchangeFrom('127.0.0.5', daemon.port(), 'hello\n')).toBe('');
+  expect(await daemon.waitFor('refused')).toMatchObject({ service: 'it', reason: 'hours' });
+  await expectChildren(daemon, 1);
+  held.end();
+  await daemon.waitFor('reaped');
+});
+
 describe('clients that come faster than they may', () => {
   test('are refused, and nothing is closed', async () => {
     const daemon = await startDaemon(serve('rate: 3/d'));
@@ -277,6 +288,7 @@ describe('a client that says nothing', () => {
     const daemon = await startDaemon(serve('first_byte_timeout: 60s'));
     const clients = await Promise.all([1, 2, 3].map((at) => connectFrom(`127.0.0.${at}`, daemon.port())));
     expect(await exchangeFrom('127.0.0.9', daemon.port(), 'spoke at once\n')).toBe('spoke at once\n');
+    await daemon.waitFor('reaped');
     await expectChildren(daemon, 0);
     expect(daemon.all('accepted')).toHaveLength(1);
     const [first] = clients;
@@ -284,7 +296,7 @@ describe('a client that says nothing', () => {
     first?.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
     first?.write('at last\n');
     await untilTrue('it is served', () => text === 'at last\n');
-    expect(daemon.all('accepted')).toHaveLength(2);
+    expect(await daemon.waitForCount('accepted', 2)).toHaveLength(2);
   });
 
   test('is refused after a while, and one that leaves at once', async () => {

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { isWhom, parseWhom } from '../../service/access';
 import { PEER_PREFIX } from '../../service/admission';
+import { isHours, parseDate, parseHours } from '../../service/hours';
 import { parseRate } from '../../service/rate';
 import { remedies } from './remedies';
 import { nonEmpty, path, someTime } from './values';
@@ -56,6 +57,44 @@ export const messageKeys = {
   refuse_message: message
     .optional()
     .describe('What a client is sent that is refused. Without it: nothing, and it sees an end.'),
+};
+
+const MOST_HOURS = 50;
+
+const hours = nonEmpty
+  .refine((value) => isHours(parseHours(value)), {
+    error: (issue) => {
+      const parsed = parseHours(String(issue.input));
+      return isHours(parsed) ? '' : parsed.message;
+    },
+  })
+  .register(remedies, { remedy: hoursRemedy });
+
+function hoursRemedy(value: unknown): string | null {
+  const parsed = typeof value === 'string' ? parseHours(value) : null;
+  return parsed === null || isHours(parsed) ? 'write hours such as "Mon-Fri 08:00-18:00"' : parsed.remedy;
+}
+
+function date(isEnd: boolean): z.ZodOptional<z.ZodString> {
+  return z
+    .string()
+    .refine((value) => parseDate(value, isEnd) !== undefined, { error: 'not a date' })
+    .register(remedies, { remedy: () => 'write 2026-12-24, or with a time: "2026-12-24 18:00"' })
+    .optional();
+}
+
+export const openKeys = {
+  hours: z
+    .union([hours, z.array(hours).min(1).max(MOST_HOURS)])
+    .register(remedies, { remedy: hoursRemedy })
+    .optional()
+    .describe(
+      'When clients may come: `Mon-Fri 08:00-18:00 Europe/Berlin`, or a list of such. Without it: at any hour.',
+    ),
+  from: date(false).describe(
+    'Clients may not come before that: `2026-12-24`, `2026-12-24 18:00`, `2026-12-24T18:00:00Z`.',
+  ),
+  until: date(true).describe('Nor from then on; of a day alone its end is meant.'),
 };
 
 export const firstByteKeys = {

@@ -44,7 +44,7 @@ export const XINETD: Words = {
   only_from: put('the addresses and networks', 'allow'),
   no_access: put('the addresses and networks', 'deny'),
   libwrap: byTcpd,
-  access_times: 'there is no key for it yet: let cron change "enabled" in an included file and send HUP',
+  access_times: put('the times, as "08:00-18:00",', 'hours'),
   banner_success: put('the text itself', 'banner'),
   banner_fail: put('the text itself', 'refuse_message'),
   deny_time: leaveOut('nobody is locked out'),

@@ -6,7 +6,7 @@
  * (addresses, commands, accounts) is understood by the stage that can also ask the machine about it.
  */
 import { z } from 'zod';
-import { accessKeys, firstByteKeys, messageKeys, peerKeys, peerRateKeys, rateKeys } from './admission-keys';
+import { accessKeys, firstByteKeys, messageKeys, peerKeys, peerRateKeys, rateKeys, openKeys } from './admission-keys';
 import { commandKeys, identityKeys, processKeys } from './process-keys';
 import { remedies } from './remedies';
 import { socketSchema } from './socket-keys';
@@ -154,6 +154,7 @@ const sharedKeys = {
   ...rateKeys,
   ...peerRateKeys,
   ...accessKeys,
+  ...openKeys,
   ...messageKeys,
   ...firstByteKeys,
   ...timeKeys,
@@ -242,6 +243,7 @@ export const PER_CONNECTION_KEYS = [
   ...keysOf(countKeys),
   ...keysOf(peerKeys),
   ...keysOf(rateKeys),
+  ...keysOf(openKeys),
   ...keysOf(messageKeys),
   ...keysOf(firstByteKeys),
   ...SESSION_KEYS,

@@ -6,6 +6,7 @@ import { formatWhom, isWhom, parseWhom, type Rule, type Whom } from '../../servi
 import { type AdmissionRules, OPEN } from '../../service/admission';
 import type { Layers } from '../keys/layers';
 import { parseDuration } from '../../service/duration';
+import { isHours, parseDate, parseHours, type Times } from '../../service/hours';
 import { parseRate, type Rate } from '../../service/rate';
 import { ACCESS_KEYS, type ServiceSettings } from '../keys/schema';
 import type { Machine } from '../machine/machine';
@@ -22,6 +23,9 @@ export interface EffectiveAdmission {
   readonly rate?: string;
   readonly when_limited?: 'refuse' | 'wait';
   readonly rate_per_peer?: string;
+  readonly hours?: string | readonly string[];
+  readonly from?: string;
+  readonly until?: string;
   readonly first_byte_timeout?: string;
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];
@@ -47,10 +51,16 @@ export function resolveAdmission(
   // tcpmux has a time of its own for the line that it waits for.
   const silence = shape.run === 'tcpmux' ? undefined : settings.first_byte_timeout;
   return {
-    rules: { ...limitsOf(settings, share), access, firstByteMs: parseDuration(silence ?? '') ?? null },
+    rules: {
+      ...limitsOf(settings, share),
+      access,
+      times: timesOf(settings, layers),
+      firstByteMs: parseDuration(silence ?? '') ?? null,
+    },
     effective: {
       max_per_peer: share,
       ...describeLimits(settings),
+      ...describeTimes(settings),
       ...(silence === undefined ? {} : { first_byte_timeout: silence }),
       ...describeRules(settings, files),
     },
@@ -64,7 +74,25 @@ function resolveWaiting(settings: ServiceSettings, { isDatagram, run }: Shape, l
   return { rules: OPEN, effective: perPeer === undefined ? {} : { rate_per_peer: perPeer } };
 }
 
-type Limits = Omit<AdmissionRules, 'access' | 'firstByteMs'>;
+function timesOf({ hours = [], from, until }: ServiceSettings, layers: Layers): Times | null {
+  const [fromMs, untilMs] = [parseDate(from ?? '', false) ?? null, parseDate(until ?? '', true) ?? null];
+  const parsed = [hours].flat().map(parseHours).filter(isHours);
+  if (fromMs !== null && untilMs !== null && untilMs <= fromMs) {
+    const message = `"until" is not after "from" (${layers.where(['from'])})`;
+    layers.report(['until'], { message, remedy: 'write a later date' });
+  }
+  return parsed.length === 0 && fromMs === null && untilMs === null ? null : { hours: parsed, fromMs, untilMs };
+}
+
+function describeTimes({ hours, from, until }: ServiceSettings): EffectiveAdmission {
+  return {
+    ...(hours === undefined ? {} : { hours }),
+    ...(from === undefined ? {} : { from }),
+    ...(until === undefined ? {} : { until }),
+  };
+}
+
+type Limits = Omit<AdmissionRules, 'access' | 'firstByteMs' | 'times'>;
 
 function limitsOf(settings: ServiceSettings, share: number): Limits {
   return {

@@ -91,6 +91,19 @@ test('who may not come is refused first, and counted nowhere', () => {
   expect([...gate.peers.keys()]).toEqual(['11.0.0.1']);
 });
 
+test('outside its hours nobody is served, and the time zone is asked once in a minute', () => {
+  const times = { hours: [{ days: 0b111_1111, from: 600, to: 660, zone: 'UTC' }], fromMs: null, untilMs: null };
+  let wallMs = Date.UTC(2026, 10, 22, 9, 59, 59);
+  const by = Admission.of({ ...OPEN, times }, () => wallMs);
+  const asked = jest.spyOn(Intl.DateTimeFormat.prototype, 'formatToParts');
+  const answers = [0, 500, 1000, 30_000, 3_600_000].map((ms) => {
+    wallMs += ms;
+    return by === null ? '' : come(by, ip('10.0.0.1'));
+  });
+  expect([answers, asked.mock.calls.length]).toEqual([['hours -', 'hours -', 'in', 'in', 'hours -'], 3]);
+  asked.mockRestore();
+});
+
 describe('a rate', () => {
   const rate = { count: 3, perMs: 1000 };
 

@@ -56,6 +56,7 @@ test('reads every key', () => {
       ratePerPeer: { count: 300, perMs: 60_000 },
       whenLimited: 'wait',
       firstByteMs: null,
+      times: null,
     },
     socket: { backlog: 1, nodelay: true, keepalive: false },
     session: { timeoutMs: 600_000, idleMs: 60_000, disconnectMs: 3000 },

@@ -118,6 +118,38 @@ test('the time for a first byte is a duration, and means nothing to tcpmux, or w
   expect(problemsOf(withKeys('first_byte_timeout: 0s')).join()).toContain('is shorter than 1ms');
 });
 
+describe('when it is open', () => {
+  test('is as it is written, and shown so', () => {
+    const text = withKeys('hours: [Mon-Fri 08:00-18:00 Europe/Berlin, "Sat"]\nfrom: 2026-01-01\nuntil: 2026-12-31');
+    expect(service(text).admission.times).toMatchObject({
+      hours: [
+        { days: 31, from: 480, to: 1080, zone: 'Europe/Berlin' },
+        { days: 32, from: 0, to: 1440, zone: null },
+      ],
+      untilMs: new Date(2027, 0, 1).getTime(),
+    });
+    expect(load(text).effective.services['a']).toMatchObject({
+      hours: ['Mon-Fri 08:00-18:00 Europe/Berlin', 'Sat'],
+      from: '2026-01-01',
+      until: '2026-12-31',
+    });
+    expect(service(withKeys('hours: 08:00-18:00')).admission.times?.hours).toHaveLength(1);
+  });
+
+  test.each([
+    ['hours: Mon 8-18', /services\.a\.hours: "8-18" in "Mon 8-18" is no time/],
+    [
+      'hours: Mon 08:00-18:00 Mars/Crater',
+      /there is no time zone "Mars\/Crater" \(write a name such as Europe\/Berlin/,
+    ],
+    ['from: tomorrow', /"tomorrow" is not a date \(write 2026-12-24/],
+    ['from: 2026-12-24\nuntil: 2026-12-23', /"until" is not after "from" \(services\.yaml:3:5\)/],
+    ['wait: true\nhours: Mon', /"hours" has no meaning with "wait"/],
+  ])('%s is told', (keys, problem) => {
+    expect(problemsOf(withKeys(keys))).toEqual([expect.stringMatching(problem)]);
+  });
+});
+
 describe('what is said to clients', () => {
   test('is text with placeholders, and shown as it is written', () => {
     const text = withKeys('banner: "hello %{peer.address}\\r\\n"\nrefuse_message: "100%% full\\n"');
