@@ -2,7 +2,7 @@
  * A program in a root folder of its own: what it finds there, and that nobody else is moved.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { chownSync, copyFileSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { connectTo, exchange } from './client';
 import { startDaemon, type DaemonOptions } from './daemon';
@@ -101,5 +101,26 @@ testAsRoot(
 `);
     const { reason } = await daemon.waitFor('unavailable');
     expect(reason).toContain(`inside ${jail}: there is no program "sh"`);
+  },
+);
+
+testAsRoot(
+  'a program that may gain rights is not served where its user may replace its loader, until they may not (needs root)',
+  async () => {
+    const jail = makeJail();
+    const libraries = execFileSync('ldd', [findProgram('cat')], { encoding: 'utf8' });
+    const [, loader = ''] = /^\s*(\/\S+) \(0x/m.exec(libraries) ?? [];
+    const folder = dirname(join(jail, loader));
+    chownSync(folder, 65534, 65534);
+    const daemon = await startDaemon(`services:
+  other: {listen: "127.0.0.1:0", exec: cat}
+  it: {listen: "127.0.0.1:0", chroot: ${jail}, exec: cat, no_new_privileges: false}
+`);
+    const { reason } = await daemon.waitFor('unavailable', { service: 'it' });
+    expect(reason).toContain(`user 65534 may write ${folder}`);
+    chownSync(folder, 0, 0);
+    daemon.signal('SIGHUP');
+    await daemon.waitFor('reloaded');
+    expect(await exchange(daemon.port('it'), 'x')).toBe('x');
   },
 );

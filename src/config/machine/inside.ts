@@ -28,6 +28,7 @@ export function inside(root: string | null, machine: Machine): Machine {
     file: (path) => at(path, (outside) => machine.file(outside), 'ELOOP'),
     entry: (path) => machine.entry(join(root, path)),
     head: (path) => at(path, (outside) => machine.head(outside), undefined),
+    contents: (path, mostBytes) => at(path, (outside) => machine.contents(outside, mostBytes), 'ELOOP'),
     realPath: (path) => at(path, (outside) => `/${relative(root, outside)}`, path),
     whyNotExecutable: asked((path, identity) => machine.whyNotExecutable(path, identity)),
     whyNotReadable: asked((path, identity) => machine.whyNotReadable(path, identity)),

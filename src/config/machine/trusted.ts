@@ -47,20 +47,29 @@ export function whyNotForRoot(program: string, machine: Machine): Problem | null
  * @param identity as whom it starts
  */
 export function whyNotForRights(root: string, identity: Identity | null, machine: Machine): Problem | null {
-  const mayWrite = (path: string, { mode }: Entry): string | null => {
-    if ((mode & OTHERS_WRITE) !== 0) return 'everybody';
-    const isOther = identity !== null && identity.uid !== 0;
-    return isOther && machine.whyNotWritable(path, identity) === null ? `user ${identity.uid}` : null;
-  };
   for (let [path, below] = [machine.realPath(root), null as Entry | null]; ; path = dirname(path)) {
     const entry = machine.entry(path);
     if (typeof entry === 'string') return null;
-    const isKept = below?.uid === 0 && (entry.mode & STICKY) !== 0;
-    const who = isKept ? null : mayWrite(path, entry);
+    // Whose the folder is may take away what is another's all the same.
+    const isTheirs = entry.uid !== 0 && entry.uid === identity?.uid;
+    const isKept = below?.uid === 0 && (entry.mode & STICKY) !== 0 && !isTheirs;
+    const who = isKept ? null : whoMayWrite(path, entry, identity, machine);
     if (who !== null) return explainRights(root, path, who);
     if (path === '/') return null;
     below = entry;
   }
+}
+
+/** Everybody, or this user, by what stands at the path. Whose it is may give themselves the permission. null: neither. */
+export function whoMayWrite(path: string, entry: Entry, identity: Identity | null, machine: Machine): string | null {
+  if ((entry.mode & OTHERS_WRITE) !== 0) return 'everybody';
+  if (identity === null || identity.uid === 0) return null;
+  const { uid, gid, groups } = identity;
+  const error = machine.whyNotWritable(path, identity);
+  const isShared = (entry.mode & GROUP_WRITES) !== 0 && [gid, ...groups].includes(entry.gid);
+  // Inside of another root folder they may be where they do not come to from outside.
+  const mayAllTheSame = (entry.uid === uid || isShared) && error !== 'EROFS' && error !== 'EPERM';
+  return error === null || mayAllTheSame ? `user ${uid}` : null;
 }
 
 function explainRights(root: string, path: string, who: string): Problem {
@@ -138,7 +147,7 @@ function findGap(file: string, machine: Machine): Gap | null {
  * @param file absolute, or from our own folder
  * @param ask about what stands at the path in the folder; what it says first is the answer
  */
-function onTheWay<Answer>(
+export function onTheWay<Answer>(
   file: string,
   machine: Machine,
   ask: (folder: string, path: string, entry: Entry) => Answer | null,

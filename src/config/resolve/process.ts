@@ -29,7 +29,7 @@ import { resolvePerson } from './identity';
 import { redirectCommand } from './redirect';
 import { resolveResources } from './resources';
 import { resolveRights } from './rights';
-import { resolveRoot } from './root-folder';
+import { reportUntrustedInside, resolveRoot } from './root-folder';
 import { resolveSandbox } from './sandbox';
 import { reportTooLong } from './start-size';
 import { type Refuse, checkTemplate, refusePeer } from './templates';
@@ -64,6 +64,7 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
   const before = resolveBefore(settings, { process, runner }, machine, within);
   const exec = { kind: 'exec', command, process, before } as const;
   reportOutOfReach(exec, layers);
+  reportUntrustedInside(exec, machine, within);
   if (written.exec !== undefined) reportTooLong(exec, written.exec, machine.startBytes, layers);
   return exec;
 }

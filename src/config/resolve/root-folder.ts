@@ -3,12 +3,13 @@
  */
 import { isAbsolute, resolve as resolvePath } from 'node:path';
 import type { Sandbox } from '../../service/sandbox';
-import type { Process } from '../../service/service';
+import type { Exec, Process } from '../../service/service';
 import type { Layers } from '../keys/layers';
 import type { ServiceSettings } from '../keys/schema';
 import { explainAbsent } from '../machine/access';
 import type { Machine } from '../machine/machine';
 import { whyNotForRights } from '../machine/trusted';
+import { whyNotForRightsInside } from '../machine/trusted-inside';
 import type { Problem } from '../report/problems';
 import type { Shape } from './conflicts';
 
@@ -38,7 +39,16 @@ export function resolveRoot(
   return { root, layers: problem === null ? layers : layers.ignoringMachine() };
 }
 
-function whyNoRoot(root: string, { identity, rights }: Who, machine: Machine): Problem | null {
+/** Of the folder itself it was asked before. @param layers as resolveRoot gives them */
+export function reportUntrustedInside({ command, before, process }: Exec, machine: Machine, layers: Layers): void {
+  const { root, identity } = process;
+  if (root === null || !mayGainRights(process, machine)) return;
+  const programs = [command, ...(before?.commands ?? [])].map(({ path }) => path);
+  const problem = whyNotForRightsInside(root, programs, identity, machine);
+  if (problem !== null) layers.onMachine.report(['chroot'], problem);
+}
+
+function whyNoRoot(root: string, who: Who, machine: Machine): Problem | null {
   const facts = machine.file(root);
   if (!machine.hasCapability('CAP_SYS_CHROOT')) {
     return {
@@ -48,8 +58,11 @@ function whyNoRoot(root: string, { identity, rights }: Who, machine: Machine): P
   }
   if (typeof facts === 'string') return explainAbsent(root, facts);
   if (facts.kind !== 'folder') return { message: `${root} is not a folder`, remedy: 'name a folder' };
-  const mayGainRights = (identity?.uid ?? machine.uid) === 0 || !rights.noNewPrivileges;
-  return mayGainRights ? whyNotForRights(root, identity, machine) : null;
+  return mayGainRights(who, machine) ? whyNotForRights(root, who.identity, machine) : null;
+}
+
+function mayGainRights({ identity, rights }: Omit<Who, 'sandbox'>, machine: Machine): boolean {
+  return (identity?.uid ?? machine.uid) === 0 || !rights.noNewPrivileges;
 }
 
 /** Inside there is no folder of the file from which they could start. */

@@ -4,7 +4,8 @@
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Machine } from '../../../../src/config/machine/machine';
+import type { Entry, Machine } from '../../../../src/config/machine/machine';
+import { readEntry } from '../../../../src/machine/files';
 import { commandOf, load, problemsOf, processOf, service, withKeys } from '../loading';
 import { asAlice } from '../pretend-machine';
 
@@ -27,6 +28,21 @@ afterEach(() => {
 function put(name: string, text: string, mode = 0o755): void {
   writeFileSync(join(jail, name), text);
   chmodSync(join(jail, name), mode);
+}
+
+/** A header of 64 bits, with a loader in the second of its two segments. */
+function elfWith(loader: string): Buffer {
+  const made = Buffer.alloc(256);
+  made.write('\u007fELF\u0002\u0001', 'latin1');
+  made.writeUInt16LE(process.arch === 'arm64' ? 183 : 62, 18);
+  made.writeBigUInt64LE(64n, 32);
+  made.writeUInt16LE(56, 54);
+  made.writeUInt16LE(2, 56);
+  made.writeUInt32LE(3, 120);
+  made.writeBigUInt64LE(200n, 128);
+  made.writeBigUInt64LE(BigInt(loader.length + 1), 152);
+  made.write(loader, 200);
+  return made;
 }
 
 function inJail(keys: string): string {
@@ -119,6 +135,54 @@ describe('a folder that others may write', () => {
     const text = inJail('exec: /bin/only-here\nno_new_privileges: false');
     expect(problemsOf(text, writableFor(jail))).toEqual([expect.stringContaining('user 65534 may write it')]);
     expect(problemsOf(text, writableFor(join(jail, 'srv')))).toEqual([]);
+  });
+
+  test.each([
+    ['the program itself', 'usr/bin/only-here'],
+    ['its folder', 'usr/bin'],
+    ['its interpreter', 'usr/bin/interpreter'],
+    ['who loads that', 'opt/loader'],
+    ['the folder of who loads that', 'opt'],
+    ['a folder of libraries', 'usr/lib'],
+    ['one behind a link', 'opt/libraries'],
+    ['one of this processor', 'usr/lib/x86_64-linux-gnu'],
+    ['the folder of the accounts', 'etc'],
+    ['the libraries for everybody', 'etc/ld.so.preload'],
+  ])('nor is one inside of which they may write %s', (_, name) => {
+    for (const folder of ['opt/libraries', 'usr/lib/x86_64-linux-gnu', 'etc'])
+      mkdirSync(join(jail, folder), { recursive: true });
+    symlinkSync('/opt/libraries', join(jail, 'lib64'));
+    put('usr/bin/only-here', '#! /bin/interpreter -x\n');
+    writeFileSync(join(jail, 'usr/bin/interpreter'), elfWith('/opt/loader'));
+    for (const file of ['opt/loader', 'etc/ld.so.preload']) put(file, '');
+    for (const keys of ['user: root', 'no_new_privileges: false']) {
+      const text = inJail(`exec: /bin/only-here\n${keys}`);
+      expect(problemsOf(text, SAFE)).toEqual([]);
+      chmodSync(join(jail, name), 0o777);
+      expect(problemsOf(text, SAFE)).toContainEqual(
+        expect.stringMatching(
+          `inside ${jail} a program .* takes /.* on, and everybody may write ${jail}/${name} \\(chown root ${jail}/${name} `,
+        ),
+      );
+      chmodSync(join(jail, name), 0o755);
+    }
+    const text = inJail('exec: /bin/only-here\nno_new_privileges: false');
+    expect(problemsOf(text, writableFor(join(jail, name)))).toEqual([
+      expect.stringContaining(`user 65534 may write ${jail}/${name}`),
+    ]);
+    expect(problemsOf(inJail('exec: /bin/only-here'), writableFor(join(jail, name)))).toEqual([]);
+  });
+
+  test('nor is one inside of which a folder is of their own: they may give themselves the permission', () => {
+    mkdirSync(join(jail, 'lib'));
+    const entry = (path: string): Entry | string => {
+      const found = readEntry(path);
+      if (typeof found === 'string') return found;
+      return { ...found, uid: path === join(jail, 'lib') ? 65534 : 0 };
+    };
+    const text = inJail('exec: /bin/only-here\nno_new_privileges: false');
+    expect(problemsOf(text, { ...SAFE, entry })).toEqual([expect.stringContaining(`user 65534 may write ${jail}/lib`)]);
+    expect(problemsOf(text, { whyNotWritable: () => 'EROFS', entry })).toEqual([]);
   });
 
   test('is one for a program that never has more rights than its user', () => {
