@@ -9,7 +9,7 @@ import type { Emit } from '../log/events';
 import type { Exec, Run, Service } from '../service/service';
 import type { Acceptor } from './accept/acceptor';
 import { withBanner } from './handlers/banner';
-import type { Before } from './handlers/before';
+import type { Before, Terms } from './handlers/before';
 import type { FirstByte } from './handlers/first-byte';
 import { Programs, type Watch } from './handlers/programs';
 import type { Tcpmux } from './handlers/tcpmux';
@@ -36,6 +36,8 @@ export interface RoleParts {
   readonly watchFor: (service: Service) => Watch | null;
   /** Who sees to the ends of its children. */
   readonly errandFor: (service: Service) => Errand<Served>;
+  /** Who sees to what commands before its program have left behind, when they refuse; null: it stays. */
+  readonly leftoversFor: (service: Service) => Terms['onLeft'];
 }
 
 export class RoleMaker {
@@ -85,6 +87,7 @@ export class RoleMaker {
       const plan = prepareBlind({ command, process }, sinks, sandboxes.of(service), sandboxes.credentialsOf(service));
       return { command: command.path, plan };
     });
-    return this.#parts.before.handlerFor(gates, before.timeoutMs, program);
+    const onLeft = this.#parts.leftoversFor(service);
+    return this.#parts.before.handlerFor(gates, { timeoutMs: before.timeoutMs, onLeft }, program);
   }
 }

@@ -221,6 +221,7 @@ export class Server {
       sandboxes,
       watchFor,
       errandFor: (service) => sessions.errandFor(service, endings),
+      leftoversFor: (service) => sessions.leftoversFor(service),
     });
     const keys = new ListenKeys((name) => passed.numberOf(name));
     this.#accounting = accounting;

@@ -74,15 +74,26 @@ export class Sessions {
    * session that was ended by force has taken them along.
    * @param errand sees to the end itself
    */
-  errandFor({ session: { leftover } }: Service, errand: Errand<Served>): Errand<Served> {
-    if (leftover === null) return errand;
+  errandFor(service: Service, errand: Errand<Served>): Errand<Served> {
+    const onLeft = this.leftoversFor(service);
+    if (onLeft === null) return errand;
+    // Where no program was started, what came before it has left somebody, or nobody has.
+    const isAlone = service.run.kind !== 'exec' || service.run.before === null;
     return {
       onExit: (child, exit) => {
         errand.onExit(child, exit);
-        if (exit.failure !== null || child.endReason !== undefined) return;
-        if (leftover === 'keep') this.#leftovers.tell(child);
-        else this.#leftovers.end(child, child.owner.hosted.service.stopGraceMs);
+        if ((exit.failure !== null && isAlone) || child.endReason !== undefined) return;
+        onLeft(child);
       },
+    };
+  }
+
+  /** What is done about whom a child, which was reaped, has left behind. null: nothing. */
+  leftoversFor({ session: { leftover } }: Service): ((child: Child<Served>) => void) | null {
+    if (leftover === null) return null;
+    return (child) => {
+      if (leftover === 'keep') this.#leftovers.tell(child);
+      else this.#leftovers.end(child, child.owner.hosted.service.stopGraceMs);
     };
   }
 

@@ -1,10 +1,13 @@
 /**
  * Processes that outlive their program where that ends by itself, of services that say what is to become of them.
  */
+import { copyFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { connectTo, exchange } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { endAll } from './endings';
-import { fixture } from './fixtures';
+import { fixture, makeFolder } from './fixtures';
+import { findProgram } from './machine';
 import { childrenOf, isRunning } from './proc';
 import { untilTrue } from './until';
 
@@ -66,6 +69,39 @@ describe('with leftover: kill what a program leaves behind', () => {
     await expectGone(pid);
     expect(await daemon.stop()).toBe(0);
     expect(daemon.all('leftover')).toEqual([]);
+  });
+});
+
+describe('what the commands before a program leave behind where their client gets none', () => {
+  const ways: readonly [string, string, string][] = [
+    ['it is refused', '[sh, -c, exit 3]', 'cat'],
+    ['a later command cannot be started', 'GONE', 'cat'],
+    ['the program cannot be started', '"true"', 'GONE'],
+  ];
+
+  /** The first command leaves somebody, who says its number. */
+  async function meet(second: string, program: string, leftover: string): Promise<{ daemon: Daemon; pid: number }> {
+    const gone = join(makeFolder(), 'gone');
+    copyFileSync(findProgram('true'), gone);
+    const [last, exec] = [second, program].map((word) => word.replace('GONE', gone));
+    const leave = `[sh, -c, 'setsid sleep 600 >/dev/null 2>&1 & echo $!']`;
+    const daemon = await serve(`${exec}`, `before: [${leave}, ${last}], stderr: log, leftover: ${leftover}`);
+    rmSync(gone);
+    expect(await exchange(daemon.port('it'), '')).toBe('');
+    const { line } = await daemon.waitFor('said');
+    return { daemon, pid: Number(line) };
+  }
+
+  test.each(ways)('is told and ended with leftover: kill when %s', async (_, second, program) => {
+    const { daemon, pid } = await meet(second, program, 'kill');
+    expect(await daemon.waitFor('leftover')).toMatchObject({ connection: 'c1', left: 1, signal: 'SIGTERM' });
+    await expectGone(pid);
+  });
+
+  test('is told with leftover: keep', async () => {
+    const { daemon, pid } = await meet('[sh, -c, exit 3]', 'cat', 'keep');
+    expect((await daemon.waitFor('leftover')).signal).toBeUndefined();
+    expect(isRunning(pid)).toBe(true);
   });
 });
 

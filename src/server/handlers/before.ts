@@ -39,8 +39,16 @@ export interface Gate {
   readonly plan: Plan;
 }
 
+export interface Terms {
+  /** For each command. */
+  readonly timeoutMs: number;
+  /** Sees to what the commands of a client that is refused have left behind; null: it stays. @param child the last of them, reaped */
+  readonly onLeft: ((child: Child<Served>) => void) | null;
+}
+
 /** A command that runs, or has ended in this turn of the loop. */
 interface Pending {
+  readonly onLeft: Terms['onLeft'];
   readonly connection: Connection;
   readonly command: string;
   readonly next: Handler;
@@ -67,13 +75,13 @@ export class Before implements Holder, Errand<Served> {
     return this.#pending.size;
   }
 
-  /** What comes before `program`. @param timeoutMs for each command */
-  handlerFor(gates: readonly Gate[], timeoutMs: number, program: Handler): Handler {
+  /** What comes before `program`. */
+  handlerFor(gates: readonly Gate[], { timeoutMs, onLeft }: Terms, program: Handler): Handler {
     const { children, terminator } = this.#parts;
     const deadlines = new Deadlines<Served>(children, timeoutMs, (due) => {
       terminator.begin(due, 0, LATE);
     });
-    return gates.reduceRight((next: Handler, gate) => this.#handler(gate, deadlines, next), program);
+    return gates.reduceRight((next: Handler, gate) => this.#handler({ ...gate, deadlines, onLeft }, next), program);
   }
 
   /** Their commands are children, who are told to leave like all others: when the last one has, the client is refused. */
@@ -86,7 +94,7 @@ export class Before implements Holder, Errand<Served> {
     this.#settle.request();
   }
 
-  #handler(gate: Gate, deadlines: Deadlines<Served>, next: Handler): Handler {
+  #handler(gate: PreparedGate, next: Handler): Handler {
     return {
       get isBusy() {
         return addon.countInSetup(gate.plan.native, UNDER_WAY_MS) >= MOST_UNDER_WAY || next.isBusy;
@@ -94,14 +102,13 @@ export class Before implements Holder, Errand<Served> {
       get isHeldUp() {
         return next.isHeldUp === true;
       },
-      take: (connection) => this.#take(connection, gate, deadlines, next),
+      take: (connection) => this.#take(connection, gate, next),
     };
   }
 
   #take(
     connection: Connection,
-    { command, plan }: Gate,
-    deadlines: Deadlines<Served>,
+    { command, plan, deadlines, onLeft }: PreparedGate,
     next: Handler,
   ): ReturnType<Handler['take']> {
     if (this.#isOver(connection.hosted)) {
@@ -110,7 +117,7 @@ export class Before implements Holder, Errand<Served> {
     }
     try {
       const child = this.#parts.children.spawn(plan, startFor(plan, connection), ownerOf(connection), this);
-      this.#pending.set(child, { connection, command, next });
+      this.#pending.set(child, { connection, command, next, onLeft });
       deadlines.add(child);
       return 'taken';
     } catch (error) {
@@ -129,11 +136,17 @@ export class Before implements Holder, Errand<Served> {
     const pending = this.#pending.get(child);
     if (pending === undefined) return;
     this.#pending.delete(child);
-    const { connection, command, next } = pending;
+    const { connection, command, next, onLeft } = pending;
     const fault = faultOf(child, exit);
-    if (this.#isOver(connection.hosted)) this.#parts.endings.refuse(connection, 'stopping');
-    else if (fault !== null) this.#refuse(connection, { command, ...fault });
-    else this.#serve({ ...connection, handler: next });
+    const isOver = this.#isOver(connection.hosted);
+    if (!isOver && fault === null) {
+      this.#serve({ ...connection, handler: next });
+      return;
+    }
+    if (isOver || fault === null) this.#parts.endings.refuse(connection, 'stopping');
+    else this.#refuse(connection, { command, ...fault });
+    // Who was ended by force has taken them along; of a client that is served they are the session's.
+    if (child.endReason === undefined) onLeft?.(child);
   }
 
   #refuse(connection: Connection, cause: RefusalCause): void {
@@ -148,6 +161,11 @@ export class Before implements Holder, Errand<Served> {
       this.#parts.endings.drop(connection, 'prepare', String(error));
     }
   }
+}
+
+interface PreparedGate extends Gate {
+  readonly deadlines: Deadlines<Served>;
+  readonly onLeft: Terms['onLeft'];
 }
 
 /** null: it lets its client in. */

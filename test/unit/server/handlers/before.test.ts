@@ -17,12 +17,14 @@ let hosted: Hosted;
 let ended: string[];
 let late: number[];
 let served: Connection[];
+/** Whose leftovers were looked for. */
+let left: number[];
 let before: Before;
 let program: Handler;
 
 beforeEach(() => {
   jest.useFakeTimers();
-  [server, children, ended, late, served] = [new PretendServer(), new PretendChildren(), [], [], []];
+  [server, children, ended, late, served, left] = [new PretendServer(), new PretendChildren(), [], [], [], []];
   hosted = hostedService({ name: 'echo', maxConnections: 5 });
   before = new Before({
     children: { spawn: children.spawn.bind(children), has: (child) => children.running.includes(child) },
@@ -51,7 +53,7 @@ function wordsOf(cause: object = {}): string[] {
 
 function handler(...commands: string[]): Handler {
   const gates = commands.map((command): Gate => ({ command, plan: SAMPLE_PLAN }));
-  return before.handlerFor(gates, LIMIT_MS, program);
+  return before.handlerFor(gates, { timeoutMs: LIMIT_MS, onLeft: ({ pid }) => void left.push(pid) }, program);
 }
 
 function connect(fd = 7): Connection {
@@ -103,6 +105,18 @@ test('one whose time is over is ended, and has not let its client in whatever it
   expect(late).toEqual([4711]);
   exit();
   expect(ended).toEqual(['c7 before command=/bin/one step=before_timeout error=ETIMEDOUT']);
+});
+
+test('what they have left behind is looked for once when the client is refused, and neither before nor where all was ended', () => {
+  handler('/bin/one', '/bin/two').take(connect());
+  exit();
+  expect(left).toEqual([]);
+  exit({ status: 1 });
+  expect([left, ended.length]).toEqual([[4712], 1]);
+  handler('/bin/one').take(server.connect(server.listen(hosted, { ...TCP, port: 81 }), 8));
+  jest.advanceTimersByTime(LIMIT_MS + 1);
+  exit();
+  expect([left, ended.length]).toEqual([[4712], 2]);
 });
 
 test('each has the whole time', () => {
