@@ -1,4 +1,4 @@
-// Compiles the addon and the C programs in services/. Runs on `npm install`; silent unless something is missing or fails.
+// Compiles the addon, and the C programs in services/ and native/park/. Runs on `npm install`; silent unless something is missing or fails.
 // What was compiled on another machine, for another libc or from other sources is not trusted, whatever its dates say.
 // With --sanitize: the addon alone, with AddressSanitizer and UBSan, into build/Sanitized/, beside the ordinary build that
 // must be there already: its headers are used, and its child.o, which is never instrumented (binding.gyp says why).
@@ -13,6 +13,8 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const CXX = process.env.CXX ?? 'c++';
 const SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
+/** Each with a Makefile. */
+const cFolders = ['services', 'native/park'];
 /** What was compiled, and where. */
 const stampFile = join(root, 'build/built-from.json');
 
@@ -47,7 +49,7 @@ function buildOrdinary() {
   const gyp = ['--loglevel=error', ...nodeDirectory()];
   run('node-gyp', ['configure', ...gyp]);
   run('node-gyp', ['build', `--jobs=${Math.min(availableParallelism(), 8)}`, ...gyp]);
-  run('make', ['--silent', '-C', 'services']);
+  for (const folder of cFolders) run('make', ['--silent', '-C', folder]);
   stamp({ machine: here, sources });
 }
 
@@ -63,7 +65,7 @@ function mayBuildOn(here, sources) {
 
 function startAnew(here) {
   rmSync(join(root, 'build'), { recursive: true, force: true });
-  run('make', ['--silent', '-C', 'services', 'clean']);
+  for (const folder of cFolders) run('make', ['--silent', '-C', folder, 'clean']);
   stamp({ machine: here, sources: {} });
 }
 
@@ -95,10 +97,10 @@ function machine() {
 }
 
 function hashes() {
-  const names = ['native', 'services'].flatMap((folder) =>
+  const names = ['native', ...cFolders].flatMap((folder) =>
     readdirSync(join(root, folder)).map((name) => join(folder, name)),
   );
-  const sources = ['binding.gyp', ...names.filter((name) => /\.(cc|c|h)$|Makefile$/.test(name))];
+  const sources = ['binding.gyp', ...names.filter((name) => /\.(cc|c|h|S)$|Makefile$/.test(name))];
   const hash = (name) =>
     createHash('sha256')
       .update(readFileSync(join(root, name)))

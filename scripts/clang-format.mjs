@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const folders = ['native', 'services', 'bench', 'test/fixtures'];
+const folders = ['native', 'native/park', 'services', 'bench', 'test/fixtures'];
 
 const files = folders.flatMap((folder) => {
   const path = join(root, folder);

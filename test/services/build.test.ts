@@ -15,7 +15,8 @@ beforeEach(() => {
   put('scripts/build-native.mjs', '');
   copyFileSync(join(project, 'scripts/build-native.mjs'), join(clone, 'scripts/build-native.mjs'));
   put('node_modules/node-addon-api/package.json', '{"version":"1.0.0"}');
-  for (const name of ['binding.gyp', 'native/one.cc', 'services/Makefile', 'services/two.c']) put(name, 'as it was');
+  for (const name of ['binding.gyp', 'native/one.cc', 'services/Makefile', 'services/two.c', 'native/park/Makefile'])
+    put(name, 'as it was');
   for (const name of TOOLS) tool(name, 'echo "a lot of noise"');
 });
 

@@ -3,7 +3,7 @@
  * the packer's machine.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { packageRoot } from '../../../src/native/load-addon';
 
@@ -20,7 +20,8 @@ function packedFiles(): readonly string[] {
 
 function filesIn(folder: string, ending: string): string[] {
   const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
-  return names.filter((name) => name.endsWith(ending)).map((name) => join(folder, name));
+  const paths = names.filter((name) => name.endsWith(ending)).map((name) => join(folder, name));
+  return paths.filter((path) => statSync(join(root, path)).isFile());
 }
 
 function headOf(path: string): Buffer {
