@@ -40,6 +40,7 @@
         'native/options.cc',
         'native/output.cc',
         'native/own-thread.cc',
+        'native/parked.cc',
         'native/path.cc',
         'native/plan.cc',
         'native/poller.cc',

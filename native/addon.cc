@@ -12,6 +12,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   init_lent(env, exports);
   init_line(env, exports);
   init_output(env, exports);
+  init_parked(env, exports);
   init_path(env, exports);
   init_plan(env, exports);
   init_poller(env, exports);

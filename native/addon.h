@@ -13,6 +13,7 @@ void init_handover(Napi::Env env, Napi::Object exports);
 void init_lent(Napi::Env env, Napi::Object exports);
 void init_line(Napi::Env env, Napi::Object exports);
 void init_output(Napi::Env env, Napi::Object exports);
+void init_parked(Napi::Env env, Napi::Object exports);
 void init_path(Napi::Env env, Napi::Object exports);
 void init_plan(Napi::Env env, Napi::Object exports);
 void init_poller(Napi::Env env, Napi::Object exports);

@@ -123,7 +123,7 @@ ChildText view_of(const std::string &text) {
 }
 
 // preparePlan({path, argv, environment: string[], apparmor?, selinux?, root?, directory, steps, stderrFd,
-// stderrFile?, oomScore?, isWait, isBlind?, cloneFlags?, sandbox?, hasGroup?, isApart?}) → plan
+// stderrFile?, oomScore?, isWait, isBlind?, isParked?, cloneFlags?, sandbox?, hasGroup?, isApart?}) → plan
 Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   const auto options = info[0].As<Napi::Object>();
   auto plan = std::make_shared<Plan>();
@@ -151,6 +151,7 @@ Napi::Value PreparePlan(const Napi::CallbackInfo &info) {
   plan->oom_score = score.IsNumber() ? score.As<Napi::Number>().Int32Value() : kNoScore;
   plan->view.is_lent = options.Get("isWait").ToBoolean();
   plan->is_blind = options.Get("isBlind").ToBoolean();
+  plan->is_parked = options.Get("isParked").ToBoolean();
   plan->view.is_kept = plan->view.is_lent || plan->is_blind;
   plan->has_group = options.Get("hasGroup").ToBoolean();
   plan->is_apart = options.Get("isApart").ToBoolean();

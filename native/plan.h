@@ -40,6 +40,8 @@ struct Plan {
   uid_t user;
   // It runs before the program: the connection is not for it. Its fd 0 is `stderr_fd`, and 1 is as 2.
   bool is_blind;
+  // It waits for a connection, which comes later: its fd 3 is a control socket that comes with its start.
+  bool is_parked;
   // What becomes fd 2: -1 for the connection itself.
   int stderr_fd;
   ChildPlan view = {};

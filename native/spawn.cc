@@ -74,6 +74,8 @@ struct Slot {
   int connection;
   // Of the pipe that this child alone has as fd 2; -1: none.
   int error_pipe = -1;
+  // Of a parked child: its end of its control socket; -1: none.
+  int control = -1;
 };
 
 struct Spawner {
@@ -120,13 +122,13 @@ bool has_queue(int fd) {
 }
 
 // As long as the child has not reached its program it has this end too, and ours is not the last.
-void close_error_pipe(Slot *slot, bool is_child_ours) {
-  if (slot->error_pipe < 0) return;
+void close_end(int *fd, bool is_child_ours) {
+  if (*fd < 0) return;
   if (is_child_ours)
-    close(slot->error_pipe);
+    close(*fd);
   else
-    close_later(slot->error_pipe, Kind::kPipe);
-  slot->error_pipe = -1;
+    close_later(*fd, Kind::kPipe);
+  *fd = -1;
 }
 
 // Ours may be the last reference: of a socket that the program has told to linger, or has put into an epoll
@@ -134,7 +136,8 @@ void close_error_pipe(Slot *slot, bool is_child_ours) {
 // where the child has not reached its program yet it may have done so, and be gone, before our close is
 // through.
 void close_connection(Slot *slot, bool is_child_ours, std::vector<Given> *closing) {
-  close_error_pipe(slot, is_child_ours);
+  close_end(&slot->error_pipe, is_child_ours);
+  close_end(&slot->control, is_child_ours);
   if (slot->ruleset >= 0) close(slot->ruleset);
   slot->ruleset = -1;
   if (slot->connection < 0) return;
@@ -299,9 +302,10 @@ void lay_out_descriptors(Slot *slot) {
   slot->task.fds[0] = slot->task.fds[1] = slot->task.fds[3] = own;
   slot->task.fds[2] = error_fd >= 0 ? error_fd : own;
   if (is_blind) slot->task.fds[1] = error_fd;
-  slot->task.fd_count = slot->plan->view.is_lent ? 4 : 3;
+  if (slot->plan->is_parked) slot->task.fds[3] = slot->control;
+  slot->task.fd_count = slot->plan->view.is_lent || slot->plan->is_parked ? 4 : 3;
   slot->task.ruleset = slot->ruleset;
-  slot->task.highest = std::max({own, error_fd, slot->ruleset});
+  slot->task.highest = std::max({own, error_fd, slot->control, slot->ruleset});
 }
 
 void lay_out_namespaces(Slot *slot) {
@@ -357,7 +361,7 @@ void remember(pid_t pid) {
 void give_up(Napi::Env env, Slot *slot, const char *syscall) {
   const int error = errno;
   if (!slot->plan->view.is_lent) slot->connection = -1;
-  slot->error_pipe = -1;
+  slot->error_pipe = slot->control = -1;
   free_now(slot);
   throw_system_error(env, error, syscall);
 }
@@ -382,9 +386,13 @@ bool take_connection(Slot *slot, int fd) {
   return slot->connection >= 0 || slot->plan->is_blind;
 }
 
-// spawn(plan, {fd, facts, words?, directory?, errorPipe?, group?}) → pid. Takes the descriptors on success,
-// but for that of the group, and for `fd` where the plan is for `wait` or a blind one; after a throw it is
-// still the caller's.
+int number_or_none(const Napi::Value &value) {
+  return value.IsNumber() ? value.As<Napi::Number>().Int32Value() : -1;
+}
+
+// spawn(plan, {fd, facts, words?, directory?, errorPipe?, control?, group?}) → pid. Takes the descriptors on
+// success, but for that of the group, and for `fd` where the plan is for `wait` or a blind one; after a throw
+// it is still the caller's.
 Napi::Value Spawn(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   const auto start = info[1].As<Napi::Object>();
@@ -399,8 +407,8 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
     give_up(env, slot, "fcntl");
     return env.Undefined();
   }
-  const Napi::Value error_pipe = start.Get("errorPipe");
-  slot->error_pipe = error_pipe.IsNumber() ? error_pipe.As<Napi::Number>().Int32Value() : -1;
+  slot->error_pipe = number_or_none(start.Get("errorPipe"));
+  slot->control = number_or_none(start.Get("control"));
   const char *failed = take_sandbox(slot);
   if (failed != nullptr) {
     give_up(env, slot, failed);
@@ -426,6 +434,16 @@ Napi::Value Spawn(const Napi::CallbackInfo &info) {
   remember(slot->pid);
   start_sweeping(env);
   return Napi::Number::New(env, slot->pid);
+}
+
+// letGo(plan, fd): our copy of a connection that a child of the plan has by now, as of one that it was
+// started with.
+void LetGo(const Napi::CallbackInfo &info) {
+  const int fd = info[1].ToNumber().Int32Value();
+  if (has_queue(fd))
+    end_later(fd, [fd] { close(fd); });
+  else
+    close_later({Given{fd, plan_of(info[0])->user}});
 }
 
 // A plain fork shares no memory with us whose end the kernel would tell; the last it tells is that it is on
@@ -505,6 +523,7 @@ SpawnFailure settle_child(pid_t pid) {
 
 void init_spawn(Napi::Env env, Napi::Object exports) {
   exports.Set("spawn", Napi::Function::New(env, Spawn));
+  exports.Set("letGo", Napi::Function::New(env, LetGo));
   exports.Set("countInSetup", Napi::Function::New(env, CountInSetup));
   exports.Set("hasTooManyEndingOf", Napi::Function::New(env, HasTooManyEndingOf));
   exports.Set("setOomScore", Napi::Function::New(env, SetOomScore));

@@ -4,7 +4,7 @@
  * Races that end here: a child that dies before its pid is recorded is not reaped before, because spawn and reap run on
  * one thread; a pid is not reused before we reap it, so a signal never hits a stranger.
  */
-import { addon, type Pid, type Start } from '../native/addon';
+import { addon, type Fd, type Pid, type Start } from '../native/addon';
 import type { Cgroups, TakenLeaf } from './cgroups';
 import type { LeafAccounts } from './group';
 import { OomScores } from './oom-scores';
@@ -104,6 +104,20 @@ export class Children<Owner> {
     if (!plan.hasOomScore) this.#oomScores.add(pid);
     if (plan.channel !== null) this.#reports.add(pid, child, plan.channel);
     if (pipe !== null) this.#words.add(pid, child, pipe.reader);
+    return child;
+  }
+
+  /** A pipe for fd 2 of a child that is there already; null: it would not be heard, or has none. @throws SystemError of pipe2 */
+  openPipe(plan: Plan, owner: Owner): Pipe | null {
+    return plan.pipe === null ? null : this.#words.open({ owner }, plan.pipe.owner);
+  }
+
+  /** A process that is ours to collect serves a connection from now on. @param reader of its pipe */
+  adopt(plan: Plan, pid: Pid, owner: Owner, errand: Errand<Owner>, reader: Fd | null): Child<Owner> {
+    const child = { pid, owner, startedMs: Math.round(performance.now()), errand, stopSignal: plan.stopSignal };
+    this.#byPid.add(pid, child);
+    if (!plan.hasOomScore) this.#oomScores.add(pid);
+    if (reader !== null) this.#words.add(pid, child, reader);
     return child;
   }
 

@@ -44,6 +44,11 @@ function tamePath(path: string): string {
   return /^[/@]/.test(path) && !path.split('/').includes('..') ? path : '';
 }
 
+/** Of a program that waits for a connection of which nothing is known yet. @param connection what its session is called */
+export function parkedFacts(proto: 'TCP' | 'UNIX', names: ConnectionNames): string {
+  return `PROTO=${proto}\0${ownFacts(names)}`;
+}
+
 const NOBODY_KNOWN = { pid: 0, uid: 0, gid: 0 };
 
 /** For the child of a `wait` service, which has no single peer. */

@@ -15,7 +15,7 @@ import {
 import { hasMemoryLimit, type Cgroup } from '../service/cgroup';
 import { CREDENTIALS_VARIABLE } from '../service/credentials';
 import { FACT_NAMES } from '../service/fact-names';
-import type { CapabilitySet, Exec, Identity, Labels, Process, Resources } from '../service/service';
+import type { CapabilitySet, Exec, Identity, Labels, Process, Resources, Warm } from '../service/service';
 import type { StopSignal } from '../service/stop-signal';
 import { fillTemplate, hasPlaceholders, unescapeTemplate, type PlaceholderValues } from '../service/template';
 import { planGroup } from './cgroups';
@@ -87,6 +87,23 @@ export function prepareBlind(
 ): Plan {
   const run = { command, process: { ...process, stderr: stderrWithoutSocket(process) } };
   return prepare(run, { ...planOf(run, false, sinks, credentials), isBlind: true }, sinks, sandbox);
+}
+
+/** Of a program that is started ahead of its clients, by ours that parks it (native/park). Its children are none of a connection. */
+export function prepareParked(
+  run: Program,
+  warm: Warm,
+  sinks: Sinks,
+  sandbox: NativeSandbox | null,
+  credentials: string | null = null,
+): NativePlan {
+  const options = planOf(run, false, sinks, credentials);
+  const mode = warm.mayAskAddress ? `${warm.mode},getsockname` : warm.mode;
+  // Its pipe comes with its connection.
+  const stderrFd = run.process.stderr === 'log' ? STDERR_IS_CONNECTION : options.stderrFd;
+  const argv = ['park', mode, options.path, ...options.argv];
+  const parked = { ...options, path: warm.park, argv, stderrFd, isParked: true };
+  return addon.preparePlan(sandbox === null ? parked : { ...parked, sandbox });
 }
 
 function prepare(run: Program, options: PlanOptions, sinks: Sinks, sandbox: NativeSandbox | null): Plan {

@@ -9,6 +9,7 @@ import { OncePerTurn } from '../native/turn';
 import type { Cgroups } from './cgroups';
 import type { Children, Exit } from './children';
 import type { LeafAccounts } from './group';
+import type { Stocks } from './stocks';
 import type { Reports, Traffic } from './reports';
 import type { Words } from './words';
 
@@ -34,6 +35,7 @@ export class Reaper<Owner> {
   readonly #reports: Pick<Reports<unknown>, 'settle'>;
   readonly #words: Pick<Words<unknown>, 'settle'>;
   readonly #cgroups: Pick<Cgroups, 'settle'>;
+  readonly #parked: ParkedOnes;
   readonly #peakRss = new PeakRss();
   readonly #turn = new OncePerTurn(() => {
     this.#reap();
@@ -55,8 +57,10 @@ export class Reaper<Owner> {
     reports: Pick<Reports<unknown>, 'settle'>,
     words: Pick<Words<unknown>, 'settle'>,
     cgroups: Pick<Cgroups, 'settle'>,
+    parked: ParkedOnes = NOBODY_PARKED,
   ) {
     this.#children = children;
+    this.#parked = parked;
     this.#cgroups = cgroups;
     this.#reports = reports;
     this.#words = words;
@@ -122,6 +126,7 @@ export class Reaper<Owner> {
 
   /** Tells the exits that stand in the records. @returns how many these are, without those of which the kernel said nothing */
   #forget(count: number): number {
+    if (count > 0 && this.#parked.isAsking) this.#parked.hear(this.#pidsOf(count));
     let told = count;
     for (let index = 0; index < count; index += 1) {
       if (this.#records[index * REAP_FIELDS] === 0) told -= 1;
@@ -131,14 +136,25 @@ export class Reaper<Owner> {
     return told;
   }
 
+  #pidsOf(count: number): ReadonlySet<number> {
+    return new Set(Array.from({ length: count }, (_, index) => this.#records[index * REAP_FIELDS] ?? 0));
+  }
+
   #onExit(offset: number): void {
     const pid = this.#records[offset] ?? 0;
     const child = this.#children.take(pid);
     this.#words.settle(pid);
     const [traffic, group] = [this.#reports.settle(pid), this.#cgroups.settle(pid)];
-    child?.errand.onExit(child, readExit(this.#records, offset, this.#peakRss, traffic, group));
+    const exit = (): Exit => readExit(this.#records, offset, this.#peakRss, traffic, group);
+    if (child === undefined) this.#parked.settle(pid, exit);
+    else child.errand.onExit(child, exit());
   }
 }
+
+/** Those who wait for a client. */
+type ParkedOnes = Pick<Stocks, 'isAsking' | 'hear' | 'settle'>;
+
+const NOBODY_PARKED: ParkedOnes = { isAsking: false, hear: () => undefined, settle: () => false };
 
 /** What the reaper needs of the book. */
 type OurChildren<Owner> = Pick<Children<Owner>, 'count' | 'take' | typeof Symbol.iterator>;

@@ -56,6 +56,10 @@ export type LogEvent =
   | { event: 'unheard'; user: number | null; duration: number }
   /** The same of what programs of this service write to their standard error. */
   | { event: 'unheard'; service: string; duration: number }
+  /** So many programs wait for this service's clients. */
+  | { event: 'warm'; service: string; mode: 'pool' | 'template'; waiting: number }
+  /** No program waits for this service's clients, for so many seconds at least: each is started when its client is there. */
+  | { event: 'cold'; service: string; reason: string; duration: number }
   | { event: 'paused'; service: string; reason: PauseReason; children: number; limit: number }
   | { event: 'resumed'; service: string; children: number; limit: number }
   | {
@@ -211,6 +215,8 @@ const EVENTS: Record<LogEvent['event'], true> = {
   dropped: true,
   said: true,
   unheard: true,
+  warm: true,
+  cold: true,
   reaped: true,
   leftover: true,
   paused: true,

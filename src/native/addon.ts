@@ -185,6 +185,8 @@ export interface PlanOptions {
   readonly isApart?: boolean;
   /** The child is lent the listening or datagram socket, also as fd 3 and with LISTEN_PID in its environment. */
   readonly isWait: boolean;
+  /** It waits for a connection: its fd 0 is a socket that stands for one, and its fd 3 is `Start.control`. */
+  readonly isParked?: boolean;
   /** The child does not get the connection, which stays the caller's: its fd 0 is what `stderrFd` says, and 1 is as 2. */
   readonly isBlind?: boolean;
 }
@@ -200,6 +202,8 @@ export interface Start {
   readonly directory?: string;
   /** Becomes fd 2; taken like the connection. */
   readonly errorPipe?: Fd;
+  /** Of a plan with `isParked`: the child's end of its control socket; taken like the connection. */
+  readonly control?: Fd;
   /** Of a plan with `hasGroup`: the folder of its control group, as O_PATH opens it; stays the caller's. */
   readonly group?: Fd;
 }
@@ -237,6 +241,16 @@ export interface Addon {
   preparePlan(options: PlanOptions): NativePlan;
   /** clone(2). Takes the descriptor unless it throws, the plan is for `wait` (then the child gets one of its own), or it is a blind one. */
   spawn(plan: NativePlan, start: Start): Pid;
+  /** Closes our copy of a connection that a child of the plan has, sooner or later, as `spawn` does. */
+  letGo(plan: NativePlan, connection: Fd): void;
+  /** socket(2): a stream socket that is connected to nobody. */
+  openUnconnected(family: 'inet' | 'inet6' | 'unix'): Fd;
+  /** sendmsg(2) with SCM_RIGHTS, without waiting. Both stay the caller's. @returns false: it cannot be sent */
+  handOver(control: Fd, name: string, connection: Fd, pipe: Fd | null): boolean;
+  /** shutdown(2): what was said can be read still, and nothing more is said. */
+  revoke(control: Fd): void;
+  /** waitid(2) with WNOWAIT: it has not been collected, and is nobody else's. */
+  isOwnChild(pid: number): boolean;
   /** How many children of the plan were spawned within that time and have not reached their program yet. */
   countInSetup(plan: NativePlan, withinMs: number): number;
   /** Of the connections that programs of the plan's user have had: something may keep us from closing them. */

@@ -25,6 +25,7 @@ import { Listeners } from '../listener/listener';
 import type { PassedSockets } from '../listener/passed';
 import { Sockets } from '../listener/sockets';
 import { Sandboxes } from '../child/sandboxes';
+import { Stocks } from '../child/stocks';
 import type { Emit } from '../log/events';
 import { addon } from '../native/addon';
 import { PollSet } from '../native/poll-set';
@@ -42,7 +43,7 @@ import type { Watch } from './handlers/programs';
 import { Tcpmux } from './handlers/tcpmux';
 import { Endings, sessionName, type Served } from './hosted/endings';
 import { Farewells } from './hosted/farewell';
-import type { Hosted, HostedListener } from './hosted/hosted';
+import type { Holder, Hosted, HostedListener } from './hosted/hosted';
 import { logFailed } from './hosted/listening';
 import { Replacer } from './hosted/replace';
 import { Looks } from './lend/looks';
@@ -53,6 +54,23 @@ import { RoleMaker } from './roles';
 import { Roster, type Need } from './roster/roster';
 import type { Change, Shortfall } from './roster/lacking';
 import { mustFork, thisKernel } from './plain-fork';
+
+/** Programs that waited for clients, until they are collected. They were ended when the server was told to stop. */
+class Waiting implements Holder {
+  readonly #stocks: Pick<Stocks, 'count'>;
+
+  constructor(stocks: Pick<Stocks, 'count'>) {
+    this.#stocks = stocks;
+  }
+
+  get count(): number {
+    return this.#stocks.count;
+  }
+
+  endAll(): void {
+    // They have been.
+  }
+}
 
 /** In hexadecimal, from `c1`. */
 function countIds(): () => string {
@@ -77,6 +95,8 @@ export class Server {
   readonly #roster: Roster;
   readonly #drain: Drain;
   readonly #accounting: Accounting;
+  readonly #roles: RoleMaker;
+  readonly #stocks: Stocks;
   readonly #cgroups = new Cgroups();
   readonly #sandboxes = new Sandboxes();
   /** Of what is served: one reload or retry at a time. */
@@ -127,7 +147,9 @@ export class Server {
     const nextId = countIds();
     const slots = new Slots(maxConnections);
     const children = new Children<Served>(reports, words, this.#cgroups);
-    const reaper = new Reaper<Served>(children, reports, words, this.#cgroups);
+    const isChild = (pid: number): boolean => children.at(pid) !== undefined;
+    const stocks = new Stocks({ pollSet, isChild, onFreed });
+    const reaper = new Reaper<Served>(children, reports, words, this.#cgroups, stocks);
     const accounts = new ConnectionAccounts({
       pollSet,
       onLost: (why, pauseMs) => {
@@ -219,12 +241,15 @@ export class Server {
       emit,
       sinks,
       sandboxes,
+      stocks,
       watchFor,
       errandFor: (service) => sessions.errandFor(service, endings),
       leftoversFor: (service) => sessions.leftoversFor(service),
     });
     const keys = new ListenKeys((name) => passed.numberOf(name));
     this.#accounting = accounting;
+    this.#roles = roles;
+    this.#stocks = stocks;
     this.#emit = emit;
     this.#slots = slots;
     this.#pauses = pauses;
@@ -241,7 +266,7 @@ export class Server {
       rest: new Rest(families, (signal, left) => {
         emit({ event: 'terminating', signal, children: children.count, left });
       }),
-      holders: [kept, tcpmux, before, firstByte],
+      holders: [kept, tcpmux, before, firstByte, new Waiting(stocks)],
     });
   }
 
@@ -288,6 +313,7 @@ export class Server {
   /** Drains, then terminates what is left. @returns when nothing is left; whether that took more than SIGKILL */
   async stop(signal: string): Promise<boolean> {
     this.#changes.end();
+    this.#stocks.keep([]);
     const isClean = await this.#drain.start(signal);
     this.#cgroups.close();
     this.#sandboxes.close();
@@ -361,12 +387,16 @@ export class Server {
     this.#logLacking(change);
   }
 
-  /** Groups before a first child is born in them, where that can be; and accounts that nobody asks for any more are not kept. */
+  /**
+   * Groups before a first child is born in them, where that can be; and accounts that nobody asks for any more are not kept. Programs
+   * that wait for clients are those of the services that are in force.
+   */
   #adopt(): void {
     const wishes = [...this.#roster].flatMap(({ service: { run } }) =>
       run.kind === 'exec' ? (run.process.cgroup ?? []) : [],
     );
     this.#cgroups.adopt(wishes);
+    this.#stocks.keep([...this.#roster].flatMap(({ service }) => this.#roles.stockOf(service) ?? []));
     this.#accounting.adopt([...this.#roster].map(({ service }) => service));
   }
 

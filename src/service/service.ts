@@ -49,6 +49,29 @@ export interface Exec {
   readonly process: Process;
   /** null: whoever has a slot is served. */
   readonly before: Before | null;
+  /** null: each program is started when its client is there. */
+  readonly warm: Warm | null;
+}
+
+/** Programs that are started ahead of their clients, and wait where they first use the connection. */
+export interface Warm {
+  /** template: each client gets a clone of one. pool: each gets one. */
+  readonly mode: 'pool' | 'template';
+  /** How many wait, 1 or more. */
+  readonly size: number;
+  /** After so long, or so many clients, another one takes its place. */
+  readonly maxAgeMs: number;
+  readonly maxUses: number;
+  /** From its start to its first use of the connection. */
+  readonly startMs: number;
+  /** It may ask for its own address before (getsockname(2)): what it is told is not the connection's. */
+  readonly mayAskAddress: boolean;
+  /** Of the connections that it waits for. */
+  readonly family: 'inet' | 'inet6' | 'unix';
+  /** Absolute path of our program that parks. */
+  readonly park: string;
+  /** Absolute paths: when one of them changes, what was started before is of no use. */
+  readonly files: readonly string[];
 }
 
 /** What decides whether a client is served. */

@@ -10,6 +10,7 @@ import { accessKeys, firstByteKeys, messageKeys, peerKeys, peerRateKeys, rateKey
 import { commandKeys, identityKeys, processKeys } from './process-keys';
 import { remedies } from './remedies';
 import { socketSchema } from './socket-keys';
+import { warmSchema } from './warm-keys';
 import { address, duration, nonEmpty, path, port, someTime, text } from './values';
 
 /** The kernel has no more process ids (PID_MAX_LIMIT). */
@@ -96,6 +97,7 @@ const ownKeys = {
     ),
   ...builtinKeys,
   ...commandKeys,
+  warm: warmSchema,
   description: text
     .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, { error: 'must be one line without control characters' })
     .optional()

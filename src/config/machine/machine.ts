@@ -111,7 +111,7 @@ export interface CgroupFacts {
 }
 
 /** `builtin` serves the built-ins but tcpmux. */
-export type OwnProgram = 'builtin' | 'redirect';
+export type OwnProgram = 'builtin' | 'park' | 'redirect';
 
 export interface Account {
   readonly name: string;

@@ -113,6 +113,7 @@ function reportWait(
   if (isWaiting && run !== 'redirect') {
     const keys = run === 'builtin' && hasDatagrams ? PER_CONNECTION_KEYS : [...PER_CONNECTION_KEYS, ...PEER_RATE_KEYS];
     exclude(layers, keys, waitPath, 'one child has the socket, and takes from it what it wants');
+    exclude(layers, ['warm'], waitPath, 'its program is started for the socket, and stays');
   }
 }
 
@@ -151,6 +152,7 @@ function reportTcpmuxBuiltin({ wait }: ServiceSettings, entries: readonly Writte
     'tcpmux starts no process of its own',
   );
   exclude(layers, BUILTIN_KEYS, ['builtin'], 'tcpmux answers nothing but names');
+  exclude(layers, ['warm'], ['builtin'], 'tcpmux starts no process of its own');
   if (wait === true) exclude(layers, ['wait'], ['builtin'], 'tcpmux accepts each connection itself');
   refuseEntries(entries, (socket) => socket.type !== 'stream', 'builtin', 'streams', layers);
 }
@@ -166,6 +168,7 @@ function reportBuiltin(
   exclude(layers, ['stop_signal'], ['builtin'], 'a built-in knows how to leave');
   exclude(layers, ['credentials'], ['builtin'], 'a built-in needs no secrets');
   exclude(layers, ['leftover'], ['builtin'], 'a built-in starts nobody');
+  exclude(layers, ['warm'], ['builtin'], 'a built-in starts as fast as it could be woken');
   if (!shape.isDatagram) {
     exclude(layers, ['amplify'], ['builtin'], 'over a stream an answer may have any length');
     if (wait === true) exclude(layers, ['wait'], ['builtin'], 'over a stream it serves one connection');
@@ -191,6 +194,7 @@ function reportRedirect(
   exclude(layers, ['chroot'], ['redirect'], 'its program is outside');
   exclude(layers, ['stderr'], ['redirect'], 'what it has to say goes to the log');
   exclude(layers, ['leftover'], ['redirect'], 'it starts nobody');
+  exclude(layers, ['warm'], ['redirect'], 'it starts as fast as it could be woken');
   if (private_network === true) exclude(layers, ['private_network'], ['redirect'], 'it connects to elsewhere');
   exclude(layers, BUILTIN_KEYS, ['redirect'], 'only a built-in has it');
   if (wait === true) exclude(layers, ['wait'], ['redirect'], 'each connection is forwarded by itself');

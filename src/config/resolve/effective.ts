@@ -33,6 +33,7 @@ export interface EffectiveService extends EffectiveRun, EffectiveProcess, Effect
   readonly on_disconnect?: 'terminate';
   readonly disconnect_delay?: string;
   readonly leftover?: 'keep' | 'kill';
+  readonly warm?: ServiceSettings['warm'];
   readonly accounts?: 'full';
   readonly socket?: Partial<SocketSettings>;
   readonly stop_grace: string;
@@ -72,6 +73,7 @@ export function describeService(service: Service, settings: ServiceSettings, fin
     ...(entries.length === 0 ? {} : { listen: entries.map(({ entry }) => formatListen(entry)) }),
     ...describeRun(service, settings, findings),
     ...describeBefore(service, settings),
+    ...(service.run.kind === 'exec' && service.run.warm !== null ? { warm: settings.warm } : {}),
     wait: service.wait,
     ...(service.tcpmux === null ? {} : { tcpmux: service.tcpmux === 'plus' ? 'plus' : true }),
     ...(service.run.kind === 'exec' ? describeProcess(service.run.process, settings, findings.layers) : {}),

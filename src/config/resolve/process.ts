@@ -3,6 +3,7 @@
  * with what environment, and which command.
  */
 import { resolve as resolvePath } from 'node:path';
+import type { ListenAddress } from '../../service/address';
 import { FACT_NAMES } from '../../service/fact-names';
 import type { Command, Exec, Identity, Process } from '../../service/service';
 import { DEFAULT_STOP_SIGNAL, parseStopSignal, type StopSignal } from '../../service/stop-signal';
@@ -33,8 +34,15 @@ import { reportUntrustedInside, resolveRoot } from './root-folder';
 import { resolveSandbox } from './sandbox';
 import { reportTooLong } from './start-size';
 import { type Refuse, checkTemplate, refusePeer } from './templates';
+import { resolveWarm } from './warm';
 
-export function resolveExec(written: ServiceSettings, shape: Shape, machine: Machine, layers: Layers): Exec {
+export function resolveExec(
+  written: ServiceSettings,
+  shape: Shape,
+  listen: readonly ListenAddress[],
+  machine: Machine,
+  layers: Layers,
+): Exec {
   const refuse = refusePeer(shape, layers);
   const settings = { ...written, env: soundVariables(written.env, refuse, layers) };
   const person = resolvePerson(settings, machine, layers);
@@ -62,7 +70,8 @@ export function resolveExec(written: ServiceSettings, shape: Shape, machine: Mac
   const runner = runnerOf(settings, identity, machine);
   const command = resolveCommand(settings, shape, { runner, root, directory }, machine, within);
   const before = resolveBefore(settings, { process, runner }, machine, within);
-  const exec = { kind: 'exec', command, process, before } as const;
+  const warm = resolveWarm(settings, shape, { command, process, runner, listen }, machine, layers);
+  const exec = { kind: 'exec', command, process, before, warm } as const;
   reportOutOfReach(exec, layers);
   reportUntrustedInside(exec, machine, within);
   if (written.exec !== undefined) reportTooLong(exec, written.exec, machine.startBytes, layers);

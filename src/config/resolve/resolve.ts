@@ -46,7 +46,7 @@ export function resolveService(
   const listen = entries.flatMap(({ addresses }) => addresses);
   if (settings.redirect !== undefined) reportCircular(settings.redirect, listen, machine, layers);
   const socket = resolveSocket(settings, entries, machine, layers);
-  const run = shape.run === 'tcpmux' ? TCPMUX : resolveExec(settings, shape, machine, layers);
+  const run = shape.run === 'tcpmux' ? TCPMUX : resolveExec(settings, shape, listen, machine, layers);
   const admission = resolveAdmission(settings, shape, machine, layers);
   const service = {
     ...plainSettings(settings),

@@ -27,6 +27,7 @@ export function warn(
   const key = ['exec', 'builtin', 'redirect'].find((each) => layers.isOwn([each])) ?? 'exec';
   if (others !== null) layers.asWarning.report([key], others);
   if (settings.no_new_privileges === undefined) warnOfSetId(run, machine, layers);
+  if (run.warm?.mode === 'template') warnOfTemplate(layers);
   if (settings.exec !== undefined) warnOfSize(run, machine.startBytes, layers);
 }
 
@@ -66,6 +67,12 @@ function warnOfSetId({ command, process }: Exec, machine: Machine, layers: Layer
   if (!process.rights.noNewPrivileges || typeof facts === 'string' || (facts.mode & SET_ID_BITS) === 0) return;
   const message = `${command.path} is set-user-ID or set-group-ID, and gets no rights by that here`;
   layers.asWarning.report(['exec'], { message, remedy: 'set "no_new_privileges: false" if it needs them' });
+}
+
+function warnOfTemplate(layers: Layers): void {
+  const message =
+    'all sessions are copies of one process: what it has computed by then, such as the seed of random numbers, is the same in each';
+  layers.asWarning.report(['warm'], { message, remedy: 'set "pool" where that matters: its processes share nothing' });
 }
 
 /** Of what execve(2) takes; above that a placeholder may make the rest. */

@@ -7,7 +7,7 @@ import type { Child, Children, Errand } from '../../child/children';
 import type { Plan } from '../../child/plan';
 import { describeSpawnFailure } from '../../child/spawn-errors';
 import type { Emit } from '../../log/events';
-import { addon, type Pid } from '../../native/addon';
+import { addon, type Fd, type Pid } from '../../native/addon';
 import { formatLocal, formatPeer } from '../../service/peer';
 import type { Endings, Served } from '../hosted/endings';
 import type { Connection, Handler, Hosted, Shortage } from '../hosted/hosted';
@@ -31,7 +31,7 @@ export interface Watch {
 }
 
 export interface ProgramParts {
-  readonly children: Pick<Children<Served>, 'spawn'>;
+  readonly children: Pick<Children<Served>, 'spawn' | 'adopt'>;
   readonly endings: Pick<Endings, 'drop'>;
   /** Of each child. */
   readonly errand: Errand<Served>;
@@ -72,13 +72,39 @@ export class Programs implements Handler {
     }
   }
 
+  /**
+   * A process that was started before has the connection by now. Our copy is still open.
+   * @param family the name of its session in its environment; null: it has none @param reader of the pipe that is its fd 2
+   */
+  adopt(connection: Connection, pid: Pid, family: string | null, reader: Fd | null): void {
+    const question = this.#tryAsk(connection);
+    const owner = this.#ownerOf(connection);
+    const served = family === null ? owner : { ...owner, family };
+    const { children, errand } = this.#parts;
+    const child = children.adopt(this.#plan, pid, served, errand, reader);
+    addon.letGo(this.#plan.native, connection.fd);
+    this.#tryLog(connection, pid);
+    this.#tryWatch(child, question);
+  }
+
   #spawn(connection: Connection): Child<Served> {
     const plan = this.#plan;
-    const { children, errand, watch } = this.#parts;
-    const cookie = watch?.cookieOf?.(connection) ?? 0;
+    const { children, errand } = this.#parts;
+    return children.spawn(plan, startFor(plan, connection), this.#ownerOf(connection), errand);
+  }
+
+  #ownerOf(connection: Connection): Served {
+    const cookie = this.#parts.watch?.cookieOf?.(connection) ?? 0;
     const owner = ownerOf(connection);
-    const served = cookie === 0 ? owner : { ...owner, cookie };
-    return children.spawn(plan, startFor(plan, connection), served, errand);
+    return cookie === 0 ? owner : { ...owner, cookie };
+  }
+
+  #tryAsk(connection: Connection): Buffer | null {
+    try {
+      return this.#parts.watch?.questionOf(connection) ?? null;
+    } catch {
+      return null;
+    }
   }
 
   /** By now the descriptor is not ours, and its number may be another's: whatever fails here, nothing is to be closed. */

@@ -29,6 +29,8 @@ export interface Served {
   /** `10.0.0.5:51034`; `-` where a child has many peers. */
   readonly peer: string;
   readonly slot: Slot;
+  /** Its name in the environment of its processes, where that is not the connection's. */
+  readonly family?: string;
   /** The kernel's number of a connection whose account is waited for. */
   readonly cookie?: number;
   /** The socket that a child of a `wait` service was lent. */
@@ -36,8 +38,8 @@ export interface Served {
 }
 
 /** As it stands in the environment of its processes. */
-export function sessionName({ hosted, connection }: Served): string {
-  return `${hosted.service.name}\0${connection}`;
+export function sessionName({ hosted, connection, family }: Served): string {
+  return `${hosted.service.name}\0${family ?? connection}`;
 }
 
 type Dropped = Extract<LogEvent, { event: 'dropped'; step: string }>;

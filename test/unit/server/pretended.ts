@@ -210,13 +210,11 @@ export class PretendChildren {
   spawn(_plan: Plan, start: { fd: Fd; facts: string }, owner: Served, errand: Errand<Served>): Child<Served> {
     if (this.refusal !== null) throw this.refusal;
     this.started.push(start);
-    const child = {
-      pid: (4710 + this.started.length) as Pid,
-      owner,
-      startedMs: performance.now(),
-      errand,
-      stopSignal: 'SIGTERM' as const,
-    };
+    return this.adopt(_plan, (4710 + this.started.length) as Pid, owner, errand);
+  }
+
+  adopt(_plan: Plan, pid: Pid, owner: Served, errand: Errand<Served>): Child<Served> {
+    const child = { pid, owner, startedMs: performance.now(), errand, stopSignal: 'SIGTERM' as const };
     this.running.push(child);
     return child;
   }

@@ -43,7 +43,7 @@ export function sampleExec(fields: Partial<Process> = {}, command = CAT): Exec {
     stopSignal: 'SIGTERM',
     ...fields,
   };
-  return { kind: 'exec', command, process, before: null };
+  return { kind: 'exec', command, process, before: null, warm: null };
 }
 
 export function sampleSocketOptions(fields: Partial<SocketOptions> = {}): SocketOptions {

@@ -21,6 +21,12 @@ test('nothing odd is no warning', () => {
   expect(warningsOf(withKeys('user: alice\nmax_connections: 10\nrlimits: {processes: 10}'))).toEqual([]);
 });
 
+test('the sessions of a template are copies of one process, those of a pool are not', () => {
+  const [warning = '', ...others] = warningsOf(withKeys('warm: template'));
+  expect(warning).toMatch(/^3:\d+ services.a.warm: all sessions are copies of one process: .*set "pool"/);
+  expect([others, warningsOf(withKeys('warm: pool'))]).toEqual([[], []]);
+});
+
 describe('max_connections', () => {
   test('beyond that of the whole server is never reached', () => {
     expect(warningsOf(`limits: {max_connections: 5}\n${withKeys('max_connections: 6')}`)).toEqual([
