@@ -240,22 +240,25 @@ std::string environment_in(const std::string &folder, pid_t pid) {
   return text;
 }
 
-std::string read_environment(pid_t pid) {
+std::string read_environment(pid_t pid, const struct stat &owner) {
   const std::string folder = folder_of(pid);
-  struct stat owner;
-  if (geteuid() != 0 || stat(folder.c_str(), &owner) < 0) return environment_in(folder, pid);
+  if (geteuid() != 0) return environment_in(folder, pid);
   act_as(owner.st_uid, owner.st_gid);
   const std::string text = environment_in(folder, pid);
   act_as(0, getegid());
   return text;
 }
 
-// `SERVICE\0CONNECTION`, or empty.
+// `SERVICE\0CONNECTION\0UID`, or empty. Anybody may say the first two of themselves, and nobody the third:
+// the folder is the effective user's, whatever the rights to what is in it.
 std::string name_of(pid_t pid) {
-  const std::string environment = read_environment(pid);
+  struct stat owner;
+  if (stat(folder_of(pid).c_str(), &owner) < 0) return "";
+  const std::string environment = read_environment(pid, owner);
   const std::string service = value_of(environment, "STDIOD_SERVICE");
   const std::string connection = value_of(environment, "STDIOD_CONNECTION");
-  return service.empty() || connection.empty() ? "" : service + '\0' + connection;
+  if (service.empty() || connection.empty()) return "";
+  return service + '\0' + connection + '\0' + std::to_string(owner.st_uid);
 }
 
 Inquiry<pid_t, std::string> inquiry;
@@ -266,7 +269,7 @@ void AskNames(const Napi::CallbackInfo &info) {
   inquiry.begin(std::vector<pid_t>(pids.Data(), pids.Data() + pids.ElementLength()), name_of, Kind::kProcess);
 }
 
-// namesSoFar() → `SERVICE\0CONNECTION`, or empty, of those who have been asked.
+// namesSoFar() → `SERVICE\0CONNECTION\0UID`, or empty, of those who have been asked.
 Napi::Value NamesSoFar(const Napi::CallbackInfo &info) {
   Napi::Array names = Napi::Array::New(info.Env());
   uint32_t index = 0;

@@ -23,6 +23,8 @@ export interface Child<Owner> {
   readonly errand: Errand<Owner>;
   /** As its service said when it was started: another program may leave at another one. */
   readonly stopSignal: StopSignal;
+  /** Whoever says to be of its session is this one's, as its service was when it was started; null: may be anybody's. */
+  readonly onlyUid: number | null;
   /** Absent: it ends by itself. */
   endReason?: EndReason;
 }
@@ -99,7 +101,8 @@ export class Children<Owner> {
   spawn(plan: Plan, start: Start, owner: Owner, errand: Errand<Owner>): Child<Owner> {
     const pipe = plan.pipe === null ? null : this.#words.open({ owner }, plan.pipe.owner);
     const pid = spawnWith(plan, start, pipe, this.#cgroups);
-    const child = { pid, owner, startedMs: Math.round(performance.now()), errand, stopSignal: plan.stopSignal };
+    const { stopSignal, onlyUid } = plan;
+    const child = { pid, owner, startedMs: Math.round(performance.now()), errand, stopSignal, onlyUid };
     this.#byPid.add(pid, child);
     if (!plan.hasOomScore) this.#oomScores.add(pid);
     if (plan.channel !== null) this.#reports.add(pid, child, plan.channel);
@@ -114,7 +117,8 @@ export class Children<Owner> {
 
   /** A process that is ours to collect serves a connection from now on. @param reader of its pipe */
   adopt(plan: Plan, pid: Pid, owner: Owner, errand: Errand<Owner>, reader: Fd | null): Child<Owner> {
-    const child = { pid, owner, startedMs: Math.round(performance.now()), errand, stopSignal: plan.stopSignal };
+    const { stopSignal, onlyUid } = plan;
+    const child = { pid, owner, startedMs: Math.round(performance.now()), errand, stopSignal, onlyUid };
     this.#byPid.add(pid, child);
     if (!plan.hasOomScore) this.#oomScores.add(pid);
     if (reader !== null) this.#words.add(pid, child, reader);

@@ -1,6 +1,7 @@
 /**
  * Whose are the processes that are not our children, but descend from us? Of whichever child they descend from; and who has lost
- * that (it forked twice, or its child has ended) is our own by now, as we are its subreaper, and of the session that stands in its environment.
+ * that (it forked twice, or its child has ended) is our own by now, as we are its subreaper, and of the session that stands in its environment,
+ * if it is of a user of whom that session's processes may be: anybody can say anything there.
  * Whoever does not descend from us is nobody's, whatever it says of itself.
  */
 import { constants } from 'node:os';
@@ -118,10 +119,11 @@ export class Families<Owner> implements Kin<Owner> {
       if (name === undefined) byChild.set(head.pid, others);
       else add(byName, name, head, others);
     }
+    const uids = uidsOf(byName.keys());
     return {
       of: (child) => [
         ...(children.has(child) ? (byChild.get(child.pid) ?? []) : []),
-        ...(byName.get(nameOf(child.owner)) ?? []),
+        ...fullNames(nameOf(child.owner), child.onlyUid, uids).flatMap((name) => byName.get(name) ?? []),
       ],
     };
   }
@@ -171,6 +173,24 @@ function descendantsOf(head: ProcessFacts, byParent: ReadonlyMap<number, readonl
     }
   }
   return found;
+}
+
+/** `SERVICE\0CONNECTION`, and the users whose processes say that they are of it. @param names with the user as the last word */
+function uidsOf(names: Iterable<string>): ReadonlyMap<string, readonly number[]> {
+  const uids = new Map<string, number[]>();
+  for (const name of names) {
+    const end = name.lastIndexOf('\0');
+    const [session, uid] = [name.slice(0, end), Number(name.slice(end + 1))];
+    const others = uids.get(session);
+    if (others === undefined) uids.set(session, [uid]);
+    else others.push(uid);
+  }
+  return uids;
+}
+
+function fullNames(session: string, onlyUid: number | null, uids: ReadonlyMap<string, readonly number[]>): string[] {
+  const meant = (uids.get(session) ?? []).filter((uid) => onlyUid === null || uid === onlyUid);
+  return meant.map((uid) => `${session}\0${uid}`);
 }
 
 function isOwnProc(): boolean {

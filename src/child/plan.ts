@@ -36,6 +36,8 @@ export interface Plan {
   readonly cgroup: Cgroup | null;
   /** What asks them to leave. */
   readonly stopSignal: StopSignal;
+  /** The one user whose processes they and all whom they start are for ever; null: they may become somebody else's. */
+  readonly onlyUid: number | null;
 }
 
 /** Where fd 2 of children may lead, beside their connection. Open for as long as any plan is used. */
@@ -113,8 +115,27 @@ function prepare(run: Program, options: PlanOptions, sinks: Sinks, sandbox: Nati
   if (cgroup !== null) planGroup(cgroup);
   const hasOomScore = resources.oomScore !== null;
   const [channel, pipe] = [channelOf(process, sinks), pipeOf(process)];
-  return { native, varying: varyingOf(run), channel, hasOomScore, pipe, cgroup, stopSignal };
+  return {
+    native,
+    varying: varyingOf(run),
+    channel,
+    hasOomScore,
+    pipe,
+    cgroup,
+    stopSignal,
+    onlyUid: onlyUidOf(process),
+  };
 }
+
+/** Root may become anybody; any other user takes a right for that, or a set-user-ID program. */
+export function onlyUidOf({ identity, rights }: Pick<Process, 'identity' | 'rights'>): number | null {
+  const uid = identity?.uid ?? process.geteuid?.() ?? 0;
+  const mayChange = uid === 0 || !rights.noNewPrivileges || rights.capabilities?.numbers.includes(CAP_SETUID) === true;
+  return mayChange ? null : uid;
+}
+
+/** capabilities(7). */
+const CAP_SETUID = 7;
 
 export function planOf(
   { command, process }: Program,

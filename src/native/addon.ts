@@ -333,7 +333,7 @@ export interface Addon {
   readonly exitFields: number;
   /** Begins to read the environments of these, in place of those before, on a thread that nobody waits for. */
   askNames(pids: Int32Array): void;
-  /** `SERVICE\0CONNECTION` of those who have been asked so far; empty: it has none, or is not for us to read. */
+  /** `SERVICE\0CONNECTION\0UID` (as whom it runs) of those who have been asked so far; empty: it has none, or is not for us to read. */
   namesSoFar(): string[];
   /**
    * socketpair(2) with SO_PASSCRED: children that are given the writer as fd 2 say things to us. Both are non-blocking.

@@ -92,10 +92,15 @@ test('a signal does not reach another one that has its number, and one that has 
   await untilTrue('it has ended', async () => (await list()).every((each) => each.pid !== far));
 });
 
-test('whose a process is stands in its environment', async () => {
+test('whose a process is stands in its environment, and as who it says that is known', async () => {
   const named = start({ A: '1', STDIOD_SERVICE: 'web', XSTDIOD_CONNECTION: 'c2', STDIOD_CONNECTION: 'c1' });
   const half = start({ STDIOD_SERVICE: 'web' });
   const nobody = start({ NOT_STDIOD_SERVICE: 'web', STDIOD_CONNECTIONS: 'c1' });
   await untilTrue('they are what they were started for', async () => (await namesOf(named.pid))[0] !== '');
-  expect(await namesOf(named.pid, half.pid, nobody.pid, 2 ** 22 + 1)).toEqual(['web\0c1', '', '', '']);
+  expect(await namesOf(named.pid, half.pid, nobody.pid, 2 ** 22 + 1)).toEqual([
+    `web\0c1\0${process.geteuid?.()}`,
+    '',
+    '',
+    '',
+  ]);
 });

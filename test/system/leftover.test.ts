@@ -1,13 +1,13 @@
 /**
  * Processes that outlive their program where that ends by itself, of services that say what is to become of them.
  */
-import { copyFileSync, rmSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectTo, exchange } from './client';
 import { startDaemon, type Daemon } from './daemon';
 import { endAll } from './endings';
 import { fixture, makeFolder } from './fixtures';
-import { findProgram } from './machine';
+import { findProgram, OTHER_ID, testAsRoot } from './machine';
 import { childrenOf, isRunning } from './proc';
 import { untilTrue } from './until';
 
@@ -118,6 +118,43 @@ describe('with leftover: keep what a program leaves behind', () => {
     expect(await daemon.stop()).toBe(0);
     await expectGone(pid);
     expect(daemon.all('leftover')).toHaveLength(1);
+  });
+});
+
+describe('whoever says in its environment to be of a session', () => {
+  const leave = (environment: string): string => `${environment} setsid sleep 600 </dev/null >/dev/null 2>&1 & echo $!`;
+
+  /** Services of two users: what the first leaves behind takes itself for the second's next connection. JSON is YAML. */
+  async function forge(victim: object): Promise<{ daemon: Daemon; forged: number; own: number }> {
+    const common = { listen: '127.0.0.1:0', stop_grace: '100ms' };
+    const exec = ['sh', '-c', leave('STDIOD_SERVICE=victim STDIOD_CONNECTION=c2')];
+    const forger = { ...common, user: OTHER_ID, group: OTHER_ID, exec };
+    const services = { forger, victim: { ...common, leftover: 'kill', ...victim } };
+    const daemon = await startDaemon(`services: ${JSON.stringify(services)}\n`);
+    const forged = Number(await exchange(daemon.port('forger'), ''));
+    await untilTrue('it says so', () => readFileSync(`/proc/${forged}/cmdline`, 'latin1').startsWith('sleep'));
+    return { daemon, forged, own: Number(await exchange(daemon.port('victim'), '')) };
+  }
+
+  testAsRoot('is not taken for it when another user’s, told neither nor ended (needs root)', async () => {
+    const { daemon, forged, own } = await forge({ exec: ['sh', '-c', leave('')] });
+    expect(await daemon.waitFor('leftover')).toMatchObject({ service: 'victim', connection: 'c2', left: 1 });
+    await expectGone(own);
+    expect(isRunning(forged)).toBe(true);
+    expect(await daemon.stop()).toBe(0);
+    await expectGone(forged);
+  });
+
+  testAsRoot('is, whoever it became, when its program was root (needs root)', async () => {
+    const become = `import os; os.setsid(); os.setuid(${OTHER_ID + 1}); os.execlp("sleep", "sleep", "600")`;
+    const exec = [
+      'sh',
+      '-c',
+      `python3 -c '${become}' </dev/null >/dev/null 2>&1 & echo $!; while ! grep -q sleep /proc/$!/comm; do :; done`,
+    ];
+    const { daemon, own } = await forge({ user: 'root', exec });
+    expect(await daemon.waitFor('leftover')).toMatchObject({ service: 'victim', connection: 'c2' });
+    await expectGone(own);
   });
 });
 

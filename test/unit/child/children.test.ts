@@ -39,6 +39,7 @@ const PLAN: Plan = {
   pipe: null,
   cgroup: null,
   stopSignal: 'SIGTERM',
+  onlyUid: null,
 };
 const START = { fd: 5 as Fd, facts: '' };
 /** In the unit of a reap record, KiB. */

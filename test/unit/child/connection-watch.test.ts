@@ -35,7 +35,7 @@ function watch(disconnectMs: number | null): Child<string> {
     for (const { owner } of due) ended.push([owner, reason]);
   });
   const errand = { onExit: (): void => undefined };
-  const child = { pid: 1 as Pid, owner: 'c1', startedMs: 0, errand, stopSignal: 'SIGTERM' as const };
+  const child = { pid: 1 as Pid, owner: 'c1', startedMs: 0, errand, stopSignal: 'SIGTERM' as const, onlyUid: null };
   alive.add(child);
   one.add(child, QUESTION);
   return child;

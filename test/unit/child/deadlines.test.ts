@@ -30,6 +30,7 @@ function start(owner: number): Child<number> {
     startedMs,
     errand: { onExit: () => undefined },
     stopSignal: 'SIGTERM' as const,
+    onlyUid: null,
   };
   alive.add(child);
   deadlines.add(child);

@@ -3,7 +3,7 @@
  */
 import { FACT_NAMES } from '../../../src/service/fact-names';
 import { filterOf } from '../../../src/child/filter';
-import { fillPlan, planOf, prepareBlind, preparePlan, type Plan } from '../../../src/child/plan';
+import { fillPlan, onlyUidOf, planOf, prepareBlind, preparePlan, type Plan } from '../../../src/child/plan';
 import type { Fd, PlanOptions } from '../../../src/native/addon';
 import { NO_SANDBOX } from '../../../src/service/sandbox';
 import type { Process } from '../../../src/service/service';
@@ -194,4 +194,24 @@ test('a security module is asked for its label by who we are still, and hears it
   const { steps, apparmor, selinux } = optionsOf({ identity, labels });
   expect([apparmor, selinux]).toEqual(['exec web', 'system_u:system_r:httpd_t:s0']);
   expect(steps.map(({ op }) => op).slice(2, 6)).toEqual(['prctl', 'apparmor', 'selinux', 'setgroups']);
+});
+
+test.each([
+  ['an ordinary user', { noNewPrivileges: true, capabilities: null, securebits: null }, 1000, 1000],
+  [
+    'one that keeps another right',
+    { noNewPrivileges: true, capabilities: { numbers: [10], isBound: true }, securebits: null },
+    1000,
+    1000,
+  ],
+  [
+    'one that keeps that right',
+    { noNewPrivileges: true, capabilities: { numbers: [7], isBound: true }, securebits: null },
+    1000,
+    null,
+  ],
+  ['one that may gain rights', { noNewPrivileges: false, capabilities: null, securebits: null }, 1000, null],
+  ['root', { noNewPrivileges: true, capabilities: null, securebits: null }, 0, null],
+])('whose processes those of %s may be', (_, rights, uid, only) => {
+  expect(onlyUidOf({ identity: { user: 'x', uid, gid: uid, groups: [] }, rights })).toBe(only);
 });

@@ -99,6 +99,7 @@ function spawnMany(count: number): number[] {
         pipe: null,
         cgroup: null,
         stopSignal: 'SIGTERM',
+        onlyUid: null,
       },
       { fd: 5 as Fd, facts: '' },
       '',

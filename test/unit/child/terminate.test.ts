@@ -37,7 +37,8 @@ beforeEach(() => {
 afterEach(() => jest.useRealTimers());
 
 function childOf(owner: string, stopSignal: StopSignal = 'SIGTERM'): Child<string> {
-  const child = { pid: (alive.size + 1) as Pid, owner, startedMs: 0, errand: { onExit: () => undefined }, stopSignal };
+  const errand = { onExit: () => undefined };
+  const child = { pid: (alive.size + 1) as Pid, owner, startedMs: 0, errand, stopSignal, onlyUid: null };
   alive.add(child);
   return child;
 }

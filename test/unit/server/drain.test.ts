@@ -162,6 +162,7 @@ function childOf(owner: Hosted): Child<Served> {
     startedMs: 0,
     errand: { onExit: () => undefined },
     stopSignal: 'SIGTERM' as const,
+    onlyUid: null,
   };
   alive.add(child);
   return child;

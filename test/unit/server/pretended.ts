@@ -27,6 +27,7 @@ export const SAMPLE_PLAN: Plan = {
   pipe: null,
   cgroup: null,
   stopSignal: 'SIGTERM',
+  onlyUid: null,
 };
 
 /** What is there beside the part that a test is about. */
@@ -214,7 +215,14 @@ export class PretendChildren {
   }
 
   adopt(_plan: Plan, pid: Pid, owner: Served, errand: Errand<Served>): Child<Served> {
-    const child = { pid, owner, startedMs: performance.now(), errand, stopSignal: 'SIGTERM' as const };
+    const child = {
+      pid,
+      owner,
+      startedMs: performance.now(),
+      errand,
+      stopSignal: 'SIGTERM' as const,
+      onlyUid: null,
+    };
     this.running.push(child);
     return child;
   }

@@ -50,6 +50,7 @@ function childOf({ id, slot }: Connection, fields: Partial<Child<Served>> = {}):
     startedMs: Math.round(performance.now()),
     errand: endings,
     stopSignal: 'SIGTERM',
+    onlyUid: null,
     ...fields,
   };
 }
