@@ -196,7 +196,8 @@ export class Parked {
   #release(): void {
     this.#isOver = true;
     this.#parts.pollSet.unwatch(this.#control);
-    addon.close(this.#control);
+    // It may have sent what nobody can close: nobody waits for that.
+    addon.refuse(this.#control);
   }
 
   #loseAll(): void {

@@ -18,6 +18,7 @@ jest.mock('../../../src/native/addon', () => ({
     readReport: jest.fn(),
     revoke: jest.fn(),
     close: jest.fn(),
+    refuse: jest.fn(),
     isOwnChild: jest.fn(),
   },
 }));
