@@ -78,22 +78,24 @@ std::shared_ptr<Finding> call_at(Napi::Env env, uint64_t place, const char *name
   return nullptr;
 }
 
-// With a folder's descriptor of its own: what comes late goes on when that one has been closed.
-std::shared_ptr<Finding> call_in(const Napi::CallbackInfo &info, const char *name,
-                                 std::function<int(int folder, Finding *)> call) {
-  const int folder = info[0].ToNumber().Int32Value();
-  const auto own = std::make_shared<OwnCopy>(folder, kListenerBase);
+using CallWithFd = std::function<int(int fd, Finding *)>;
+
+// With a descriptor of its own: what comes late goes on when that one has been closed.
+std::shared_ptr<Finding> call_with(Napi::Env env, int fd, uint64_t place, const char *name, CallWithFd call) {
+  const auto own = std::make_shared<OwnCopy>(fd, kListenerBase);
   const auto with_own = [own, call = std::move(call)](Finding *finding) { return call(own->fd, finding); };
-  return call_at(info.Env(), place_of(path_of(folder)), name, with_own);
+  return call_at(env, place, name, with_own);
 }
 
-// The same for a file, which is known by its folder.
-std::shared_ptr<Finding> call_on(const Napi::CallbackInfo &info, const char *name,
-                                 std::function<int(int file, Finding *)> call) {
+std::shared_ptr<Finding> call_in(const Napi::CallbackInfo &info, const char *name, CallWithFd call) {
+  const int folder = info[0].ToNumber().Int32Value();
+  return call_with(info.Env(), folder, place_of(path_of(folder)), name, std::move(call));
+}
+
+// A file is known by its folder.
+std::shared_ptr<Finding> call_on(const Napi::CallbackInfo &info, const char *name, CallWithFd call) {
   const int file = info[0].ToNumber().Int32Value();
-  const auto own = std::make_shared<OwnCopy>(file, kListenerBase);
-  const auto with_own = [own, call = std::move(call)](Finding *finding) { return call(own->fd, finding); };
-  return call_at(info.Env(), place_of(folder_of(path_of(file))), name, with_own);
+  return call_with(info.Env(), file, place_of(folder_of(path_of(file))), name, std::move(call));
 }
 
 // openFolder(path) → fd: to name what is in it, out of the way of connections.
