@@ -159,6 +159,12 @@ Napi::Value ClosePipe(const Napi::CallbackInfo &info) {
   return Napi::Boolean::New(info.Env(), close_aside(fd, Kind::kPipe) != Outcome::kLate);
 }
 
+// letGoOfPipe(fd): an end that a program has had too, which may hold the lock of the pipe; nobody waits for
+// it.
+void LetGoOfPipe(const Napi::CallbackInfo &info) {
+  close_later(info[0].ToNumber().Int32Value(), Kind::kPipe);
+}
+
 // countLines(Uint8Array, from, to) → line ends between the two
 Napi::Value CountLines(const Napi::CallbackInfo &info) {
   const auto bytes = info[0].As<Napi::Uint8Array>();
@@ -204,6 +210,7 @@ void init_reports(Napi::Env env, Napi::Object exports) {
   exports.Set("openPipe", Napi::Function::New(env, OpenPipe));
   exports.Set("readPipe", Napi::Function::New(env, ReadPipe));
   exports.Set("closePipe", Napi::Function::New(env, ClosePipe));
+  exports.Set("letGoOfPipe", Napi::Function::New(env, LetGoOfPipe));
   exports.Set("countLines", Napi::Function::New(env, CountLines));
   exports.Set("readReport", Napi::Function::New(env, ReadReport));
 }

@@ -348,6 +348,8 @@ export interface Addon {
   readPipe(reader: Fd, into: Uint8Array): number;
   /** false: somebody holds the kernel's lock of it; it is closed when they let go. */
   closePipe(reader: Fd): boolean;
+  /** An end of a pipe that a program has had too: now or later, and nobody waits for it. */
+  letGoOfPipe(fd: Fd): void;
   /** Line ends in this part of the bytes. */
   countLines(bytes: Uint8Array, from: number, to: number): number;
   /** write(2) or send(2); 0: it would have to wait. */

@@ -78,7 +78,7 @@ export class WarmPrograms implements Handler {
   }
 
   #onWoken(connection: Connection, pipe: Pipe | null, pid: Pid, family: string | null): void {
-    if (pipe !== null) addon.close(pipe.writer);
+    if (pipe !== null) addon.letGoOfPipe(pipe.writer);
     this.#parts.stock.onServed();
     this.#parts.cold.adopt(connection, pid, family, pipe?.reader ?? null);
   }
@@ -94,7 +94,8 @@ export class WarmPrograms implements Handler {
   }
 }
 
+/** The program may have had it. */
 function closePipe(pipe: Pipe | null): void {
   if (pipe === null) return;
-  for (const fd of [pipe.reader, pipe.writer] satisfies Fd[]) addon.close(fd);
+  for (const fd of [pipe.reader, pipe.writer] satisfies Fd[]) addon.letGoOfPipe(fd);
 }
